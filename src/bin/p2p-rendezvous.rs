@@ -1,0 +1,2 @@
+//! The rendezvous server (being written).
+fn main() {}

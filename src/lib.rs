@@ -1,0 +1,23 @@
+//! p2pnet: find other copies of your program on the internet, get through the NATs between them, and exchange
+//! lines of text with them.
+//!
+//! # The map
+//!
+//! ```text
+//!   your program ── C ABI (ffi) ── commands ─▶ ┌───────── runtime thread (tokio, current_thread) ─────────┐
+//!        ▲                                     │ node: one actor that owns all state, one task per socket │
+//!        └──────── events ◀── queue ◀──────────│ asks proto what to do, does the I/O, feeds back what came │
+//!                                              └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! * [`proto`] is the thinking: no sockets, no clock, no threads. State machines of `(now, input) -> output`.
+//! * `node` is the doing: the runtime thread, its actor, the connections.
+//! * `queue` carries events from that thread to yours, bounded and lock-free.
+//! * `ffi` is the C surface, thin; with `os` the only place with `unsafe`.
+//! * `server` (feature) is the rendezvous server around [`proto::rdv_server`].
+//!
+//! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
+
+pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,22 @@
+//! Everything clever, without I/O: functions and state machines of `(now, input) -> outputs`.
+//!
+//! Nothing here opens a socket, reads a clock, starts a thread or logs. Time comes in as a [`std::time::Instant`] or as
+//! a number, randomness as a seeded generator, so each rule runs in unit tests, property tests, the fuzzer and the
+//! simulator exactly as it runs in the node.
+//!
+//! What PyP2P does on the wire (the *classic* dialect) is described in `docs/protocol.md`.
+
+pub mod admit;
+pub mod clock;
+pub mod conn_id;
+pub mod dedup;
+pub mod dht_msg;
+pub mod line;
+pub mod link;
+pub mod nat;
+pub mod punch;
+pub mod rdv_client;
+pub mod rdv_msg;
+pub mod rdv_server;
+pub mod unl;
+pub mod upkeep;
