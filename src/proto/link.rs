@@ -1,1 +1,123 @@
-//! (being written)
+//! The seam between a TCP connection and what travels on it: the dialect.
+//!
+//! A link passes through an *opening* before the first line. In the classic dialect that is nothing at all on a p2p net,
+//! and a 64-byte nonce from the connector on a direct net (PyP2P 0.8.3: read whole before the connection is shown to the
+//! program, not answered, not checked). The secure dialect's handshake is another opening of the same shape. A net
+//! speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
+
+/// Who opened the TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We connected to the peer.
+    Connector,
+    /// The peer connected to us.
+    Acceptor,
+}
+
+/// The length of a classic nonce in bytes.
+pub const NONCE_LEN: usize = 64;
+
+/// The nonce of a connection that has no id: 64 times the character `0`.
+pub const NO_NONCE: [u8; NONCE_LEN] = [b'0'; NONCE_LEN];
+
+/// What comes before the first line, as a state machine: send [`Opening::hello`], then feed it what arrives until it is
+/// [`Step::Open`].
+#[derive(Debug)]
+pub struct Opening {
+    hello: &'static [u8],
+    /// Bytes of the peer's nonce still to come.
+    missing: usize,
+    nonce: Vec<u8>,
+}
+
+/// What the bytes that arrived have led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// More bytes are needed; all given ones were taken.
+    More,
+    /// The link is open; that many of the given bytes were taken, the rest is data.
+    Open {
+        /// Bytes taken of the last input.
+        used: usize,
+    },
+}
+
+impl Opening {
+    /// The opening of a classic link.
+    pub fn classic(direct_net: bool, role: Role) -> Opening {
+        let (hello, missing): (&[u8], usize) = match (direct_net, role) {
+            (false, _) => (&[], 0),
+            (true, Role::Connector) => (&NO_NONCE, 0),
+            (true, Role::Acceptor) => (&[], NONCE_LEN),
+        };
+        Opening { hello, missing, nonce: Vec::new() }
+    }
+
+    /// What to send first.
+    pub fn hello(&self) -> &[u8] {
+        self.hello
+    }
+
+    /// Whether the link is open.
+    pub fn is_open(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// How many bytes may be read before the link is open; what the opening does not need stays in the socket.
+    pub fn wants(&self) -> usize {
+        self.missing
+    }
+
+    /// Takes what arrived.
+    pub fn input(&mut self, bytes: &[u8]) -> Step {
+        let used = bytes.len().min(self.missing);
+        self.nonce.extend_from_slice(&bytes[..used]);
+        self.missing -= used;
+        if self.missing == 0 { Step::Open { used } } else { Step::More }
+    }
+
+    /// The peer's nonce, once the link is open on an acceptor of a direct net; else empty.
+    pub fn nonce(&self) -> &[u8] {
+        &self.nonce
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p2p_link_is_open_from_the_first_byte() {
+        for role in [Role::Connector, Role::Acceptor] {
+            let o = Opening::classic(false, role);
+            assert!(o.is_open() && o.hello().is_empty());
+        }
+    }
+
+    #[test]
+    fn an_acceptor_takes_exactly_the_nonce_in_any_pieces() {
+        let stream: Vec<u8> = (0..200).map(|i| i as u8).collect();
+        for piece in 1..=70 {
+            let mut o = Opening::classic(true, Role::Acceptor);
+            let mut at = 0;
+            loop {
+                let end = (at + piece).min(stream.len());
+                match o.input(&stream[at..end]) {
+                    Step::More => at = end,
+                    Step::Open { used } => {
+                        assert_eq!(at + used, NONCE_LEN);
+                        break;
+                    }
+                }
+            }
+            assert_eq!(o.nonce(), &stream[..NONCE_LEN]);
+        }
+    }
+
+    #[test]
+    fn a_connector_sends_the_nonce_and_waits_for_nothing() {
+        let o = Opening::classic(true, Role::Connector);
+        assert!(o.is_open());
+        assert_eq!(o.hello(), [b'0'; 64]);
+    }
+}

@@ -1,1 +1,270 @@
-//! (being written)
+//! When to ask for nodes, when to be listed, when to be taken off the list.
+//!
+//! PyP2P does this in `Net.synchronize`, whenever the program happens to look at the net. Its rules: bootstrap again
+//! every 30 minutes while outbound connections are wanted; advertise again every 12 hours while under `min_connected`
+//! inbound connections; tell the server to forget us when inbound is full. Three things are better here: a full node
+//! says so once (not at every look), it is listed again once there is room, and a node with too few connections asks
+//! again soon, with a doubling pause, instead of sitting alone for half an hour.
+//!
+//! Nothing happens by itself before the program has called bootstrap or advertise for the first time.
+
+use std::time::{Duration, Instant};
+
+/// The intervals, from the configuration.
+#[derive(Clone, Debug)]
+pub struct Intervals {
+    /// Between two bootstraps.
+    pub bootstrap: Duration,
+    /// Between two advertisements.
+    pub advertise: Duration,
+    /// Before the first early bootstrap; doubles.
+    pub retry: Duration,
+}
+
+/// How many connections there are and may be.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the names are the options'")]
+pub struct Load {
+    pub inbound: usize,
+    pub outbound: usize,
+    pub max_inbound: usize,
+    pub max_outbound: usize,
+    pub min_connected: usize,
+}
+
+impl Load {
+    fn is_full(&self) -> bool {
+        self.inbound >= self.max_inbound
+    }
+
+    fn is_poor(&self) -> bool {
+        self.inbound + self.outbound < self.min_connected
+    }
+
+    fn wants_outbound(&self) -> bool {
+        self.outbound < self.max_outbound
+    }
+}
+
+/// Something to do with the rendezvous servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Ask for nodes.
+    Bootstrap,
+    /// Be listed.
+    Advertise,
+    /// Be taken off the list.
+    Clear,
+}
+
+/// The state of a node's upkeep.
+#[derive(Debug)]
+pub struct Upkeep {
+    every: Intervals,
+    /// When the last bootstrap ended; `None` before the first.
+    bootstrapped: Option<Instant>,
+    bootstrapping: bool,
+    /// The pause before the next early bootstrap.
+    pause: Duration,
+    advertised: Option<Instant>,
+    /// The pause before a failed or withdrawn advertisement is repeated.
+    listing_pause: Duration,
+    /// A chore that changes the listing is under way.
+    listing: bool,
+    /// Whether servers have us on their list, as far as we know.
+    listed: bool,
+    /// Whether the program has asked us to be listed.
+    wants_listing: bool,
+}
+
+impl Upkeep {
+    /// The upkeep of a node that has done nothing yet.
+    pub fn new(every: Intervals) -> Upkeep {
+        let (pause, every_retry) = (every.retry, every.retry);
+        Upkeep {
+            every,
+            bootstrapped: None,
+            bootstrapping: false,
+            pause,
+            advertised: None,
+            listing_pause: every_retry,
+            listing: false,
+            listed: false,
+            wants_listing: false,
+        }
+    }
+
+    /// A chore has begun, by our own decision or the program's.
+    pub fn begun(&mut self, chore: Chore) {
+        match chore {
+            Chore::Bootstrap => self.bootstrapping = true,
+            Chore::Advertise => {
+                self.wants_listing = true;
+                self.listing = true;
+            }
+            Chore::Clear => self.listing = true,
+        }
+    }
+
+    /// A chore has ended. `done`: at least one server did it.
+    pub fn ended(&mut self, chore: Chore, done: bool, now: Instant) {
+        match chore {
+            Chore::Bootstrap => {
+                self.bootstrapping = false;
+                if self.bootstrapped.is_some() {
+                    self.pause = (self.pause * 2).min(self.every.bootstrap);
+                }
+                self.bootstrapped = Some(now);
+            }
+            Chore::Advertise => {
+                self.listing = false;
+                self.listed |= done;
+                self.listing_pause =
+                    if done { self.every.retry } else { (self.listing_pause * 2).min(self.every.advertise) };
+                self.advertised = Some(now);
+            }
+            Chore::Clear => {
+                self.listing = false;
+                self.listed = false;
+            }
+        }
+    }
+
+    /// Whether a server may still have us on its list, so that stopping has to clear it.
+    pub fn is_listed(&self) -> bool {
+        self.listed || self.listing
+    }
+
+    /// A connection was opened: the next shortage starts with the short pause again.
+    pub fn connected(&mut self) {
+        self.pause = self.every.retry;
+    }
+
+    /// When to bootstrap next, given the load.
+    fn bootstrap_at(&self, load: &Load) -> Option<Instant> {
+        let last = self.bootstrapped.filter(|_| !self.bootstrapping && load.wants_outbound())?;
+        Some(last + if load.is_poor() { self.pause.min(self.every.bootstrap) } else { self.every.bootstrap })
+    }
+
+    /// When to advertise next, given the load.
+    fn advertise_at(&self, load: &Load) -> Option<Instant> {
+        let last = self.advertised.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
+        if !self.listed {
+            // We left because we were full, or no server answered: back soon.
+            return Some(last + self.listing_pause.min(self.every.advertise));
+        }
+        (load.inbound < load.min_connected).then(|| last + self.every.advertise)
+    }
+
+    /// The chore that is due, if any. Tell [`Upkeep::begun`] when it begins.
+    pub fn due(&self, now: Instant, load: &Load) -> Option<Chore> {
+        if self.listed && !self.listing && load.is_full() {
+            return Some(Chore::Clear);
+        }
+        if self.bootstrap_at(load).is_some_and(|at| at <= now) {
+            return Some(Chore::Bootstrap);
+        }
+        self.advertise_at(load).is_some_and(|at| at <= now).then_some(Chore::Advertise)
+    }
+
+    /// When to ask [`Upkeep::due`] again if nothing else happens.
+    pub fn deadline(&self, load: &Load) -> Option<Instant> {
+        [self.bootstrap_at(load), self.advertise_at(load)].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEC: Duration = Duration::from_secs(1);
+
+    fn upkeep() -> (Upkeep, Instant) {
+        let every = Intervals { bootstrap: 1800 * SEC, advertise: 43_200 * SEC, retry: 5 * SEC };
+        (Upkeep::new(every), Instant::now())
+    }
+
+    fn load(inbound: usize, outbound: usize) -> Load {
+        Load { inbound, outbound, max_inbound: 10, max_outbound: 10, min_connected: 3 }
+    }
+
+    fn do_it(u: &mut Upkeep, chore: Chore, now: Instant) {
+        u.begun(chore);
+        u.ended(chore, true, now);
+    }
+
+    #[test]
+    fn nothing_happens_before_the_program_asks() {
+        let (u, t) = upkeep();
+        assert_eq!(u.due(t + 100_000 * SEC, &load(0, 0)), None);
+        assert_eq!(u.deadline(&load(0, 0)), None);
+        assert!(!u.is_listed());
+    }
+
+    #[test]
+    fn a_well_connected_node_bootstraps_every_half_hour() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Bootstrap, t);
+        assert_eq!(u.due(t + 1799 * SEC, &load(0, 3)), None);
+        assert_eq!(u.due(t + 1800 * SEC, &load(0, 3)), Some(Chore::Bootstrap));
+        assert_eq!(u.deadline(&load(0, 3)), Some(t + 1800 * SEC));
+        assert_eq!(u.due(t + 1800 * SEC, &load(0, 10)), None, "no more outbound connections wanted");
+    }
+
+    #[test]
+    fn a_lonely_node_asks_again_with_doubling_pauses() {
+        let (mut u, mut now) = upkeep();
+        do_it(&mut u, Chore::Bootstrap, now);
+        let mut pauses = Vec::new();
+        for _ in 0..11 {
+            let next = u.deadline(&load(0, 0)).unwrap();
+            pauses.push((next - now).as_secs());
+            now = next;
+            assert_eq!(u.due(now, &load(0, 0)), Some(Chore::Bootstrap));
+            do_it(&mut u, Chore::Bootstrap, now);
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800]);
+        u.connected();
+        assert_eq!(u.deadline(&load(0, 0)), Some(now + 5 * SEC));
+    }
+
+    #[test]
+    fn one_chore_of_a_kind_at_a_time() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Bootstrap, t);
+        u.begun(Chore::Bootstrap);
+        assert_eq!(u.due(t + 9999 * SEC, &load(0, 0)), None);
+    }
+
+    #[test]
+    fn a_full_node_leaves_the_list_once_and_comes_back_when_there_is_room() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Advertise, t);
+        assert!(u.is_listed());
+        assert_eq!(u.due(t, &load(10, 0)), Some(Chore::Clear));
+        do_it(&mut u, Chore::Clear, t);
+        assert!(!u.is_listed());
+        assert_eq!(u.due(t + 99_999 * SEC, &load(10, 0)), None);
+        assert_eq!(u.due(t + 5 * SEC, &load(9, 0)), Some(Chore::Advertise));
+    }
+
+    #[test]
+    fn advertises_again_only_while_few_have_come() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Advertise, t);
+        assert_eq!(u.due(t + 43_200 * SEC, &load(2, 0)), Some(Chore::Advertise));
+        assert_eq!(u.due(t + 43_200 * SEC, &load(3, 0)), None);
+    }
+
+    #[test]
+    fn an_advertisement_that_no_server_took_is_tried_again() {
+        let (mut u, t) = upkeep();
+        u.begun(Chore::Advertise);
+        u.ended(Chore::Advertise, false, t);
+        assert_eq!(u.due(t + 9 * SEC, &load(0, 0)), None);
+        assert_eq!(u.due(t + 10 * SEC, &load(0, 0)), Some(Chore::Advertise));
+        u.begun(Chore::Advertise);
+        u.ended(Chore::Advertise, false, t);
+        assert_eq!(u.deadline(&load(0, 0)), Some(t + 20 * SEC));
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything a program can decide about its node, with the defaults.
+//!
+//! [`Config`] is the typed form the node reads. [`options`] gives each number in it a key and a range, which is how the
+//! C ABI (and every language on top of it) sets them; the texts are in [`text`].
+
+pub mod options;
+pub mod text;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// What a net is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum NetType {
+    /// A flooding network: bootstraps, advertises, one connection per address.
+    P2p = 1,
+    /// For connections to chosen nodes: neither bootstraps nor advertises, and opens each link with a nonce.
+    Direct = 2,
+}
+
+/// How others reach a node. PyP2P's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum NodeType {
+    /// Not told: found out at start.
+    Unknown = 0,
+    /// Accepts connections from outside.
+    Passive = 1,
+    /// Only connects out.
+    Active = 2,
+    /// Behind a NAT whose ports can be predicted: reachable by hole punching.
+    Simultaneous = 3,
+}
+
+/// How received bytes become events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Framing {
+    /// Lines ended by CR LF, one event a line.
+    Lines = 0,
+    /// Whatever arrives, as it arrives.
+    Raw = 1,
+}
+
+/// Which servers an address in the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum ServerKind {
+    /// A rendezvous server, `host:port`.
+    Rendezvous = 1,
+}
+
+/// Whether one address may hold several connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum DuplicateIp {
+    /// As PyP2P: no on a p2p net, yes on a direct net.
+    ByNetType = -1,
+    /// One connection per address.
+    Refuse = 0,
+    /// Any number.
+    Allow = 1,
+}
+
+/// A node's configuration. [`Config::default`] is a p2p node on any port of every address.
+///
+/// The fields are documented where their options are: [`options::INT_OPTIONS`] and [`text::TEXT_OPTIONS`].
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "each field's documentation is its option's, in one place")]
+pub struct Config {
+    pub net_type: NetType,
+    pub node_type: NodeType,
+    pub nat_type: crate::event::NatType,
+    pub passive_bind: Option<IpAddr>,
+    pub passive_port: u16,
+    pub interface: Option<String>,
+    pub wan_ip: Option<IpAddr>,
+    pub servers: Vec<(ServerKind, String)>,
+    pub max_inbound: usize,
+    pub max_outbound: usize,
+    pub min_connected: usize,
+    pub bootstrap: bool,
+    pub advertise: bool,
+    pub forwarding: u32,
+    pub simultaneous: bool,
+    pub duplicate_ip: DuplicateIp,
+    pub dedup: bool,
+    pub dedup_entries: usize,
+    pub dedup_ttl: Duration,
+    pub framing: Framing,
+    pub max_line: usize,
+    pub send_buffer: usize,
+    pub recv_buffer: usize,
+    pub event_queue: usize,
+    pub max_requests: usize,
+    pub connect_timeout: Duration,
+    pub handshake_timeout: Duration,
+    pub server_timeout: Duration,
+    pub close_timeout: Duration,
+    pub keepalive: Duration,
+    pub dead_peer_timeout: Duration,
+    pub bootstrap_interval: Duration,
+    pub advertise_interval: Duration,
+    pub retry_interval: Duration,
+    pub log_level: crate::event::LogLevel,
+    pub log_fd: i32,
+    pub seed: u64,
+    #[cfg(feature = "testing")]
+    pub test_panic: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let secs = Duration::from_secs;
+        Config {
+            net_type: NetType::P2p,
+            node_type: NodeType::Unknown,
+            nat_type: crate::event::NatType::Unknown,
+            passive_bind: None,
+            passive_port: 0,
+            interface: None,
+            wan_ip: None,
+            servers: Vec::new(),
+            max_inbound: 10,
+            max_outbound: 10,
+            min_connected: 3,
+            bootstrap: true,
+            advertise: true,
+            forwarding: 0b1110,
+            simultaneous: true,
+            duplicate_ip: DuplicateIp::ByNetType,
+            dedup: false,
+            dedup_entries: 65_536,
+            dedup_ttl: secs(3600),
+            framing: Framing::Lines,
+            max_line: 1 << 20,
+            send_buffer: 1 << 20,
+            recv_buffer: 1 << 20,
+            event_queue: 1024,
+            max_requests: 1024,
+            connect_timeout: secs(5),
+            handshake_timeout: secs(10),
+            server_timeout: secs(2),
+            close_timeout: secs(1),
+            keepalive: secs(30),
+            dead_peer_timeout: secs(60),
+            bootstrap_interval: secs(1800),
+            advertise_interval: secs(43_200),
+            retry_interval: secs(5),
+            log_level: crate::event::LogLevel::Warn,
+            log_fd: -1,
+            seed: 0,
+            #[cfg(feature = "testing")]
+            test_panic: false,
+        }
+    }
+}
+
+impl Config {
+    /// The addresses to listen on: one where the program named one, else every IPv4 and every IPv6 address.
+    pub(crate) fn listen_ips(&self, interface: Option<IpAddr>) -> Vec<IpAddr> {
+        use std::net::{Ipv4Addr, Ipv6Addr};
+        match self.passive_bind.or(interface) {
+            Some(ip) => vec![ip],
+            None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        }
+    }
+
+    /// Whether one address may hold several connections on this net.
+    pub(crate) fn allows_duplicate_ip(&self) -> bool {
+        match self.duplicate_ip {
+            DuplicateIp::ByNetType => self.net_type == NetType::Direct,
+            DuplicateIp::Refuse => false,
+            DuplicateIp::Allow => true,
+        }
+    }
+
+    /// The rendezvous servers, in the order they were added.
+    pub(crate) fn rendezvous(&self) -> impl Iterator<Item = &str> {
+        self.servers.iter().filter(|(kind, _)| *kind == ServerKind::Rendezvous).map(|(_, at)| at.as_str())
+    }
+}
+
+/// The source address of our own connections to `to`: what the program bound us to, if it is of that family.
+pub(crate) fn source_for(bound: Option<IpAddr>, to: SocketAddr) -> Option<IpAddr> {
+    bound.filter(|ip| !ip.is_unspecified() && ip.is_ipv4() == to.is_ipv4())
+}

@@ -1,0 +1,150 @@
+//! The options that are texts, and the servers.
+
+use std::net::IpAddr;
+
+use super::{Config, ServerKind};
+use crate::error::{Code, Error, Result};
+
+/// One text option.
+pub struct TextOption {
+    /// The number of its `P2P_OPT_*` constant.
+    pub key: i32,
+    /// Its name in messages and in the documentation.
+    pub name: &'static str,
+    /// What it means, one sentence.
+    pub meaning: &'static str,
+}
+
+/// Every text option, by key.
+pub static TEXT_OPTIONS: &[TextOption] = &[
+    TextOption {
+        key: 1001,
+        name: "passive_bind",
+        meaning: "address to listen on; \"\" = every IPv4 and IPv6 address, \"0.0.0.0\" = every IPv4, \"::\" = every \
+                  IPv6. A particular address is also the source of our own connections",
+    },
+    TextOption {
+        key: 1002,
+        name: "interface",
+        meaning: "network interface by name (\"eth0\", an alias label such as \"eth0:2\") or by one of its addresses: \
+                  connections leave from it; \"\" or \"default\" = the system's choice",
+    },
+    TextOption {
+        key: 1003,
+        name: "wan_ip",
+        meaning: "this node's address as the internet sees it, if you know better; \"\" = found out",
+    },
+];
+
+/// The longest server address taken, a host name of 253 characters with its port and a scheme.
+const MAX_SERVER: usize = 512;
+
+fn address(name: &str, value: &str) -> Result<Option<IpAddr>> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let bare = value.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(value);
+    bare.parse().map(Some).map_err(|_| {
+        Error::new(Code::Invalid, format!("{name} is \"{value}\"; expected an IPv4 or IPv6 address, or \"\""))
+    })
+}
+
+impl Config {
+    /// Sets the text option `key`.
+    ///
+    /// # Errors
+    /// [`Code::Unsupported`] for an unknown key, [`Code::Invalid`] for a text that is not what the option takes.
+    pub fn set_str(&mut self, key: i32, value: &str) -> Result<()> {
+        match key {
+            1001 => self.passive_bind = address("passive_bind", value)?,
+            1002 => self.interface = Some(value).filter(|v| !v.is_empty() && *v != "default").map(str::to_owned),
+            1003 => self.wan_ip = address("wan_ip", value)?,
+            _ if super::options::INT_OPTIONS.iter().any(|o| o.key == key) => {
+                let message = format!("option {key} is a number: use p2p_config_set_int");
+                return Err(Error::new(Code::Unsupported, message));
+            }
+            _ => {
+                let message =
+                    format!("there is no option {key} in this version ({})", env!("CARGO_PKG_VERSION"));
+                return Err(Error::new(Code::Unsupported, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a server. They are used in the order they were added.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] if `at` is not `host:port` (an IPv6 address in brackets).
+    pub fn add_server(&mut self, kind: ServerKind, at: &str) -> Result<()> {
+        split_host_port(at).map_err(|e| Error::new(e.code, format!("rendezvous server {}", e.message)))?;
+        self.servers.push((kind, at.to_owned()));
+        Ok(())
+    }
+}
+
+/// Takes `host:port` apart; an IPv6 address stands in brackets.
+///
+/// # Errors
+/// [`Code::Invalid`] with a message that quotes the text and says what was expected.
+pub fn split_host_port(text: &str) -> Result<(&str, u16)> {
+    let wrong = |what: &str| {
+        let shown: String = text.chars().take(80).collect();
+        Err(Error::new(
+            Code::Invalid,
+            format!("\"{shown}\" {what}; expected host:port, 192.0.2.1:port or [2001:db8::1]:port"),
+        ))
+    };
+    if text.len() > MAX_SERVER {
+        return wrong("is too long");
+    }
+    let Some((host, port)) = text.rsplit_once(':') else { return wrong("has no port") };
+    let Some(port) = port.parse::<u16>().ok().filter(|p| *p > 0) else {
+        return wrong("has no port between 1 and 65535");
+    };
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => match rest.strip_suffix(']') {
+            Some(inside) if inside.parse::<std::net::Ipv6Addr>().is_ok() || inside.contains('%') => inside,
+            _ => return wrong("has no IPv6 address in its brackets"),
+        },
+        None if host.contains(':') => return wrong("has an IPv6 address without brackets"),
+        None => host,
+    };
+    if bare.is_empty() || bare.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return wrong("has no host name");
+    }
+    Ok((bare, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port() {
+        assert_eq!(split_host_port("example.org:8000"), Ok(("example.org", 8000)));
+        assert_eq!(split_host_port("[::1]:1"), Ok(("::1", 1)));
+        for bad in ["", "x", ":", ":80", "x:", "x:0", "x:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "x:-1"] {
+            let e = split_host_port(bad).unwrap_err();
+            assert_eq!(e.code, Code::Invalid, "{bad}");
+            assert!(e.message.contains("expected host:port"), "{e}");
+        }
+        assert!(split_host_port(&"a".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn texts_are_checked_when_they_are_set() {
+        let mut c = Config::default();
+        c.set_str(1001, "127.0.0.2").unwrap();
+        c.set_str(1003, "[2001:db8::1]").unwrap();
+        c.set_str(1002, "eth0:2").unwrap();
+        assert_eq!(c.interface.as_deref(), Some("eth0:2"));
+        c.set_str(1002, "default").unwrap();
+        assert_eq!(c.interface, None);
+        let e = c.set_str(1001, "localhost").unwrap_err();
+        assert!(e.message.contains("passive_bind") && e.message.contains("localhost"), "{e}");
+        assert!(c.set_str(4, "x").unwrap_err().message.contains("p2p_config_set_int"));
+        assert_eq!(c.set_str(77, "x").unwrap_err().code, Code::Unsupported);
+        assert!(c.add_server(ServerKind::Rendezvous, "nowhere").is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! What a net tells its program: the kinds of events, and the snapshots of its state.
+//!
+//! The numbers are the C ABI's (`P2P_EVENT_*`, `P2P_NAT_*`, ... in `include/p2pnet.h`).
+
+use std::net::IpAddr;
+
+/// What an event is about. New kinds may come in any version: ignore what you do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Kind {
+    /// The start is finished.
+    Ready = 1,
+    /// The net has stopped; the last event.
+    Stopped = 2,
+    /// What `Net::info` returns has changed.
+    Info = 3,
+    /// A connection is usable.
+    Opened = 4,
+    /// A connection is gone; the last event about it.
+    Closed = 5,
+    /// A line came in.
+    Line = 6,
+    /// Bytes came in (raw framing).
+    Data = 7,
+    /// A connection whose send buffer was full takes data again.
+    Writable = 8,
+    /// A request has completed.
+    Done = 9,
+    /// Something to tell whoever looks after the program.
+    Log = 11,
+}
+
+/// The NAT in front of a node: PyP2P's names, derived from RFC 4787's mapping and allocation behaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum NatType {
+    /// Not known.
+    Unknown = 0,
+    /// There is none.
+    None = 1,
+    /// The external port is the internal one.
+    Preserving = 2,
+    /// External ports follow one another at a constant distance.
+    Delta = 3,
+    /// One internal port keeps one external port towards all destinations.
+    Reuse = 4,
+    /// External ports cannot be foreseen.
+    Random = 5,
+}
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Via {
+    /// The peer connected to us.
+    Accept = 1,
+    /// We connected to the peer.
+    Direct = 2,
+}
+
+/// How much a net logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum LogLevel {
+    /// Nothing.
+    Off = 0,
+    /// What stops the net from working.
+    Error = 1,
+    /// What somebody should look into.
+    Warn = 2,
+    /// Milestones.
+    Info = 3,
+    /// Why things happen.
+    Debug = 4,
+    /// Everything.
+    Trace = 5,
+}
+
+impl LogLevel {
+    /// The level's name, lower case.
+    pub fn name(self) -> &'static str {
+        ["off", "error", "warn", "info", "debug", "trace"][self as usize]
+    }
+}
+
+/// A net's situation at one moment.
+#[derive(Clone, Debug)]
+pub struct NetInfo {
+    /// How others reach this node, as configured or found out.
+    pub node_type: crate::config::NodeType,
+    /// The NAT in front of it.
+    pub nat: NatType,
+    /// Whether the node can be reached from outside; `None` = not known.
+    pub reachable: Option<bool>,
+    /// The port listened on, 0 before the start.
+    pub passive_port: u16,
+    /// The address our own connections leave from, as far as known.
+    pub lan_ip: Option<IpAddr>,
+    /// Our address as the internet sees it, as far as known.
+    pub wan_ip: Option<IpAddr>,
+    /// Open connections that peers opened.
+    pub inbound: usize,
+    /// Open connections that we opened.
+    pub outbound: usize,
+}
+
+/// A connection's situation at one moment.
+#[derive(Clone, Debug)]
+pub struct ConnInfo {
+    /// How it came to be.
+    pub via: Via,
+    /// Whether the peer opened it.
+    pub inbound: bool,
+    /// The peer, `ip:port`.
+    pub peer: String,
+    /// Bytes accepted for sending and not yet taken by the system.
+    pub queued_bytes: u64,
+    /// Bytes received and not yet taken by the program.
+    pub unread_bytes: u64,
+    /// Bytes received, framing included.
+    pub bytes_in: u64,
+    /// Bytes sent, framing included.
+    pub bytes_out: u64,
+    /// Milliseconds since it was opened.
+    pub age_ms: u64,
+}
+
+/// Counters since the net was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Lines delivered to the program.
+    pub lines_in: u64,
+    /// Lines accepted from the program.
+    pub lines_out: u64,
+    /// Bytes received on connections that are closed or open.
+    pub bytes_in: u64,
+    /// Bytes sent on connections that are closed or open.
+    pub bytes_out: u64,
+    /// Lines not delivered because they were seen before.
+    pub duplicates: u64,
+    /// Connections opened, both ways.
+    pub opened: u64,
+    /// Connections closed.
+    pub closed: u64,
+    /// Peers turned away by a rule or a limit.
+    pub rejected: u64,
+    /// Log events dropped because the program did not take events fast enough.
+    pub log_dropped: u64,
+    /// Elements waiting in the event queue now.
+    pub events_queued: u64,
+}

@@ -1,0 +1,124 @@
+//! A connection as any thread sees it: send, close, look at it. The task that owns its socket is in [`super::link`].
+
+use std::ffi::CString;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::sendbuf::{After, SendBuf};
+use crate::config::Config;
+use crate::error::Code;
+use crate::event::{ConnInfo, Via};
+
+/// One open connection.
+pub(crate) struct Conn {
+    pub(crate) id: u64,
+    pub(crate) via: Via,
+    /// `ip:port` as C reads it.
+    pub(crate) peer: CString,
+    pub(crate) stream: TcpStream,
+    pub(crate) out: Mutex<SendBuf>,
+    /// Wakes the connection's task: something to write, to close, or room to read again.
+    pub(crate) wake: Notify,
+    /// Received bytes that are in the queue or in the program's hands.
+    unread: AtomicUsize,
+    /// The task has stopped reading and waits for `unread` to fall.
+    paused: AtomicBool,
+    recv_limit: usize,
+    pub(crate) bytes_in: AtomicU64,
+    opened: Instant,
+    /// The program's pointer for this connection; never looked into.
+    pub(crate) user: AtomicPtr<std::ffi::c_void>,
+    /// Set when the connection's CLOSED event is on its way.
+    pub(crate) closed: AtomicBool,
+}
+
+impl Conn {
+    pub(crate) fn new(id: u64, via: Via, peer: SocketAddr, stream: TcpStream, config: &Config) -> Conn {
+        Conn {
+            id,
+            via,
+            peer: CString::new(peer.to_string()).unwrap_or_default(),
+            stream,
+            out: Mutex::new(SendBuf::new(config.send_buffer)),
+            wake: Notify::new(),
+            unread: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+            recv_limit: config.recv_buffer,
+            bytes_in: AtomicU64::new(0),
+            opened: Instant::now(),
+            user: AtomicPtr::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Queues `a` and `b` as one piece, or writes it at once if the connection is quiet.
+    pub(crate) fn send(&self, a: &[u8], b: &[u8]) -> Result<(), Code> {
+        let mut out = self.out.lock();
+        // An error of the system is left to the task: it meets the same one and closes the connection with it.
+        let after = out.append([a, b], |bytes| self.stream.try_write(bytes).unwrap_or(0))?;
+        drop(out);
+        if after == After::WakeWriter {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Closes once everything queued is written.
+    pub(crate) fn close(&self) {
+        self.out.lock().close();
+        self.wake.notify_one();
+    }
+
+    /// No more data either way; whoever waits on the socket sees its end.
+    pub(crate) fn shut(&self) {
+        let _ = socket2::SockRef::from(&self.stream).shutdown(Shutdown::Both);
+    }
+
+    // ---- receive accounting ----
+
+    /// The task has queued `n` bytes for the program.
+    pub(crate) fn queued_for_program(&self, n: usize) {
+        self.unread.fetch_add(n, SeqCst);
+    }
+
+    /// Whether the task has to stop reading; the program's [`Conn::taken`] wakes it.
+    pub(crate) fn must_pause(&self) -> bool {
+        if self.unread.load(SeqCst) < self.recv_limit {
+            return false;
+        }
+        self.paused.store(true, SeqCst);
+        // The program may have taken everything between the two looks.
+        if self.unread.load(SeqCst) < self.recv_limit {
+            self.paused.store(false, SeqCst);
+            return false;
+        }
+        true
+    }
+
+    /// The program is done with `n` bytes.
+    pub(crate) fn taken(&self, n: usize) {
+        let before = self.unread.fetch_sub(n, SeqCst);
+        if before - n <= self.recv_limit / 2 && self.paused.swap(false, SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn info(&self) -> ConnInfo {
+        let out = self.out.lock();
+        ConnInfo {
+            via: self.via,
+            inbound: self.via == Via::Accept,
+            peer: self.peer.to_string_lossy().into_owned(),
+            queued_bytes: out.queued() as u64,
+            unread_bytes: self.unread.load(Relaxed) as u64,
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: out.bytes_written,
+            age_ms: self.opened.elapsed().as_millis() as u64,
+        }
+    }
+}

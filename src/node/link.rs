@@ -1,0 +1,250 @@
+//! The task behind one connection: the dialect's opening, then reading and writing until the end.
+//!
+//! One task per socket, no thread, no buffer while idle. Reading stops when the program does not take what was read
+//! (its own limit) or the event queue is full (the net's limit); what is not read waits in the kernel, and TCP slows the
+//! peer. The end is always one CLOSED event with the reason.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::conn::Conn;
+use super::receive::Receiver;
+use super::shared::Shared;
+use crate::config::NetType;
+use crate::error::{Code, Error};
+use crate::event::{Kind, Via};
+use crate::proto::link::{Opening, Role, Step};
+use crate::queue::{Item, Notice};
+
+/// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
+const LINGER_BYTES: usize = 16 << 20;
+
+/// Takes a fresh TCP connection through the dialect's opening.
+pub(crate) async fn open(
+    shared: &Arc<Shared>,
+    id: u64,
+    via: Via,
+    peer: SocketAddr,
+    stream: TcpStream,
+) -> Result<Arc<Conn>, Error> {
+    let config = &shared.config;
+    let role = if via == Via::Accept { Role::Acceptor } else { Role::Connector };
+    let mut opening = Opening::classic(config.net_type == NetType::Direct, role);
+    let shake = async {
+        let mut hello = opening.hello();
+        while !hello.is_empty() {
+            stream.writable().await?;
+            match stream.try_write(hello) {
+                Ok(n) => hello = &hello[n..],
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let mut buf = [0; 256];
+        while !opening.is_open() {
+            stream.readable().await?;
+            let room = opening.wants().min(buf.len());
+            match stream.try_read(&mut buf[..room]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => debug_assert!(matches!(opening.input(&buf[..n]), Step::More | Step::Open { .. })),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    };
+    match timeout(config.handshake_timeout, shake).await {
+        Ok(Ok(())) => Ok(Arc::new(Conn::new(id, via, peer, stream, config))),
+        Ok(Err(e)) => Err(Error::io(format_args!("opening the link with {peer}"), &e)),
+        Err(_) => {
+            let ms = config.handshake_timeout.as_millis();
+            let message = format!("{peer} sent no complete nonce within {ms} ms (handshake_timeout_ms)");
+            Err(Error::new(Code::Timeout, message))
+        }
+    }
+}
+
+/// What the task has been woken for.
+enum Ready {
+    Read,
+    Write,
+    Woken,
+    Room,
+}
+
+type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+struct Link {
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    receiver: Receiver,
+    /// What the writer holds, and how much of it the system has.
+    writing: Vec<u8>,
+    written: usize,
+    room: Option<Room>,
+}
+
+/// Runs an open connection to its end.
+pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
+    let mut link =
+        Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None };
+    let end = link.work().await;
+    let closing = link.conn.out.lock().is_closing();
+    let unsent = link.conn.out.lock().queued();
+    {
+        let mut out = link.conn.out.lock();
+        out.close();
+        let counters = &link.shared.counters;
+        counters.lines_out.add(out.lines);
+        counters.bytes_out.add(out.bytes_written);
+        counters.bytes_in.add(link.conn.bytes_in.load(Relaxed));
+        counters.closed.add(1);
+    }
+    link.conn.closed.store(true, SeqCst);
+    let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
+    match end {
+        Ok(()) => notice.text = "closed by this program".into(),
+        Err(e) => {
+            notice.result = Err(e.code);
+            notice.os_error = e.os_error;
+            notice.text = e.message.into_owned();
+        }
+    }
+    if unsent > 0 {
+        notice.text += &format!(" ({unsent} bytes were not sent)");
+    }
+    link.shared.queue.push(Item::Notice(Box::new(notice)));
+    if closing {
+        link.linger().await;
+    }
+    link.conn.shut();
+}
+
+impl Link {
+    /// Reads and writes until the program closes (`Ok`) or something ends the connection.
+    async fn work(&mut self) -> Result<(), Error> {
+        loop {
+            let mut blocked = false;
+            if self.write_out(&mut blocked)? && self.conn.out.lock().is_closing() {
+                let sock = socket2::SockRef::from(&self.conn.stream);
+                let _ = sock.shutdown(std::net::Shutdown::Write);
+                return Ok(());
+            }
+            match self.ready(blocked).await {
+                Ready::Write | Ready::Woken => {}
+                Ready::Room => self.room = None,
+                Ready::Read => self.read()?,
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.
+    async fn ready(&mut self, blocked: bool) -> Ready {
+        let closing = self.conn.out.lock().is_closing();
+        let mut reading = !closing && !self.conn.must_pause();
+        if reading && self.room.is_none() && !self.shared.queue.has_room() {
+            let shared = Arc::clone(&self.shared);
+            self.room = Some(Box::pin(async move { shared.queue.wait_for_room().await }));
+        }
+        reading &= self.room.is_none();
+        let Link { conn, room, .. } = self;
+        let woken = conn.wake.notified();
+        tokio::pin!(woken);
+        poll_fn(|cx| {
+            if woken.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ready::Woken);
+            }
+            // An error of readiness shows again, with its name, in the read or write that follows.
+            if blocked && conn.stream.poll_write_ready(cx).is_ready() {
+                return Poll::Ready(Ready::Write);
+            }
+            if let Some(room) = room
+                && room.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Ready::Room);
+            }
+            if reading && conn.stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(Ready::Read);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Writes what is queued. True: all of it.
+    fn write_out(&mut self, blocked: &mut bool) -> Result<bool, Error> {
+        loop {
+            if self.written == self.writing.len() {
+                self.written = 0;
+                if !self.conn.out.lock().take(&mut self.writing) {
+                    return Ok(true);
+                }
+            }
+            match self.conn.stream.try_write(&self.writing[self.written..]) {
+                Ok(n) => {
+                    self.written += n;
+                    if self.conn.out.lock().written(n) {
+                        let notice = self.shared.notice(Kind::Writable, &self.conn);
+                        self.shared.queue.push(Item::Notice(Box::new(notice)));
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    *blocked = true;
+                    return Ok(false);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.broken("sending to", &e)),
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        match self.receiver.read(&self.conn, &self.shared.queue) {
+            Ok(()) => Ok(()),
+            Err(super::receive::End::Peer { unfinished: 0 }) => {
+                Err(Error::new(Code::Closed, "closed by the peer"))
+            }
+            Err(super::receive::End::Peer { unfinished }) => {
+                let message = format!("closed by the peer in the middle of a line ({unfinished} bytes of it lost)");
+                Err(Error::new(Code::Closed, message))
+            }
+            Err(super::receive::End::TooLong) => {
+                let message =
+                    format!("the peer sent a line longer than {} bytes (max_line)", self.shared.config.max_line);
+                Err(Error::new(Code::Protocol, message))
+            }
+            Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),
+        }
+    }
+
+    fn broken(&self, doing: &str, e: &io::Error) -> Error {
+        Error::io(format_args!("{doing} {}", self.conn.peer.to_string_lossy()), e)
+    }
+
+    /// After our FIN: takes what the peer still sends until its FIN, so that our last lines are not destroyed by the
+    /// RST that closing a socket with unread data causes.
+    async fn linger(&mut self) {
+        let stream = &self.conn.stream;
+        let drain = async {
+            let mut sink = [0; 4096];
+            let mut left = LINGER_BYTES;
+            while left > 0 && stream.readable().await.is_ok() {
+                match stream.try_read(&mut sink) {
+                    Ok(n) if n > 0 => left = left.saturating_sub(n),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                    _ => return,
+                }
+            }
+        };
+        let _ = timeout(self.shared.config.close_timeout, drain).await;
+    }
+}

@@ -1,0 +1,8 @@
+//! System calls that the standard library does not offer, each in a small file; with `ffi` the only place with `unsafe`.
+#![allow(unsafe_code)]
+
+pub(crate) mod fd;
+pub(crate) mod iface;
+pub(crate) mod sock;
+pub(crate) mod thread;
+pub(crate) mod wake;

@@ -1,0 +1,103 @@
+//! Sockets as the node wants them: non-blocking, bound where the program said, with the options set.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// How a connection is kept alive; [`Duration::ZERO`] switches a part off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeepAlive {
+    /// Quiet time before the first probe.
+    pub(crate) idle: Duration,
+    /// After this long without an acknowledgement the connection is dead (RFC 5482).
+    pub(crate) dead: Duration,
+}
+
+fn new(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if addr.is_ipv6() {
+        // The IPv4 side has a socket of its own: one family per socket, on every system alike.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// A listening socket. Two listeners never share a port: SO_REUSEADDR only lets a restarted program take its port back.
+pub(crate) fn listen(addr: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let socket = new(addr)?;
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A socket for one connection attempt to `to`, from `source` if given.
+pub(crate) fn outgoing(to: SocketAddr, source: Option<IpAddr>) -> io::Result<std::net::TcpStream> {
+    let socket = new(to)?;
+    if let Some(ip) = source {
+        // Let the system choose the port at connect time, by the whole 4-tuple: else 28,000 connections are the end.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let _ = set_bind_address_no_port(&socket);
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    Ok(socket.into())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an int; its address and size are given.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            std::ptr::from_ref(&on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets what every connection of the node has: no Nagle delay, keep-alive, a limit for unacknowledged data.
+pub(crate) fn prepare(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    if keep.idle > Duration::ZERO {
+        let idle = Duration::from_secs(keep.idle.as_secs().max(1));
+        // Probes come as often as the peer's death may take, a third each, so that the last fits in before the end.
+        let pause = if keep.dead > Duration::ZERO { keep.dead / 3 } else { Duration::from_secs(20) };
+        let probes = TcpKeepalive::new().with_time(idle).with_interval(pause.max(Duration::from_secs(1)));
+        socket.set_tcp_keepalive(&probes.with_retries(3))?;
+    }
+    // Keep-alive probes stop once unacknowledged data is queued; this limit covers that case.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if keep.dead > Duration::ZERO {
+        socket.set_tcp_user_timeout(Some(keep.dead))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_refused() {
+        let first = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let e = listen(first.local_addr().unwrap(), 1).unwrap_err();
+        assert_eq!(e.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn both_families_may_have_one_port_each() {
+        let four = listen("0.0.0.0:0".parse().unwrap(), 1).unwrap();
+        let port = four.local_addr().unwrap().port();
+        listen(SocketAddr::new("::".parse().unwrap(), port), 1).unwrap();
+    }
+}

@@ -1,0 +1,163 @@
+//! The program's end of the queue: takes elements apart into single events, without copying.
+//!
+//! A line is handed out where it lies in its receive buffer; its CR is overwritten by a NUL so that C can read it as a
+//! string. The view lives until the next call; then the buffer goes back to the pool and the connection learns that
+//! there is room again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Batch, Item, Notice, Queue};
+use crate::error::Code;
+use crate::event::Kind;
+use crate::node::conn::Conn;
+use crate::node::counters::Counters;
+use crate::proto::dedup::Dedup;
+use crate::proto::line;
+
+/// One event, borrowed from the inbox until its next call.
+pub(crate) struct View<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) conn: Option<&'a Arc<Conn>>,
+    pub(crate) request: u64,
+    pub(crate) result: Result<(), Code>,
+    pub(crate) os_error: i32,
+    pub(crate) code: i32,
+    /// The bytes with a NUL behind them.
+    pub(crate) data_nul: &'a [u8],
+    pub(crate) at_ms: u64,
+}
+
+/// What the last view was taken from.
+enum Current {
+    Nothing,
+    Lines { batch: Batch, pos: usize, count: u64 },
+    Data(Batch),
+    Notice(Box<Notice>),
+}
+
+pub(crate) struct Inbox {
+    current: Current,
+    dedup: Option<Dedup>,
+}
+
+impl Inbox {
+    pub(crate) fn new(dedup: Option<Dedup>) -> Inbox {
+        Inbox { current: Current::Nothing, dedup }
+    }
+
+    /// Notes a line of our own, so that it is not delivered when the network brings it back.
+    pub(crate) fn record(&mut self, own_line: &[u8]) {
+        if let Some(dedup) = &mut self.dedup {
+            dedup.record(Instant::now(), own_line);
+        }
+    }
+
+    /// Whether [`Inbox::record`] does anything.
+    pub(crate) fn suppresses_duplicates(&self) -> bool {
+        self.dedup.is_some()
+    }
+
+    /// The next event.
+    pub(crate) fn next(&mut self, queue: &Queue, counters: &Counters) -> Option<View<'_>> {
+        let (from, to) = loop {
+            match &mut self.current {
+                Current::Lines { batch, pos, count } => {
+                    match line::next_line(&batch.chunk[*pos..batch.end]) {
+                        Some((found, used)) => {
+                            let (from, to) = (*pos + found.start, *pos + found.end);
+                            *pos += used;
+                            let text = &batch.chunk[from..to];
+                            if self.dedup.as_mut().is_some_and(|d| d.check(Instant::now(), text, true)) {
+                                counters.duplicates.add(1);
+                                continue;
+                            }
+                            *count += 1;
+                            break (from, to);
+                        }
+                        None => self.settle(queue, counters),
+                    }
+                }
+                Current::Data(_) | Current::Notice(_) => self.settle(queue, counters),
+                Current::Nothing => match queue.pop()? {
+                    Item::Lines(batch) => {
+                        let pos = batch.start;
+                        self.current = Current::Lines { batch, pos, count: 0 };
+                    }
+                    Item::Data(batch) => {
+                        let range = (batch.start, batch.end);
+                        self.current = Current::Data(batch);
+                        break range;
+                    }
+                    Item::Notice(mut notice) => {
+                        notice.text.push('\0');
+                        self.current = Current::Notice(notice);
+                        break (0, 0);
+                    }
+                },
+            }
+        };
+        Some(self.view(from, to))
+    }
+
+    fn view(&mut self, from: usize, to: usize) -> View<'_> {
+        fn of<'a>(kind: Kind, batch: &'a mut Batch, from: usize, to: usize) -> View<'a> {
+            // For a line this is its CR; for raw data the reader left one byte free.
+            batch.chunk[to] = 0;
+            View {
+                kind,
+                conn: Some(&batch.conn),
+                request: 0,
+                result: Ok(()),
+                os_error: 0,
+                code: 0,
+                data_nul: &batch.chunk[from..=to],
+                at_ms: batch.at_ms,
+            }
+        }
+        match &mut self.current {
+            Current::Lines { batch, .. } => of(Kind::Line, batch, from, to),
+            Current::Data(batch) => of(Kind::Data, batch, from, to),
+            Current::Notice(n) => View {
+                kind: n.kind,
+                conn: n.conn.as_ref(),
+                request: n.request,
+                result: n.result,
+                os_error: n.os_error,
+                code: n.code,
+                data_nul: n.text.as_bytes(),
+                at_ms: n.at_ms,
+            },
+            Current::Nothing => unreachable!("a view is asked for only after something was taken"),
+        }
+    }
+
+    /// Finishes the current element if nothing of it is left. Call it when the last view is no longer used.
+    pub(crate) fn settle_if_used_up(&mut self, queue: &Queue, counters: &Counters) {
+        let used_up = match &self.current {
+            Current::Lines { batch, pos, .. } => *pos >= batch.end,
+            Current::Nothing => false,
+            _ => true,
+        };
+        if used_up {
+            self.settle(queue, counters);
+        }
+    }
+
+    fn settle(&mut self, queue: &Queue, counters: &Counters) {
+        match std::mem::replace(&mut self.current, Current::Nothing) {
+            Current::Nothing => return,
+            Current::Lines { batch, count, .. } => {
+                counters.lines_in.add(count);
+                batch.conn.taken(batch.end - batch.start);
+            }
+            Current::Data(batch) => batch.conn.taken(batch.end - batch.start),
+            Current::Notice(notice) => {
+                if let (Kind::Closed, Some(conn)) = (notice.kind, &notice.conn) {
+                    conn.forget();
+                }
+            }
+        }
+        queue.finish_one();
+    }
+}
