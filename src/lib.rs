@@ -18,6 +18,16 @@
 //!
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
 
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod node;
+mod os;
 pub mod proto;
+mod queue;
 #[cfg(feature = "server")]
 pub mod server;
+
+pub use config::Config;
+pub use error::{Code, Error};
+pub use node::Net;

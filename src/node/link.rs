@@ -78,6 +78,7 @@ enum Ready {
     Write,
     Woken,
     Room,
+    TooLate,
 }
 
 type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -90,13 +91,15 @@ struct Link {
     writing: Vec<u8>,
     written: usize,
     room: Option<Room>,
+    /// When a closing connection stops trying to send the rest.
+    deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 /// Runs an open connection to its end.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
     let mut link =
-        Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None };
+        Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
     let end = link.work().await;
     let closing = link.conn.out.lock().is_closing();
     let unsent = link.conn.out.lock().queued();
@@ -143,6 +146,11 @@ impl Link {
                 Ready::Write | Ready::Woken => {}
                 Ready::Room => self.room = None,
                 Ready::Read => self.read()?,
+                Ready::TooLate => {
+                    let ms = self.shared.config.close_timeout.as_millis();
+                    let message = format!("closed by this program; the peer did not take the rest within {ms} ms");
+                    return Err(Error::new(Code::Timeout, message));
+                }
             }
         }
     }
@@ -156,7 +164,10 @@ impl Link {
             self.room = Some(Box::pin(async move { shared.queue.wait_for_room().await }));
         }
         reading &= self.room.is_none();
-        let Link { conn, room, .. } = self;
+        if closing && self.deadline.is_none() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
+        }
+        let Link { conn, room, deadline, .. } = self;
         let woken = conn.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
@@ -166,6 +177,11 @@ impl Link {
             // An error of readiness shows again, with its name, in the read or write that follows.
             if blocked && conn.stream.poll_write_ready(cx).is_ready() {
                 return Poll::Ready(Ready::Write);
+            }
+            if let Some(deadline) = deadline
+                && deadline.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Ready::TooLate);
             }
             if let Some(room) = room
                 && room.as_mut().poll(cx).is_ready()

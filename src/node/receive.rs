@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::conn::Conn;
 use crate::config::{Config, Framing};
-use crate::proto::line;
+use crate::proto::line::{self, LineScan};
 use crate::queue::chunk::{Chunk, LARGEST, Pool, SMALLEST};
 use crate::queue::{Batch, Item, Queue};
 
@@ -29,6 +29,7 @@ pub(crate) struct Receiver {
     pool: Arc<Pool>,
     framing: Framing,
     max_line: usize,
+    scan: LineScan,
     /// The buffer that holds an unfinished line, and how long that is.
     partial: Option<(Chunk, usize)>,
     /// How much the next read may take.
@@ -41,6 +42,7 @@ impl Receiver {
             pool,
             framing: config.framing,
             max_line: config.max_line,
+            scan: LineScan::new(),
             partial: None,
             read_size: SMALLEST,
         }
@@ -78,7 +80,7 @@ impl Receiver {
                 self.hand_over(conn, queue, chunk, filled);
                 Ok(())
             }
-            Framing::Lines => self.lines(conn, queue, chunk, old, filled),
+            Framing::Lines => self.lines(conn, queue, chunk, filled),
         }
     }
 
@@ -87,10 +89,9 @@ impl Receiver {
         conn: &Arc<Conn>,
         queue: &Queue,
         chunk: Chunk,
-        old: usize,
         filled: usize,
     ) -> Result<(), End> {
-        let end = line::last_line_end(&chunk[..filled], old).unwrap_or(0);
+        let end = self.scan.feed(&chunk[..filled]).unwrap_or(0);
         let tail = filled - end;
         // An unfinished line may be one CR longer than the limit: its LF may follow.
         let tail_too_long = tail > self.max_line + 1;
@@ -103,7 +104,7 @@ impl Receiver {
         }
         // Only a buffer longer than the limit can hold a line longer than the limit.
         let good_end =
-            if end > self.max_line + 2 { line::end_of_lines_up_to(&chunk[..end], self.max_line) } else { end };
+            if end > self.max_line + 2 { end_before_long_line(&chunk[..end], self.max_line) } else { end };
         if tail > 0 && !tail_too_long && good_end == end {
             let mut next = self.pool.take((tail + SMALLEST / 2).max(self.read_size));
             next[..tail].copy_from_slice(&chunk[end..filled]);
@@ -120,4 +121,16 @@ impl Receiver {
         let batch = Batch { conn: Arc::clone(conn), chunk, start: 0, end, at_ms: queue.now_ms() };
         queue.push(if self.framing == Framing::Lines { Item::Lines(batch) } else { Item::Data(batch) });
     }
+}
+
+/// Where the first line longer than `max` begins, or the end of the run.
+fn end_before_long_line(run: &[u8], max: usize) -> usize {
+    let mut at = 0;
+    while let Some((found, next)) = line::next_line(&run[at..]) {
+        if found.len() > max {
+            return at + found.start;
+        }
+        at += next;
+    }
+    run.len()
 }

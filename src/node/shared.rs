@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::conn::Conn;
 use super::counters::Counters;
 use crate::config::Config;
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::event::{Kind, NetInfo};
+use crate::proto::dedup::Dedup;
 use crate::queue::{Item, Notice, Queue};
 
 /// Connection ids are counted up, so they spread well as they are.
@@ -41,9 +43,14 @@ pub(crate) struct Shared {
     pub(crate) info: Mutex<NetInfo>,
     /// Every connection whose CLOSED event the program has not taken yet.
     pub(crate) conns: RwLock<ById<Arc<Conn>>>,
-    /// Requests that are under way or whose DONE event the program has not taken yet.
-    pub(crate) requests: Mutex<ById<()>>,
+    /// Requests whose DONE event the program has not taken yet, and whether that event is on its way.
+    pub(crate) requests: Mutex<ById<bool>>,
+    /// The lines seen, if duplicates are not delivered.
+    pub(crate) dedup: Option<Mutex<Dedup>>,
     next_id: AtomicU64,
+    /// Whether the runtime thread is done, for those who wait for it.
+    finished: Mutex<bool>,
+    finish: Condvar,
 }
 
 impl Shared {
@@ -58,12 +65,16 @@ impl Shared {
             inbound: 0,
             outbound: 0,
         };
+        let ttl = Some(config.dedup_ttl).filter(|t| !t.is_zero());
         Shared {
             queue: Queue::new(config.event_queue),
             counters: Counters::default(),
             info: Mutex::new(info),
             conns: RwLock::default(),
             requests: Mutex::default(),
+            dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),
+            finished: Mutex::new(false),
+            finish: Condvar::new(),
             next_id: AtomicU64::new(1),
             config,
         }
@@ -86,16 +97,60 @@ impl Shared {
             return Err(Code::Limit);
         }
         let id = self.new_id();
-        requests.insert(id, ());
+        requests.insert(id, false);
         Ok(id)
     }
 
-    /// Reports the end of a request: a DONE event.
+    /// Reports the end of a request: a DONE event. Only the first end of a request counts.
     pub(crate) fn done(&self, request: u64, outcome: Outcome) {
+        match self.requests.lock().get_mut(&request) {
+            Some(done @ false) => *done = true,
+            _ => return,
+        }
         let Outcome { result, os_error, code, text, conn } = outcome;
         let notice =
             Notice { request, result, os_error, code, text, conn, ..self.queue.notice(Kind::Done) };
         self.queue.push(Item::Notice(Box::new(notice)));
+    }
+
+    /// Ends what nobody else will: requests without a DONE, connections without a CLOSED.
+    pub(crate) fn sweep(&self, why: &Error) {
+        let mut open: Vec<u64> =
+            self.requests.lock().iter().filter(|(_, done)| !**done).map(|(id, _)| *id).collect();
+        open.sort_unstable();
+        for request in open {
+            self.done(request, why.clone().into());
+        }
+        let mut conns: Vec<Arc<Conn>> = self.conns.read().values().cloned().collect();
+        conns.sort_unstable_by_key(|c| c.id);
+        for conn in conns.iter().filter(|c| !c.closed.swap(true, SeqCst)) {
+            conn.close();
+            conn.shut();
+            let notice = Notice {
+                result: Err(why.code),
+                text: why.message.to_string(),
+                ..self.notice(Kind::Closed, conn)
+            };
+            self.queue.push(Item::Notice(Box::new(notice)));
+        }
+    }
+
+    /// The runtime thread is done with everything.
+    pub(crate) fn set_finished(&self) {
+        *self.finished.lock() = true;
+        self.finish.notify_all();
+    }
+
+    /// Waits until the runtime thread is done, at most `limit`. Whether it is.
+    pub(crate) fn wait_finished(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        let mut finished = self.finished.lock();
+        while !*finished {
+            if self.finish.wait_until(&mut finished, until).timed_out() {
+                break;
+            }
+        }
+        *finished
     }
 
     /// A notice about a connection.
@@ -119,8 +174,8 @@ impl Outcome {
     }
 }
 
-impl From<crate::error::Error> for Outcome {
-    fn from(e: crate::error::Error) -> Outcome {
+impl From<Error> for Outcome {
+    fn from(e: Error) -> Outcome {
         Outcome {
             result: Err(e.code),
             os_error: e.os_error,

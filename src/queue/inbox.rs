@@ -7,12 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Batch, Item, Notice, Queue};
+use super::{Batch, Item, Notice};
 use crate::error::Code;
 use crate::event::Kind;
 use crate::node::conn::Conn;
-use crate::node::counters::Counters;
-use crate::proto::dedup::Dedup;
+use crate::node::shared::Shared;
 use crate::proto::line;
 
 /// One event, borrowed from the inbox until its next call.
@@ -38,86 +37,59 @@ enum Current {
 
 pub(crate) struct Inbox {
     current: Current,
-    dedup: Option<Dedup>,
 }
 
 impl Inbox {
-    pub(crate) fn new(dedup: Option<Dedup>) -> Inbox {
-        Inbox { current: Current::Nothing, dedup }
+    pub(crate) fn new() -> Inbox {
+        Inbox { current: Current::Nothing }
     }
 
-    /// Notes a line of our own, so that it is not delivered when the network brings it back.
-    pub(crate) fn record(&mut self, own_line: &[u8]) {
-        if let Some(dedup) = &mut self.dedup {
-            dedup.record(Instant::now(), own_line);
-        }
-    }
-
-    /// Whether [`Inbox::record`] does anything.
-    pub(crate) fn suppresses_duplicates(&self) -> bool {
-        self.dedup.is_some()
-    }
-
-    /// The next event.
-    pub(crate) fn next(&mut self, queue: &Queue, counters: &Counters) -> Option<View<'_>> {
+    /// The next event. `budget` is how many more elements may be taken from the queue; `None` when none is left.
+    pub(crate) fn next(&mut self, net: &Shared, budget: &mut u64) -> Option<View<'_>> {
         let (from, to) = loop {
             match &mut self.current {
                 Current::Lines { batch, pos, count } => {
-                    match line::next_line(&batch.chunk[*pos..batch.end]) {
-                        Some((found, used)) => {
-                            let (from, to) = (*pos + found.start, *pos + found.end);
-                            *pos += used;
-                            let text = &batch.chunk[from..to];
-                            if self.dedup.as_mut().is_some_and(|d| d.check(Instant::now(), text, true)) {
-                                counters.duplicates.add(1);
-                                continue;
-                            }
-                            *count += 1;
-                            break (from, to);
+                    let Some((found, used)) = line::next_line(&batch.chunk[*pos..batch.end]) else {
+                        self.settle(net);
+                        continue;
+                    };
+                    let (from, to) = (*pos + found.start, *pos + found.end);
+                    *pos += used;
+                    if net.dedup.is_some() && is_old(net, &batch.chunk[from..to]) {
+                        continue;
+                    }
+                    *count += 1;
+                    break (from, to);
+                }
+                Current::Data(_) | Current::Notice(_) => self.settle(net),
+                Current::Nothing => {
+                    *budget = budget.checked_sub(1)?;
+                    match net.queue.pop()? {
+                        Item::Lines(batch) => {
+                            let pos = batch.start;
+                            self.current = Current::Lines { batch, pos, count: 0 };
                         }
-                        None => self.settle(queue, counters),
+                        Item::Data(batch) => {
+                            let range = (batch.start, batch.end);
+                            self.current = Current::Data(batch);
+                            break range;
+                        }
+                        Item::Notice(mut notice) => {
+                            notice.text.push('\0');
+                            self.current = Current::Notice(notice);
+                            break (0, 0);
+                        }
                     }
                 }
-                Current::Data(_) | Current::Notice(_) => self.settle(queue, counters),
-                Current::Nothing => match queue.pop()? {
-                    Item::Lines(batch) => {
-                        let pos = batch.start;
-                        self.current = Current::Lines { batch, pos, count: 0 };
-                    }
-                    Item::Data(batch) => {
-                        let range = (batch.start, batch.end);
-                        self.current = Current::Data(batch);
-                        break range;
-                    }
-                    Item::Notice(mut notice) => {
-                        notice.text.push('\0');
-                        self.current = Current::Notice(notice);
-                        break (0, 0);
-                    }
-                },
             }
         };
         Some(self.view(from, to))
     }
 
     fn view(&mut self, from: usize, to: usize) -> View<'_> {
-        fn of<'a>(kind: Kind, batch: &'a mut Batch, from: usize, to: usize) -> View<'a> {
-            // For a line this is its CR; for raw data the reader left one byte free.
-            batch.chunk[to] = 0;
-            View {
-                kind,
-                conn: Some(&batch.conn),
-                request: 0,
-                result: Ok(()),
-                os_error: 0,
-                code: 0,
-                data_nul: &batch.chunk[from..=to],
-                at_ms: batch.at_ms,
-            }
-        }
         match &mut self.current {
-            Current::Lines { batch, .. } => of(Kind::Line, batch, from, to),
-            Current::Data(batch) => of(Kind::Data, batch, from, to),
+            Current::Lines { batch, .. } => of_batch(Kind::Line, batch, from, to),
+            Current::Data(batch) => of_batch(Kind::Data, batch, from, to),
             Current::Notice(n) => View {
                 kind: n.kind,
                 conn: n.conn.as_ref(),
@@ -133,31 +105,54 @@ impl Inbox {
     }
 
     /// Finishes the current element if nothing of it is left. Call it when the last view is no longer used.
-    pub(crate) fn settle_if_used_up(&mut self, queue: &Queue, counters: &Counters) {
+    pub(crate) fn settle_if_used_up(&mut self, net: &Shared) {
         let used_up = match &self.current {
             Current::Lines { batch, pos, .. } => *pos >= batch.end,
             Current::Nothing => false,
             _ => true,
         };
         if used_up {
-            self.settle(queue, counters);
+            self.settle(net);
         }
     }
 
-    fn settle(&mut self, queue: &Queue, counters: &Counters) {
+    fn settle(&mut self, net: &Shared) {
         match std::mem::replace(&mut self.current, Current::Nothing) {
             Current::Nothing => return,
             Current::Lines { batch, count, .. } => {
-                counters.lines_in.add(count);
+                net.counters.lines_in.add(count);
                 batch.conn.taken(batch.end - batch.start);
             }
             Current::Data(batch) => batch.conn.taken(batch.end - batch.start),
-            Current::Notice(notice) => {
-                if let (Kind::Closed, Some(conn)) = (notice.kind, &notice.conn) {
-                    conn.forget();
-                }
-            }
+            Current::Notice(notice) => match (notice.kind, &notice.conn) {
+                (Kind::Closed, Some(conn)) => drop(net.conns.write().remove(&conn.id)),
+                (Kind::Done, _) => drop(net.requests.lock().remove(&notice.request)),
+                _ => {}
+            },
         }
-        queue.finish_one();
+        net.queue.finish_one();
     }
+}
+
+fn of_batch(kind: Kind, batch: &mut Batch, from: usize, to: usize) -> View<'_> {
+    // For a line this is its CR; for raw data the reader left one byte free.
+    batch.chunk[to] = 0;
+    View {
+        kind,
+        conn: Some(&batch.conn),
+        request: 0,
+        result: Ok(()),
+        os_error: 0,
+        code: 0,
+        data_nul: &batch.chunk[from..=to],
+        at_ms: batch.at_ms,
+    }
+}
+
+fn is_old(net: &Shared, text: &[u8]) -> bool {
+    let old = net.dedup.as_ref().is_some_and(|d| d.lock().check(Instant::now(), text, true));
+    if old {
+        net.counters.duplicates.add(1);
+    }
+    old
 }

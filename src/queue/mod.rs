@@ -202,7 +202,9 @@ impl Queue {
             item
         })?;
         fence(SeqCst);
-        if self.room_wanted.load(SeqCst) && self.has_room() && self.room_wanted.swap(false, SeqCst) {
+        // Readers go on when half of the ring is free, so that they do not wake for every single place.
+        let roomy = || self.spilled.load(SeqCst) == 0 && self.tx.len() * 2 <= self.tx.capacity().unwrap_or(0);
+        if self.room_wanted.load(SeqCst) && roomy() && self.room_wanted.swap(false, SeqCst) {
             self.room.notify_waiters();
         }
         Some(item)

@@ -1,0 +1,115 @@
+//! Connections that others open to us.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::{Actor, Msg};
+use crate::event::Via;
+use crate::node::link;
+use crate::node::log::log;
+use crate::node::table::{Entry, State};
+use crate::os::sock;
+use crate::proto::admit::{Refusal, canonical};
+use crate::proto::upkeep::Load;
+
+/// How long accepting rests when the system has no descriptors or memory left.
+const REST: Duration = Duration::from_millis(100);
+/// Two nodes that have dialled each other within this time have done so at once.
+const GLARE: Duration = Duration::from_secs(5);
+
+impl Actor {
+    /// Whether another connection may come in: while not, they wait in the listener's backlog.
+    pub(super) fn may_accept(&self, load: &Load) -> bool {
+        self.accept_rest.is_none()
+            && self.table.taken(true) < load.max_inbound
+            && self.shared.queue.has_room()
+    }
+
+    pub(super) fn accept_failed(&mut self, e: &io::Error) {
+        // Connections that died in the backlog are nothing to rest for.
+        if !matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            log!(self.shared, Error, "accepting a connection: {e}; trying again in {} ms", REST.as_millis());
+            self.accept_rest = Some(Instant::now() + REST);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
+        let from = canonical(from);
+        if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
+            let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();
+            if refusal == Refusal::Duplicate && self.yields_to(from.ip(), local) {
+                log!(self.shared, Debug, "{from} and this node dialled each other at once; keeping its connection");
+            } else {
+                self.shared.counters.rejected.add(1);
+                log!(self.shared, Debug, "turned {from} away: {}", refusal.text());
+                return;
+            }
+        }
+        if self.is_own_connection(&stream) {
+            self.shared.counters.rejected.add(1);
+            log!(self.shared, Debug, "turned {from} away: it is a connection of this node to itself");
+            return;
+        }
+        if let Err(e) = sock::prepare(&stream, self.keep_alive()) {
+            log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}");
+            return;
+        }
+        let id = self.shared.new_id();
+        let shared = Arc::clone(&self.shared);
+        let task = self.spawn(async move {
+            let outcome = link::open(&shared, id, Via::Accept, from, stream).await;
+            Some(Msg::Opened { id, outcome })
+        });
+        let state = State::Opening(task);
+        let ips = vec![from.ip()];
+        self.table.insert(id, Entry { ips, inbound: true, request: 0, since: Instant::now(), state });
+    }
+
+    pub(super) fn keep_alive(&self) -> sock::KeepAlive {
+        let c = &self.shared.config;
+        sock::KeepAlive { idle: c.keepalive, dead: c.dead_peer_timeout }
+    }
+
+    /// Whether `stream` is the other end of one of our own connections, by whatever address it went out.
+    fn is_own_connection(&self, stream: &TcpStream) -> bool {
+        let Ok(peer) = stream.peer_addr() else { return false };
+        self.table.iter().any(|(_, e)| match &e.state {
+            State::Open(conn) if !e.inbound => conn.stream.local_addr().ok() == Some(peer),
+            _ => false,
+        })
+    }
+
+    /// Glare: this node and `peer` have dialled each other at the same time, and each would turn the other's connection
+    /// away as a duplicate of its own. Both keep the one that the larger address opened. If that is the peer's, ours is
+    /// given up here.
+    fn yields_to(&mut self, peer: IpAddr, local: Option<IpAddr>) -> bool {
+        if local.is_none_or(|local| local >= peer) {
+            return false;
+        }
+        let young = |e: &Entry| !e.inbound && e.ips.contains(&peer) && e.since.elapsed() < GLARE;
+        let ours: Vec<u64> = self.table.iter().filter(|(_, e)| young(e)).map(|(id, _)| id).collect();
+        let others = self.table.iter().filter(|(id, e)| e.ips.contains(&peer) && !ours.contains(id)).count();
+        if ours.is_empty() || others > 0 {
+            return false;
+        }
+        for id in ours {
+            match self.table.get_mut(id).map(|e| &e.state) {
+                Some(State::Opening(task)) => {
+                    task.abort();
+                    let e = crate::error::Error::new(
+                        crate::error::Code::Duplicate,
+                        format!("{peer} has connected to this node at the same moment"),
+                    );
+                    self.fail(id, e);
+                }
+                Some(State::Open(conn)) => conn.close(),
+                None => {}
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,327 @@
+//! The one owner of a net's state, on the runtime thread.
+//!
+//! It takes commands from the program and messages from its own tasks, one at a time, and decides; the tasks it spawns
+//! do the waiting (dialling, opening, connections, servers) and report back. Nobody else changes the table, so there is
+//! nothing to lock.
+
+mod accept;
+mod connect;
+mod servers;
+mod stop;
+
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+
+use super::conn::Conn;
+use super::log::log;
+use super::rendezvous::Reach;
+use super::resolve::Resolver;
+use super::shared::{Outcome, Shared};
+use super::table::{State, Table};
+use crate::error::{Code, Error, Result};
+use crate::event::Kind;
+use crate::proto::admit::Own;
+use crate::proto::rdv_client::Answer;
+use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
+use crate::queue::{Item, Notice};
+
+/// What the program asks for.
+pub(crate) enum Command {
+    Connect { request: u64, to: String },
+    Bootstrap { request: u64 },
+    Advertise { request: u64 },
+    Cancel { request: u64 },
+    Stop,
+}
+
+/// What a task reports.
+pub(crate) enum Msg {
+    Resolved { id: u64, found: Result<Vec<SocketAddr>> },
+    Dialled { id: u64, outcome: Result<(TcpStream, SocketAddr)> },
+    Opened { id: u64, outcome: Result<Arc<Conn>> },
+    Gone { id: u64 },
+    Server { chore: Chore, request: u64, outcome: Result<Answer> },
+    Panicked(String),
+}
+
+/// What the actor is woken for.
+enum Input {
+    Command(Command),
+    Msg(Msg),
+    Accepted(TcpStream, SocketAddr),
+    AcceptFailed(std::io::Error),
+    Timer,
+    /// The queue may have room again: look whether connections may be accepted.
+    Room,
+}
+
+pub(crate) struct Actor {
+    shared: Arc<Shared>,
+    commands: UnboundedReceiver<Command>,
+    inbox: UnboundedReceiver<Msg>,
+    /// For the tasks to report to.
+    report: UnboundedSender<Msg>,
+    listeners: Vec<TcpListener>,
+    table: Table,
+    upkeep: Upkeep,
+    own: Own,
+    reach: Reach,
+    /// Nodes learned and not tried yet, best last.
+    candidates: Vec<SocketAddr>,
+    /// Accepting rests until then, after an error such as "too many open files".
+    accept_rest: Option<Instant>,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        commands: UnboundedReceiver<Command>,
+        listeners: Vec<TcpListener>,
+        bound: Option<IpAddr>,
+    ) -> Actor {
+        let config = &shared.config;
+        let (report, inbox) = unbounded_channel();
+        let every = Intervals {
+            bootstrap: config.bootstrap_interval,
+            advertise: config.advertise_interval,
+            retry: config.retry_interval,
+        };
+        let own = Own {
+            listen: listeners.iter().filter_map(|l| l.local_addr().ok()).collect(),
+            lan_ip: shared.info.lock().lan_ip,
+            wan_ip: config.wan_ip,
+            allow_duplicate_ip: config.allows_duplicate_ip(),
+        };
+        let reach = Reach { resolver: Resolver::new(), bound, limit: config.server_timeout };
+        Actor {
+            commands,
+            inbox,
+            report,
+            listeners,
+            table: Table::default(),
+            upkeep: Upkeep::new(every),
+            own,
+            reach,
+            candidates: Vec::new(),
+            accept_rest: None,
+            shared,
+        }
+    }
+
+    /// Runs the net until it is told to stop. `Err` tells why it had to stop by itself.
+    pub(crate) async fn run(mut self) -> std::result::Result<(), String> {
+        for listener in &self.own.listen {
+            log!(self.shared, Info, "listening on {listener}");
+        }
+        self.shared.queue.push(Item::Notice(Box::new(self.shared.queue.notice(Kind::Ready))));
+        #[cfg(feature = "testing")]
+        assert!(!self.shared.config.test_panic, "injected by the test_panic option");
+        loop {
+            match self.next().await {
+                Input::Command(Command::Stop) => return self.stop(None).await,
+                Input::Command(command) => self.command(command),
+                Input::Msg(Msg::Panicked(what)) => return self.stop(Some(what)).await,
+                Input::Msg(msg) => self.message(msg),
+                Input::Accepted(stream, from) => self.accepted(stream, from),
+                Input::AcceptFailed(e) => self.accept_failed(&e),
+                Input::Timer | Input::Room => {}
+            }
+            self.keep_up();
+        }
+    }
+
+    /// Waits for the next thing to do.
+    async fn next(&mut self) -> Input {
+        let load = self.load();
+        let accepting = self.may_accept(&load);
+        let deadline = [self.upkeep.deadline(&load), self.accept_rest].into_iter().flatten().min();
+        let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
+        tokio::pin!(timer);
+        // Only a full queue is worth waiting for; its room is what lets us accept again.
+        let full = !self.shared.queue.has_room();
+        let queue = Arc::clone(&self.shared);
+        let room = queue.queue.wait_for_room();
+        tokio::pin!(room);
+        poll_fn(|cx| {
+            if let Poll::Ready(Some(msg)) = self.inbox.poll_recv(cx) {
+                return Poll::Ready(Input::Msg(msg));
+            }
+            match self.commands.poll_recv(cx) {
+                Poll::Ready(Some(command)) => return Poll::Ready(Input::Command(command)),
+                // The handle is gone without a word: nobody is there to want anything.
+                Poll::Ready(None) => return Poll::Ready(Input::Command(Command::Stop)),
+                Poll::Pending => {}
+            }
+            if accepting && let Poll::Ready(input) = self.poll_accept(cx) {
+                return Poll::Ready(input);
+            }
+            if full && room.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Input::Room);
+            }
+            if deadline.is_some() && timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Input::Timer);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        for listener in &self.listeners {
+            match listener.poll_accept(cx) {
+                Poll::Ready(Ok((stream, from))) => return Poll::Ready(Input::Accepted(stream, from)),
+                Poll::Ready(Err(e)) => return Poll::Ready(Input::AcceptFailed(e)),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Connect { request, to } => self.connect(request, to),
+            Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
+            Command::Advertise { request } => self.begin(Chore::Advertise, request),
+            Command::Cancel { request } => self.cancel(request),
+            Command::Stop => {}
+        }
+    }
+
+    fn message(&mut self, msg: Msg) {
+        match msg {
+            Msg::Resolved { id, found } => self.resolved(id, found),
+            Msg::Dialled { id, outcome } => self.dialled(id, outcome),
+            Msg::Opened { id, outcome } => self.opened(id, outcome),
+            Msg::Gone { id } => self.gone(id),
+            Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
+            Msg::Panicked(_) => {}
+        }
+    }
+
+    fn load(&self) -> Load {
+        let c = &self.shared.config;
+        Load {
+            inbound: self.table.open(true),
+            outbound: self.table.open(false),
+            max_inbound: c.max_inbound,
+            max_outbound: c.max_outbound,
+            min_connected: c.min_connected,
+        }
+    }
+
+    /// Does whatever is due.
+    fn keep_up(&mut self) {
+        let now = Instant::now();
+        if self.accept_rest.is_some_and(|t| t <= now) {
+            self.accept_rest = None;
+        }
+        if let Some(chore) = self.upkeep.due(now, &self.load()) {
+            self.begin(chore, 0);
+        }
+        self.dial_candidates();
+    }
+
+    /// An open connection's task has ended.
+    fn gone(&mut self, id: u64) {
+        self.table.remove(id);
+        self.count_connections();
+    }
+
+    /// Tells the program how many connections there are.
+    fn count_connections(&self) {
+        let mut info = self.shared.info.lock();
+        info.inbound = self.table.open(true);
+        info.outbound = self.table.open(false);
+    }
+
+    /// Starts a task whose panic ends the net instead of vanishing.
+    fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
+        let report = self.report.clone();
+        let guarded = async move {
+            if let Some(msg) = Guarded(Box::pin(task)).await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
+                // The actor is gone only when the net has ended.
+                let _ = report.send(msg);
+            }
+        };
+        tokio::spawn(guarded).abort_handle()
+    }
+
+    /// Takes an opened connection into service.
+    fn opened(&mut self, id: u64, outcome: Result<Arc<Conn>>) {
+        let Some(entry) = self.table.get_mut(id) else { return };
+        let request = entry.request;
+        match outcome {
+            Ok(conn) => {
+                entry.state = State::Open(Arc::clone(&conn));
+                entry.request = 0;
+                self.shared.conns.write().insert(id, Arc::clone(&conn));
+                self.shared.counters.opened.add(1);
+                self.upkeep.connected();
+                self.count_connections();
+                let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
+                self.shared.queue.push(Item::Notice(Box::new(notice)));
+                if request != 0 {
+                    let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
+                    self.shared.done(request, outcome);
+                }
+                let shared = Arc::clone(&self.shared);
+                self.spawn(async move {
+                    super::link::run(shared, conn).await;
+                    Some(Msg::Gone { id })
+                });
+            }
+            Err(e) => {
+                log!(self.shared, Debug, "{e}");
+                self.fail(id, e);
+            }
+        }
+    }
+
+    /// A connection that was to be opened will not be.
+    fn fail(&mut self, id: u64, e: Error) {
+        if let Some(entry) = self.table.remove(id)
+            && entry.request != 0
+        {
+            self.shared.done(entry.request, e.into());
+        }
+    }
+
+    fn cancel(&mut self, request: u64) {
+        if let Some(id) = self.table.by_request(request) {
+            if let Some(State::Opening(task)) = self.table.get_mut(id).map(|e| &e.state) {
+                task.abort();
+            }
+            self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
+        }
+    }
+}
+
+/// A future whose panic becomes an error.
+struct Guarded<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = std::result::Result<F::Output, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let inner = self.0.as_mut();
+        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}

@@ -1,0 +1,27 @@
+//! A node: its runtime thread, and [`Net`], the handle by which programs hold it.
+//!
+//! ```text
+//!   Net (any thread) ── Command ─▶ actor ── spawns ─▶ dial, link, rendezvous (tasks)
+//!     │    │                         ▲ └───────────────── Msg ◀────┘
+//!     │    └── Conn::send ───────────┼──▶ sendbuf ──▶ socket
+//!     └── inbox ◀── queue ◀──────────┴── link (reads), actor (notices)
+//! ```
+//!
+//! Read on in [`actor`] for the decisions, [`link`] for a connection's life, [`shared`] for what threads have in common.
+
+mod actor;
+pub(crate) mod conn;
+pub(crate) mod counters;
+mod dial;
+mod link;
+mod listen;
+mod log;
+mod net;
+mod receive;
+mod rendezvous;
+mod resolve;
+mod sendbuf;
+pub(crate) mod shared;
+mod table;
+
+pub use net::Net;
