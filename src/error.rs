@@ -3,6 +3,7 @@
 //! The codes are the C ABI's numbers (`P2P_ERR_*` in `include/p2pnet.h`), so that nothing is translated on the way out.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 
@@ -86,33 +87,38 @@ impl Code {
         Code::Io,
     ];
 
-    /// A short English text, what `p2p_strerror` returns.
-    pub fn text(self) -> &'static str {
+    /// A short English text as C reads it: what `p2p_strerror` returns.
+    pub fn c_text(self) -> &'static CStr {
         match self {
-            Code::Invalid => "invalid argument",
-            Code::Panic => "internal failure, the net is stopped",
-            Code::Closed => "closed",
-            Code::State => "not possible in the net's present state",
-            Code::Busy => "another thread is in this call",
-            Code::Reentrant => "not possible from inside a callback",
-            Code::Unsupported => "not supported",
-            Code::NotFound => "no such connection or request",
-            Code::Range => "value out of range",
-            Code::WouldBlock => "send buffer full, wait for WRITABLE",
-            Code::TooLarge => "too large",
-            Code::TooSmall => "buffer too small",
-            Code::Limit => "limit reached",
-            Code::SelfConnect => "that is this node itself",
-            Code::Duplicate => "already connected to that peer",
-            Code::Timeout => "timed out",
-            Code::Canceled => "cancelled",
-            Code::Refused => "connection refused",
-            Code::Reset => "connection broken by the other side",
-            Code::Protocol => "the other side broke the protocol",
-            Code::NoPath => "no way to the peer worked",
-            Code::NoServer => "no rendezvous server answered",
-            Code::Io => "operating system error",
+            Code::Invalid => c"invalid argument",
+            Code::Panic => c"internal failure, the net is stopped",
+            Code::Closed => c"closed",
+            Code::State => c"not possible in the net's present state",
+            Code::Busy => c"another thread is in this call",
+            Code::Reentrant => c"not possible from inside a callback",
+            Code::Unsupported => c"not supported",
+            Code::NotFound => c"no such connection or request",
+            Code::Range => c"value out of range",
+            Code::WouldBlock => c"send buffer full, wait for WRITABLE",
+            Code::TooLarge => c"too large",
+            Code::TooSmall => c"buffer too small",
+            Code::Limit => c"limit reached",
+            Code::SelfConnect => c"that is this node itself",
+            Code::Duplicate => c"already connected to that peer",
+            Code::Timeout => c"timed out",
+            Code::Canceled => c"cancelled",
+            Code::Refused => c"connection refused",
+            Code::Reset => c"connection broken by the other side",
+            Code::Protocol => c"the other side broke the protocol",
+            Code::NoPath => c"no way to the peer worked",
+            Code::NoServer => c"no rendezvous server answered",
+            Code::Io => c"operating system error",
         }
+    }
+
+    /// A short English text.
+    pub fn text(self) -> &'static str {
+        self.c_text().to_str().unwrap_or_default()
     }
 }
 

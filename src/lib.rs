@@ -11,9 +11,9 @@
 //! ```
 //!
 //! * [`proto`] is the thinking: no sockets, no clock, no threads. State machines of `(now, input) -> output`.
-//! * `node` is the doing: the runtime thread, its actor, the connections.
+//! * [`node`] is the doing: the runtime thread, its actor, the connections.
 //! * `queue` carries events from that thread to yours, bounded and lock-free.
-//! * `ffi` is the C surface, thin; with `os` the only place with `unsafe`.
+//! * [`ffi`] is the C surface, thin; with `os` the only place with `unsafe`.
 //! * `server` (feature) is the rendezvous server around [`proto::rdv_server`].
 //!
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
@@ -21,6 +21,7 @@
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod ffi;
 pub mod node;
 mod os;
 pub mod proto;

@@ -48,8 +48,6 @@ macro_rules! options {
     };
 }
 
-const DAY_MS: i64 = 86_400_000;
-
 options! {
     1 node_type 0..=3, |c, v| c.node_type = node_type(v), c.node_type as i64,
         "how others reach this node (P2P_NODE_*): unknown = found out at start, passive, active, simultaneous";

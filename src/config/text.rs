@@ -57,7 +57,9 @@ impl Config {
     pub fn set_str(&mut self, key: i32, value: &str) -> Result<()> {
         match key {
             1001 => self.passive_bind = address("passive_bind", value)?,
-            1002 => self.interface = Some(value).filter(|v| !v.is_empty() && *v != "default").map(str::to_owned),
+            1002 => {
+                self.interface = Some(value).filter(|v| !v.is_empty() && *v != "default").map(str::to_owned)
+            }
             1003 => self.wan_ip = address("wan_ip", value)?,
             _ if super::options::INT_OPTIONS.iter().any(|o| o.key == key) => {
                 let message = format!("option {key} is a number: use p2p_config_set_int");
@@ -124,7 +126,9 @@ mod tests {
     fn host_and_port() {
         assert_eq!(split_host_port("example.org:8000"), Ok(("example.org", 8000)));
         assert_eq!(split_host_port("[::1]:1"), Ok(("::1", 1)));
-        for bad in ["", "x", ":", ":80", "x:", "x:0", "x:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "x:-1"] {
+        for bad in
+            ["", "x", ":", ":80", "x:", "x:0", "x:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "x:-1"]
+        {
             let e = split_host_port(bad).unwrap_err();
             assert_eq!(e.code, Code::Invalid, "{bad}");
             assert!(e.message.contains("expected host:port"), "{e}");

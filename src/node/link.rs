@@ -148,7 +148,8 @@ impl Link {
                 Ready::Read => self.read()?,
                 Ready::TooLate => {
                     let ms = self.shared.config.close_timeout.as_millis();
-                    let message = format!("closed by this program; the peer did not take the rest within {ms} ms");
+                    let message =
+                        format!("closed by this program; the peer did not take the rest within {ms} ms");
                     return Err(Error::new(Code::Timeout, message));
                 }
             }
@@ -230,12 +231,15 @@ impl Link {
                 Err(Error::new(Code::Closed, "closed by the peer"))
             }
             Err(super::receive::End::Peer { unfinished }) => {
-                let message = format!("closed by the peer in the middle of a line ({unfinished} bytes of it lost)");
+                let message =
+                    format!("closed by the peer in the middle of a line ({unfinished} bytes of it lost)");
                 Err(Error::new(Code::Closed, message))
             }
             Err(super::receive::End::TooLong) => {
-                let message =
-                    format!("the peer sent a line longer than {} bytes (max_line)", self.shared.config.max_line);
+                let message = format!(
+                    "the peer sent a line longer than {} bytes (max_line)",
+                    self.shared.config.max_line
+                );
                 Err(Error::new(Code::Protocol, message))
             }
             Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),

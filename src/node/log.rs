@@ -13,8 +13,12 @@ impl Shared {
         }
         if self.config.log_fd >= 0 {
             let ms = self.queue.now_ms();
-            let line =
-                format!("p2pnet {:>6}.{:03} {:<5} {what}\n", ms / 1000, ms % 1000, level.name().to_uppercase());
+            let line = format!(
+                "p2pnet {:>6}.{:03} {:<5} {what}\n",
+                ms / 1000,
+                ms % 1000,
+                level.name().to_uppercase()
+            );
             crate::os::fd::write_all(self.config.log_fd, line.as_bytes());
         } else {
             self.queue.push_log(level, what.to_string());

@@ -71,8 +71,12 @@ impl Net {
             return Err(Error::new(Code::State, "the net was started before; make a new one"));
         };
         let config = &self.shared.config;
-        let interface =
-            config.interface.as_deref().map(os::iface::find).transpose().map_err(|e| Error::new(Code::Invalid, e))?;
+        let interface = config
+            .interface
+            .as_deref()
+            .map(os::iface::find)
+            .transpose()
+            .map_err(|e| Error::new(Code::Invalid, e))?;
         let sockets = listen(config, interface)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -128,7 +132,10 @@ impl Net {
         self.running()?;
         let max = self.shared.config.max_requests;
         let request = self.shared.new_request().map_err(|code| {
-            Error::new(code, format!("{max} requests are under way or not taken by p2p_poll yet (max_requests)"))
+            Error::new(
+                code,
+                format!("{max} requests are under way or not taken by p2p_poll yet (max_requests)"),
+            )
         })?;
         if self.commands.send(command(request)).is_err() {
             self.shared.requests.lock().remove(&request);
@@ -146,7 +153,8 @@ impl Net {
             return Err(Error::new(Code::State, format!("option {what} is switched off")));
         }
         if config.rendezvous().next().is_none() {
-            let message = format!("cannot {what}: no rendezvous server is configured (p2p_config_add_server)");
+            let message =
+                format!("cannot {what}: no rendezvous server is configured (p2p_config_add_server)");
             return Err(Error::new(Code::NoServer, message));
         }
         Ok(())
@@ -226,7 +234,11 @@ impl Net {
 
     // ---- connections ----
 
-    fn with_conn<T>(&self, id: u64, f: impl FnOnce(&Conn) -> std::result::Result<T, Code>) -> std::result::Result<T, Code> {
+    fn with_conn<T>(
+        &self,
+        id: u64,
+        f: impl FnOnce(&Conn) -> std::result::Result<T, Code>,
+    ) -> std::result::Result<T, Code> {
         match self.shared.conns.read().get(&id) {
             Some(conn) => f(conn),
             None => Err(Code::NotFound),
@@ -394,7 +406,11 @@ impl Net {
         if self.shared.queue.wait(timeout) {
             return Ok(true);
         }
-        if self.shared.queue.has_ended() && !self.shared.queue.is_ready() { Err(Code::Closed) } else { Ok(false) }
+        if self.shared.queue.has_ended() && !self.shared.queue.is_ready() {
+            Err(Code::Closed)
+        } else {
+            Ok(false)
+        }
     }
 
     /// Ends one [`Net::wait`], the current or the next.

@@ -84,13 +84,7 @@ impl Receiver {
         }
     }
 
-    fn lines(
-        &mut self,
-        conn: &Arc<Conn>,
-        queue: &Queue,
-        chunk: Chunk,
-        filled: usize,
-    ) -> Result<(), End> {
+    fn lines(&mut self, conn: &Arc<Conn>, queue: &Queue, chunk: Chunk, filled: usize) -> Result<(), End> {
         let end = self.scan.feed(&chunk[..filled]).unwrap_or(0);
         let tail = filled - end;
         // An unfinished line may be one CR longer than the limit: its LF may follow.

@@ -32,14 +32,13 @@ pub(crate) async fn ask(reach: &Reach, server: &str, what: Ask) -> Result<Answer
     };
     let wanted = exchange.wanted();
     match timeout(reach.limit, work).await {
-        Ok(done) => done.map_err(|e| Error {
-            message: format!("{wanted}: rendezvous server {server}: {e}").into(),
-            ..e
-        }),
+        Ok(done) => done
+            .map_err(|e| Error { message: format!("{wanted}: rendezvous server {server}: {e}").into(), ..e }),
         Err(_) => {
             let ms = reach.limit.as_millis();
-            let message =
-                format!("{wanted}: rendezvous server {server} did not answer within {ms} ms (server_timeout_ms)");
+            let message = format!(
+                "{wanted}: rendezvous server {server} did not answer within {ms} ms (server_timeout_ms)"
+            );
             Err(Error::new(Code::Timeout, message))
         }
     }
@@ -56,7 +55,8 @@ async fn talk(stream: &TcpStream, at: SocketAddr, exchange: &Exchange) -> Result
         stream.readable().await.map_err(io)?;
         match stream.try_read(&mut buf[filled..]) {
             Ok(0) => {
-                let why = if filled == buf.len() { "sent an over-long line" } else { "closed without an answer" };
+                let why =
+                    if filled == buf.len() { "sent an over-long line" } else { "closed without an answer" };
                 return Err(Error::new(Code::Protocol, format!("{at} {why}")));
             }
             Ok(n) => filled += n,

@@ -182,7 +182,11 @@ mod tests {
     #[test]
     fn full_is_all_or_nothing_and_room_is_told_once() {
         let mut b = SendBuf::new(10);
-        assert_eq!(b.append([&[b'x'; 50], b""], nothing), Ok(After::WakeWriter), "one large piece fits alone");
+        assert_eq!(
+            b.append([&[b'x'; 50], b""], nothing),
+            Ok(After::WakeWriter),
+            "one large piece fits alone"
+        );
         assert_eq!(b.append([b"y", b""], nothing), Err(Code::WouldBlock));
         assert_eq!(b.queued(), 50);
         let mut out = Vec::new();

@@ -108,8 +108,7 @@ impl Shared {
             _ => return,
         }
         let Outcome { result, os_error, code, text, conn } = outcome;
-        let notice =
-            Notice { request, result, os_error, code, text, conn, ..self.queue.notice(Kind::Done) };
+        let notice = Notice { request, result, os_error, code, text, conn, ..self.queue.notice(Kind::Done) };
         self.queue.push(Item::Notice(Box::new(notice)));
     }
 

@@ -88,14 +88,16 @@ pub(crate) fn find(wanted: &str) -> Result<IpAddr, String> {
     mine.ok_or_else(|| {
         let mut names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
         names.dedup();
-        format!("there is no interface \"{wanted}\" with an address that is up; there are: {}", names.join(", "))
+        format!(
+            "there is no interface \"{wanted}\" with an address that is up; there are: {}",
+            names.join(", ")
+        )
     })
 }
 
 /// The address from which the system would reach `to`. Asks the routing table, sends nothing.
 pub(crate) fn source_towards(to: std::net::SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr =
-        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
     probe.connect(to).ok()?;
     probe.local_addr().ok().map(|a| a.ip())

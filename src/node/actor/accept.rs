@@ -42,7 +42,11 @@ impl Actor {
         if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
             let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();
             if refusal == Refusal::Duplicate && self.yields_to(from.ip(), local) {
-                log!(self.shared, Debug, "{from} and this node dialled each other at once; keeping its connection");
+                log!(
+                    self.shared,
+                    Debug,
+                    "{from} and this node dialled each other at once; keeping its connection"
+                );
             } else {
                 self.shared.counters.rejected.add(1);
                 log!(self.shared, Debug, "turned {from} away: {}", refusal.text());

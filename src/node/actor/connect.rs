@@ -30,7 +30,10 @@ impl Actor {
                 Ok(found) => found,
                 Err(_) => Err(Error::new(
                     Code::Timeout,
-                    format!("looking up {to}: no answer within {} ms (connect_timeout_ms)", limit.as_millis()),
+                    format!(
+                        "looking up {to}: no answer within {} ms (connect_timeout_ms)",
+                        limit.as_millis()
+                    ),
                 )),
             };
             Some(Msg::Resolved { id, found })
@@ -58,7 +61,9 @@ impl Actor {
         let allowed: Vec<_> = found
             .iter()
             .map(|a| canonical(*a))
-            .filter(|to| self.own.may_dial(*to, self.table.ips()).map_err(|r| refusal = Some((*to, r))).is_ok())
+            .filter(|to| {
+                self.own.may_dial(*to, self.table.ips()).map_err(|r| refusal = Some((*to, r))).is_ok()
+            })
             .collect();
         if let (true, Some((to, refusal))) = (allowed.is_empty(), refusal) {
             let code = match refusal {
@@ -83,7 +88,8 @@ impl Actor {
                 Err(_) => {
                     let to = first.map_or_else(String::new, |a| a.to_string());
                     let ms = limit.as_millis();
-                    let message = format!("connecting to {to}: no answer within {ms} ms (connect_timeout_ms)");
+                    let message =
+                        format!("connecting to {to}: no answer within {ms} ms (connect_timeout_ms)");
                     Err(Error::new(Code::Timeout, message))
                 }
             };

@@ -247,7 +247,8 @@ impl Actor {
     fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
         let report = self.report.clone();
         let guarded = async move {
-            if let Some(msg) = Guarded(Box::pin(task)).await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
+            if let Some(msg) = Guarded(Box::pin(task)).await.unwrap_or_else(|what| Some(Msg::Panicked(what)))
+            {
                 // The actor is gone only when the net has ended.
                 let _ = report.send(msg);
             }

@@ -1,0 +1,1014 @@
+/* p2pnet.h - find other copies of your program on the internet and exchange lines of text with them.
+ *
+ * C99, C11, C23, C++11 and later. Generated from src/ffi/ by cbindgen: change it there.
+ * Licence: MIT. Manual: README.md. The protocols: docs/.
+ *
+ * CONTRACT. It holds for every function below; the comments only add to it.
+ *
+ * Threads    The library never runs your code on a thread of its own. Callbacks run only inside p2p_poll(), on the thread
+ *            that called it, one at a time, with no lock held. Any thread may call any function on a live net, but
+ *            p2p_poll() and p2p_next_event() have one caller at a time (a second one gets P2P_ERR_BUSY), and a
+ *            p2p_config belongs to one thread at a time.
+ * Callbacks  may call everything but p2p_poll(), p2p_next_event() and p2p_wait() of the same net (P2P_ERR_REENTRANT).
+ *            p2p_net_free() is legal: p2p_poll() then ends when the callback returns. They must return: no longjmp, no
+ *            C++ exception. A callback given with a request runs at most once.
+ * Free       p2p_net_free() comes last: when it has been called no other thread may be in, or enter, a call with that
+ *            net. Stop the net, join your threads, then free.
+ * Memory     What you pass in is copied before the call returns. An event in a callback dies when the callback returns.
+ *            An event from p2p_next_event() is yours until p2p_event_free(), on any thread, also after p2p_net_free().
+ * Errors     0 is success, negative is failure (p2p_result). Out parameters are then untouched, except err, and counts
+ *            with P2P_ERR_TOO_SMALL or P2P_ERR_WOULD_BLOCK. A NULL you may not pass gives P2P_ERR_INVALID; freeing NULL is
+ *            fine. There is no thread-local "last error": where a failure has a story, a p2p_error of yours is told it.
+ *            A panic inside gives P2P_ERR_PANIC and ends the net (STOPPED); your program lives.
+ * Ids        Connections and requests are 64-bit numbers from 1 that are never used twice in a net. A stale one gives
+ *            P2P_ERR_NOT_FOUND, never somebody else's connection.
+ * Lines      are never dropped. When you do not take events, we stop reading and TCP slows the peer; when the peer does
+ *            not read, you get P2P_ERR_WOULD_BLOCK and later WRITABLE. Only LOG events may be dropped (and are counted).
+ * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
+ *            any minor version: ignore what you do not know.
+ * Process    After fork() the child may only exec. No environment variable is read, no file is written, no signal handler
+ *            is installed; our threads block all signals.
+ */
+
+#ifndef P2PNET_H
+#define P2PNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header. p2p_version() tells that of the library. */
+#define P2P_VERSION_MAJOR 0
+#define P2P_VERSION_MINOR 1
+#define P2P_VERSION_PATCH 0
+/** As one number to compare. */
+#define P2P_VERSION_NUMBER ((P2P_VERSION_MAJOR << 16) | (P2P_VERSION_MINOR << 8) | P2P_VERSION_PATCH)
+/** Whether this header is at least version x.y.z, for #if. */
+#define P2P_AT_LEAST(x, y, z) (P2P_VERSION_NUMBER >= (((x) << 16) | ((y) << 8) | (z)))
+/** As a length: take strlen(). */
+#define P2P_AUTO_LEN ((size_t)-1)
+
+#if defined(_WIN32) && !defined(P2P_STATIC)
+#define P2P_API __declspec(dllimport)
+#else
+#define P2P_API
+#endif
+
+/** Room for any "[ip%zone]:port" with its NUL. */
+#define P2P_ADDR_LEN 64
+
+/** What a call or a request came to. Zero is success, negative is failure; p2p_strerror() says it in words. */
+enum p2p_result
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Success. */
+  P2P_OK = 0,
+  /** An argument is not what the function takes: a NULL, a malformed address, a line with CR LF inside. */
+  P2P_ERR_INVALID = -1,
+  /** The library failed internally. The net is stopped (STOPPED tells); your program lives. */
+  P2P_ERR_PANIC = -2,
+  /** The connection or the net is closed. */
+  P2P_ERR_CLOSED = -3,
+  /** Not possible in the net's present state: not started, started twice, no handler set. */
+  P2P_ERR_STATE = -4,
+  /** Another thread is in p2p_poll() or p2p_next_event() of this net. */
+  P2P_ERR_BUSY = -5,
+  /** Called from inside a callback of this net, where it cannot work. */
+  P2P_ERR_REENTRANT = -6,
+  /** An unknown option, or something this net or this build does not do. */
+  P2P_ERR_UNSUPPORTED = -7,
+  /** No such connection or request, or not any more. */
+  P2P_ERR_NOT_FOUND = -8,
+  /** A number outside the option's range. */
+  P2P_ERR_RANGE = -9,
+  /** The connection's send buffer is full: try again after WRITABLE. */
+  P2P_ERR_WOULD_BLOCK = -10,
+  /** Longer than max_line: it will never fit. */
+  P2P_ERR_TOO_LARGE = -11,
+  /** Your buffer is too small; the size it needs was stored. */
+  P2P_ERR_TOO_SMALL = -12,
+  /** A limit of this net is reached: connections, requests. */
+  P2P_ERR_LIMIT = -13,
+  /** The address is this node itself. */
+  P2P_ERR_SELF = -14,
+  /** That peer is connected already, and this net takes one connection per address. */
+  P2P_ERR_DUPLICATE = -15,
+  /** It took too long. */
+  P2P_ERR_TIMEOUT = -20,
+  /** Your program cancelled it, or stopped the net. */
+  P2P_ERR_CANCELED = -21,
+  /** The other side refused the connection. */
+  P2P_ERR_REFUSED = -22,
+  /** The other side broke the connection. */
+  P2P_ERR_RESET = -23,
+  /** The other side broke the protocol. */
+  P2P_ERR_PROTOCOL = -24,
+  /** Every way to the peer failed. */
+  P2P_ERR_NO_PATH = -25,
+  /** No rendezvous server is configured, or none answered. */
+  P2P_ERR_NO_SERVER = -26,
+  /** The operating system said no; os_error holds its number. */
+  P2P_ERR_IO = -27,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_result p2p_result;
+#else
+typedef int32_t p2p_result;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** What an event is about. Ignore kinds you do not know. */
+enum p2p_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** The start is finished. */
+  P2P_EVENT_READY = 1,
+  /** The net has stopped; the last event. result is P2P_OK, or P2P_ERR_PANIC with the story in data. */
+  P2P_EVENT_STOPPED = 2,
+  /** What p2p_net_get_info() returns has changed. */
+  P2P_EVENT_INFO = 3,
+  /** conn is usable. request is the p2p_connect() it came from, or 0. */
+  P2P_EVENT_OPENED = 4,
+  /** conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. */
+  P2P_EVENT_CLOSED = 5,
+  /** A line came in on conn: data, without its CR LF. */
+  P2P_EVENT_LINE = 6,
+  /** Bytes came in on conn (P2P_FRAMING_RAW). */
+  P2P_EVENT_DATA = 7,
+  /** conn takes data again after P2P_ERR_WOULD_BLOCK. */
+  P2P_EVENT_WRITABLE = 8,
+  /**
+   * request has completed with result; data tells the story. p2p_connect(): conn is the connection.
+   * p2p_net_bootstrap(): code is how many nodes the server named.
+   */
+  P2P_EVENT_DONE = 9,
+  /** Something to tell whoever looks after the program: data, with its level in code. */
+  P2P_EVENT_LOG = 11,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_kind p2p_kind;
+#else
+typedef int32_t p2p_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How others reach a node; PyP2P's names. */
+enum p2p_node_type
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Not told. Until it is measured such a node counts as active. */
+  P2P_NODE_UNKNOWN = 0,
+  /** Accepts connections from outside. */
+  P2P_NODE_PASSIVE = 1,
+  /** Only connects out. */
+  P2P_NODE_ACTIVE = 2,
+  /** Behind a NAT whose ports can be predicted: reachable by hole punching. */
+  P2P_NODE_SIMULTANEOUS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_node_type p2p_node_type;
+#else
+typedef int32_t p2p_node_type;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** The NAT in front of a node; PyP2P's names. */
+enum p2p_nat
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Not known. */
+  P2P_NAT_UNKNOWN = 0,
+  /** There is none. */
+  P2P_NAT_NONE = 1,
+  /** The external port is the internal one. */
+  P2P_NAT_PRESERVING = 2,
+  /** External ports follow one another at a constant distance. */
+  P2P_NAT_DELTA = 3,
+  /** One internal port keeps one external port towards all destinations. */
+  P2P_NAT_REUSE = 4,
+  /** External ports cannot be foreseen. */
+  P2P_NAT_RANDOM = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_nat p2p_nat;
+#else
+typedef int32_t p2p_nat;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How a connection came to be. */
+enum p2p_via
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** The peer connected to us. */
+  P2P_VIA_ACCEPT = 1,
+  /** We connected to the peer. */
+  P2P_VIA_DIRECT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_via p2p_via;
+#else
+typedef int32_t p2p_via;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** What a net is for. */
+enum p2p_net_type
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** A flooding network: bootstraps, advertises, one connection per address. */
+  P2P_NET_P2P = 1,
+  /** For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. */
+  P2P_NET_DIRECT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_net_type p2p_net_type;
+#else
+typedef int32_t p2p_net_type;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Ways to open a port on the router, as bits. */
+enum p2p_fwd
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** None. */
+  P2P_FWD_NONE = 0,
+  /** The router was set up by hand. */
+  P2P_FWD_MANUAL = 1,
+  /** UPnP IGD. */
+  P2P_FWD_UPNP = 2,
+  /** NAT-PMP (RFC 6886). */
+  P2P_FWD_NATPMP = 4,
+  /** PCP (RFC 6887). */
+  P2P_FWD_PCP = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_fwd p2p_fwd;
+#else
+typedef int32_t p2p_fwd;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How received bytes become events. */
+enum p2p_framing
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line(). */
+  P2P_FRAMING_LINES = 0,
+  /** Whatever arrives, as it arrives: P2P_EVENT_DATA, p2p_send(). */
+  P2P_FRAMING_RAW = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_framing p2p_framing;
+#else
+typedef int32_t p2p_framing;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How much is logged. */
+enum p2p_log
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Nothing. */
+  P2P_LOG_OFF = 0,
+  /** What keeps the net from working. */
+  P2P_LOG_ERROR = 1,
+  /** What somebody should look into. */
+  P2P_LOG_WARN = 2,
+  /** Milestones. */
+  P2P_LOG_INFO = 3,
+  /** Why things happen. */
+  P2P_LOG_DEBUG = 4,
+  /** Everything. */
+  P2P_LOG_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_log p2p_log;
+#else
+typedef int32_t p2p_log;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The options of p2p_config_set_int() (below 1000) and p2p_config_set_str() (from 1001). Times are in milliseconds,
+ * sizes in bytes, switches 0 or 1. The default stands first.
+ */
+enum p2p_opt
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** P2P_NODE_UNKNOWN; how others reach this node. Only a passive node can be advertised. */
+  P2P_OPT_NODE_TYPE = 1,
+  /** P2P_NET_P2P; what the net is for. */
+  P2P_OPT_NET_TYPE = 2,
+  /** P2P_NAT_UNKNOWN; the NAT in front of this node, if you know it. */
+  P2P_OPT_NAT_TYPE = 3,
+  /** 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which). */
+  P2P_OPT_PASSIVE_PORT = 4,
+  /** 10; connections others may open to us. Further ones wait in the system's backlog. */
+  P2P_OPT_MAX_INBOUND = 5,
+  /** 10; connections we open. */
+  P2P_OPT_MAX_OUTBOUND = 6,
+  /** 3; below so many connections the node bootstraps sooner and advertises again. */
+  P2P_OPT_MIN_CONNECTED = 7,
+  /** P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP; port mapping protocols that may be tried. None is built in yet. */
+  P2P_OPT_FORWARDING = 8,
+  /** 1; may ask rendezvous servers for nodes. */
+  P2P_OPT_BOOTSTRAP = 9,
+  /** 0; 1 = a line that this net has seen before is not delivered again (for flooding networks). */
+  P2P_OPT_DEDUP = 10,
+  /** P2P_FRAMING_LINES; how bytes become events. */
+  P2P_OPT_FRAMING = 11,
+  /** 1048576 (16 to 16777216); longest line either way, CR LF not counted. A peer that sends a longer one is closed. */
+  P2P_OPT_MAX_LINE = 12,
+  /** 1048576; bytes waiting to be sent on one connection before P2P_ERR_WOULD_BLOCK. */
+  P2P_OPT_SEND_BUFFER = 13,
+  /** 1048576; received bytes of one connection you have not taken before we stop reading and TCP slows the peer. */
+  P2P_OPT_RECV_BUFFER = 14,
+  /** 5000; one connection attempt, name look-up included. */
+  P2P_OPT_CONNECT_TIMEOUT_MS = 15,
+  /** P2P_LOG_WARN; what becomes a LOG event, or a line on the log descriptor. */
+  P2P_OPT_LOG_LEVEL = 16,
+  /** -1; descriptor for log lines instead of LOG events (2 = stderr). It stays yours and has to stay open. */
+  P2P_OPT_LOG_FD = 17,
+  /** 0; for tests: seeds every random choice, 0 = from the system. */
+  P2P_OPT_SEED = 18,
+  /** 1; may register at rendezvous servers. */
+  P2P_OPT_ADVERTISE = 19,
+  /** 1; may take part in hole punching. Nothing punches yet. */
+  P2P_OPT_SIMULTANEOUS = 20,
+  /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
+  P2P_OPT_DUPLICATE_IP = 21,
+  /** 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first. */
+  P2P_OPT_DEDUP_ENTRIES = 22,
+  /** 3600000; how long P2P_OPT_DEDUP remembers a line, 0 = until it is pushed out. */
+  P2P_OPT_DEDUP_TTL_MS = 23,
+  /** 1024; elements between our thread and yours. One element holds all lines of one socket read. */
+  P2P_OPT_EVENT_QUEUE = 24,
+  /** 1024; requests under way, or done and not taken by you, at one time. */
+  P2P_OPT_MAX_REQUESTS = 25,
+  /** 10000; for what comes before the first line of a link (the nonce of direct nets). */
+  P2P_OPT_HANDSHAKE_TIMEOUT_MS = 26,
+  /** 2000; one exchange with one rendezvous server, connecting included. */
+  P2P_OPT_SERVER_TIMEOUT_MS = 27,
+  /** 1000; how long a closing connection, and p2p_net_stop(), may still send what is queued. */
+  P2P_OPT_CLOSE_TIMEOUT_MS = 28,
+  /** 30000; quiet time after which TCP probes whether the peer still lives (whole seconds), 0 = never. */
+  P2P_OPT_KEEPALIVE_MS = 29,
+  /** 60000; a peer that acknowledges nothing for this long is closed (RFC 5482), 0 = the system's default. */
+  P2P_OPT_DEAD_PEER_TIMEOUT_MS = 30,
+  /** 1800000; time between two bootstraps while outbound connections are wanted. */
+  P2P_OPT_BOOTSTRAP_INTERVAL_MS = 31,
+  /** 43200000; time between two advertisements while under P2P_OPT_MIN_CONNECTED inbound. */
+  P2P_OPT_ADVERTISE_INTERVAL_MS = 32,
+  /** 5000; first pause before an early bootstrap while under P2P_OPT_MIN_CONNECTED; doubles each time. */
+  P2P_OPT_RETRY_INTERVAL_MS = 33,
+  /**
+   * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
+   * particular address is also the source of our own connections.
+   */
+  P2P_OPT_PASSIVE_BIND = 1001,
+  /**
+   * ""; network interface by name ("eth0", an alias label such as "eth0:2") or by one of its addresses: we listen
+   * on it and connect from it. "" or "default" = the system's choice.
+   */
+  P2P_OPT_INTERFACE = 1002,
+  /** ""; this node's address as the internet sees it, if you know better than we can find out. */
+  P2P_OPT_WAN_IP = 1003,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_opt p2p_opt;
+#else
+typedef int32_t p2p_opt;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Kinds of servers for p2p_config_add_server(). */
+enum p2p_server
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** A rendezvous server, "host:port": names nodes and lists this one. */
+  P2P_SERVER_RENDEZVOUS = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_server p2p_server;
+#else
+typedef int32_t p2p_server;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Options for p2p_net_new(). Not for several threads at once. Copied by p2p_net_new(): free or reuse it right after. */
+typedef struct p2p_config p2p_config;
+
+/** One node and its runtime thread. */
+typedef struct p2p_net p2p_net;
+
+/** The story of a failure, in memory of yours. Set struct_size to sizeof(p2p_error) before the call. */
+typedef struct p2p_error {
+  /** sizeof(p2p_error), set by you. */
+  uint32_t struct_size;
+  /** The function's result. */
+  p2p_result code;
+  /** The operating system's error number, 0 if none was involved. */
+  int32_t os_error;
+  /** What failed, on what, why, what to do: one English sentence in UTF-8, NUL-terminated. */
+  char message[244];
+} p2p_error;
+
+/** The id of something that completes later: starts at 1, never used twice in a net. 0 = none. */
+typedef uint64_t p2p_request;
+
+/** A connection's id: starts at 1, never used twice in a net. 0 = none. */
+typedef uint64_t p2p_conn;
+
+/**
+ * One event. The pointers live as long as the event does: in a callback until it returns, from p2p_next_event() until
+ * p2p_event_free().
+ */
+typedef struct p2p_event {
+  /** What the library fills in; fields beyond it do not exist. */
+  uint32_t struct_size;
+  /** What it is about. */
+  p2p_kind kind;
+  /** The connection it is about, 0 = none. */
+  p2p_conn conn;
+  /** The request it is about, 0 = none. */
+  p2p_request request;
+  /** How that went: CLOSED, DONE, STOPPED; else P2P_OK. */
+  p2p_result result;
+  /** The operating system's error number that led to result, 0 if none. */
+  int32_t os_error;
+  /** A number whose meaning depends on kind; see there. */
+  int32_t code;
+  /** 0. */
+  uint32_t reserved;
+  /** The line, the bytes, or a text for people. Never NULL; a NUL follows that len does not count. */
+  const char *data;
+  /** Bytes at data. */
+  size_t len;
+  /** "ip:port" of conn, "" if none. Never NULL. */
+  const char *peer;
+  /** What p2p_conn_set_user() stored for conn, else NULL. */
+  void *conn_user;
+  /** When it happened: milliseconds of a monotonic clock that started with the net. */
+  uint64_t time_ms;
+} p2p_event;
+
+/** Your function for events. It must return: no longjmp, no C++ exception. user is what you gave with it. */
+typedef void (*p2p_event_fn)(p2p_net *net, const p2p_event *ev, void *user);
+
+/** A net's situation. Set struct_size to sizeof(p2p_net_info) before the call. */
+typedef struct p2p_net_info {
+  /** sizeof(p2p_net_info), set by you. */
+  uint32_t struct_size;
+  /** How others reach this node, as configured or found out. */
+  p2p_node_type node_type;
+  /** The NAT in front of it. */
+  p2p_nat nat;
+  /** Whether it can be reached from outside: 1 yes, 0 no, -1 not known. */
+  int32_t reachable;
+  /** The port it listens on, 0 before p2p_net_start(). */
+  uint32_t passive_port;
+  /** Open connections that peers opened. */
+  uint32_t inbound;
+  /** Open connections that we opened. */
+  uint32_t outbound;
+  /** 0. */
+  uint32_t reserved;
+  /** The address our connections leave from, "" if not known. */
+  char lan_ip[P2P_ADDR_LEN];
+  /** Our address as the internet sees it, "" if not known. */
+  char wan_ip[P2P_ADDR_LEN];
+} p2p_net_info;
+
+/** Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call. */
+typedef struct p2p_stats {
+  /** sizeof(p2p_stats), set by you. */
+  uint32_t struct_size;
+  /** 0. */
+  uint32_t reserved;
+  /** Lines delivered to you. */
+  uint64_t lines_in;
+  /** Lines (or pieces, with raw framing) accepted from you. */
+  uint64_t lines_out;
+  /** Bytes received, framing included. */
+  uint64_t bytes_in;
+  /** Bytes sent, framing included. */
+  uint64_t bytes_out;
+  /** Lines not delivered because they were seen before (P2P_OPT_DEDUP). */
+  uint64_t duplicates;
+  /** Connections opened, both ways. */
+  uint64_t opened;
+  /** Connections closed. */
+  uint64_t closed;
+  /** Peers turned away by a rule. */
+  uint64_t rejected;
+  /** LOG events dropped because you did not take events fast enough. Nothing else is ever dropped. */
+  uint64_t log_dropped;
+  /** Elements waiting in the event queue now. */
+  uint64_t events_queued;
+} p2p_stats;
+
+/** A connection's situation. Set struct_size to sizeof(p2p_conn_info) before the call. */
+typedef struct p2p_conn_info {
+  /** sizeof(p2p_conn_info), set by you. */
+  uint32_t struct_size;
+  /** How it came to be. */
+  p2p_via via;
+  /** 1 if the peer opened it, else 0. */
+  int32_t inbound;
+  /** 0. */
+  uint32_t reserved;
+  /** Bytes accepted for sending that the system has not taken yet. */
+  uint64_t queued_bytes;
+  /** Bytes received that you have not taken yet. */
+  uint64_t unread_bytes;
+  /** Bytes received, framing included. */
+  uint64_t bytes_in;
+  /** Bytes sent, framing included. */
+  uint64_t bytes_out;
+  /** Milliseconds since it was opened. */
+  uint64_t age_ms;
+  /** The peer, "ip:port". */
+  char peer[P2P_ADDR_LEN];
+} p2p_conn_info;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is loaded, as P2P_VERSION_NUMBER writes it: major << 16 | minor << 8 | patch. Compare
+ * it with P2P_VERSION_NUMBER, the version of the header you were compiled with. Any thread.
+ */
+P2P_API
+uint32_t p2p_version(void);
+
+/** What a result means, a few English words. Static text, never NULL, also for numbers that mean nothing. Any thread. */
+P2P_API const char *p2p_strerror(p2p_result code);
+
+/** New options, all at their defaults. Free them with p2p_config_free(). NULL only if memory ran out. */
+P2P_API p2p_config *p2p_config_new(void);
+
+/** Frees options. NULL is fine. */
+P2P_API void p2p_config_free(p2p_config *cfg);
+
+/**
+ * Sets an option that is a number. P2P_ERR_UNSUPPORTED: no such option, or it is a text. P2P_ERR_RANGE: err says what
+ * was expected. err may be NULL.
+ */
+P2P_API p2p_result p2p_config_set_int(p2p_config *cfg, p2p_opt key, int64_t value, p2p_error *err);
+
+/** Reads an option that is a number into *value. */
+P2P_API
+p2p_result p2p_config_get_int(const p2p_config *cfg,
+                              p2p_opt key,
+                              int64_t *value,
+                              p2p_error *err);
+
+/**
+ * Sets an option that is a text. P2P_ERR_UNSUPPORTED: no such option, or it is a number. P2P_ERR_INVALID: value is not
+ * what the option takes; err says what was expected. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_set_str(p2p_config *cfg,
+                              p2p_opt key,
+                              const char *value,
+                              p2p_error *err);
+
+/**
+ * Adds a server, "host:port" (an IPv6 address in brackets). Servers are used in the order they were added: bootstrap
+ * asks one after the other, advertise tells all. The name is looked up when it is used. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_add_server(p2p_config *cfg,
+                                 p2p_server kind,
+                                 const char *address,
+                                 p2p_error *err);
+
+/**
+ * Makes a net from options (NULL = all defaults) and stores it in *out. Opens no socket, starts no thread, sends
+ * nothing. Free it with p2p_net_free(). err may be NULL.
+ */
+P2P_API p2p_result p2p_net_new(const p2p_config *cfg, p2p_net **out, p2p_error *err);
+
+/**
+ * Opens the listening sockets, now, and starts the runtime thread; P2P_EVENT_READY follows. P2P_ERR_IO: err names the
+ * address and what to do. P2P_ERR_STATE: started before. After another failure it may be called again. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_net_start(p2p_net *net,
+                         p2p_error *err);
+
+/**
+ * Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
+ * connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
+ */
+P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
+
+/**
+ * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
+ * and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
+ * NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_net_advertise(p2p_net *net,
+                             p2p_request *out,
+                             p2p_error *err);
+
+/**
+ * Connects to "host:port" (an IPv6 address in brackets). P2P_EVENT_OPENED and then P2P_EVENT_DONE with the connection,
+ * or DONE with what went wrong; DONE goes to cb with user, or with cb NULL to the function of p2p_on_event(). out may
+ * be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_connect(p2p_net *net,
+                       const char *host_port,
+                       p2p_event_fn cb,
+                       void *user,
+                       p2p_request *out,
+                       p2p_error *err);
+
+/**
+ * Gives a request up: it completes with P2P_ERR_CANCELED, unless it had completed before. P2P_ERR_NOT_FOUND: its DONE
+ * was taken already, or it never was.
+ */
+P2P_API p2p_result p2p_cancel(p2p_net *net, p2p_request req);
+
+/**
+ * Begins to stop, and returns at once: requests are cancelled, connections send what is queued (at most
+ * P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists. P2P_EVENT_STOPPED is the last event. Calling it
+ * again is fine. A stopped net cannot be started again.
+ */
+P2P_API
+p2p_result p2p_net_stop(p2p_net *net);
+
+/**
+ * Stops the net if that has not been done, waits for its thread and frees it. The wait is bounded: twice
+ * P2P_OPT_CLOSE_TIMEOUT_MS and a second, whatever hangs; then the thread is left to itself, holding nothing of yours
+ * (P2P_ERR_TIMEOUT; the net is freed all the same). Events you have not taken are gone; those from p2p_next_event() stay
+ * yours. NULL is fine. From inside a callback it is legal: p2p_poll() ends when that callback returns.
+ */
+P2P_API
+p2p_result p2p_net_free(p2p_net *net);
+
+/** Stores the net's situation in *info. */
+P2P_API p2p_result p2p_net_get_info(p2p_net *net, p2p_net_info *info);
+
+/** Stores the net's counters in *stats. */
+P2P_API p2p_result p2p_net_get_stats(p2p_net *net, p2p_stats *stats);
+
+/**
+ * Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests
+ * with a callback of their own go there instead.
+ */
+P2P_API p2p_result p2p_on_event(p2p_net *net, p2p_event_fn fun, void *user);
+
+/**
+ * Calls your functions for up to max events (0 = all that are queued now), on this thread, and returns how many there
+ * were. Never blocks. P2P_ERR_STATE: events wait and p2p_on_event() has set no function. P2P_ERR_BUSY: another thread
+ * takes events. P2P_ERR_REENTRANT: called from inside a callback.
+ */
+P2P_API int32_t p2p_poll(p2p_net *net, uint32_t max);
+
+/**
+ * Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
+ * thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
+ * run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
+ */
+P2P_API
+int32_t p2p_next_event(p2p_net *net,
+                       const p2p_event **out);
+
+/** Frees an event from p2p_next_event(). NULL is fine. Not for events in callbacks. */
+P2P_API void p2p_event_free(const p2p_event *ev);
+
+/**
+ * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
+ * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
+ * while another polls. P2P_ERR_REENTRANT: called from inside a callback.
+ */
+P2P_API
+int32_t p2p_wait(p2p_net *net,
+                 int32_t timeout_ms);
+
+/** Ends one p2p_wait(), the current one or else the next. Any thread; not from a signal handler. */
+P2P_API p2p_result p2p_wake(p2p_net *net);
+
+/**
+ * Stores a file descriptor in *out that is readable while events wait, for your own poll, epoll or event loop. Level
+ * triggered: it stays readable until you have taken them all, and for ever once the net has stopped. It is the net's:
+ * never read, write or close it. The same one each time; made on the first call.
+ */
+P2P_API p2p_result p2p_fd(p2p_net *net, ptrdiff_t *out);
+
+/**
+ * Sends one line on a connection; CR LF is added. len in bytes, or P2P_AUTO_LEN. All or nothing: P2P_ERR_WOULD_BLOCK
+ * means that nothing was taken and WRITABLE will follow. P2P_ERR_INVALID: empty, or CR LF inside (a CR or LF alone is
+ * an ordinary character). P2P_ERR_TOO_LARGE: longer than P2P_OPT_MAX_LINE. PyP2P nodes take long lines too.
+ */
+P2P_API p2p_result p2p_send_line(p2p_net *net, p2p_conn conn, const char *line, size_t len);
+
+/**
+ * Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
+ * p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
+ */
+P2P_API p2p_result p2p_send(p2p_net *net, p2p_conn conn, const void *data, size_t len);
+
+/**
+ * Sends one line to every open connection but except (0 = to all), and stores in *sent how many took it. sent may be
+ * NULL. P2P_ERR_WOULD_BLOCK: some had no room and did not get it; each tells WRITABLE. With P2P_OPT_DEDUP the line
+ * counts as seen, so that it is not delivered when the network brings it back.
+ */
+P2P_API
+p2p_result p2p_broadcast_line(p2p_net *net,
+                              const char *line,
+                              size_t len,
+                              p2p_conn except,
+                              uint32_t *sent);
+
+/**
+ * Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
+ * delivered; P2P_EVENT_CLOSED is its last event.
+ */
+P2P_API
+p2p_result p2p_conn_close(p2p_net *net,
+                          p2p_conn conn);
+
+/**
+ * Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
+ * P2P_ERR_TOO_SMALL: there are more than cap; the first cap were stored. ids may be NULL with cap 0.
+ */
+P2P_API p2p_result p2p_conn_list(p2p_net *net, p2p_conn *ids, size_t cap, size_t *count);
+
+/** Stores a connection's situation in *info. It works until you have taken its CLOSED event. */
+P2P_API p2p_result p2p_conn_get_info(p2p_net *net, p2p_conn conn, p2p_conn_info *info);
+
+/**
+ * Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
+ * free what it points at there.
+ */
+P2P_API
+p2p_result p2p_conn_set_user(p2p_net *net,
+                             p2p_conn conn,
+                             void *user);
+
+/** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
+P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
+
+/** New options, all at their defaults. Free them with p2p_config_free(). NULL only if memory ran out. */
+P2P_API p2p_config *p2p_config_new(void);
+
+/** Frees options. NULL is fine. */
+P2P_API void p2p_config_free(p2p_config *cfg);
+
+/**
+ * Sets an option that is a number. P2P_ERR_UNSUPPORTED: no such option, or it is a text. P2P_ERR_RANGE: err says what
+ * was expected. err may be NULL.
+ */
+P2P_API p2p_result p2p_config_set_int(p2p_config *cfg, p2p_opt key, int64_t value, p2p_error *err);
+
+/** Reads an option that is a number into *value. */
+P2P_API
+p2p_result p2p_config_get_int(const p2p_config *cfg,
+                              p2p_opt key,
+                              int64_t *value,
+                              p2p_error *err);
+
+/**
+ * Sets an option that is a text. P2P_ERR_UNSUPPORTED: no such option, or it is a number. P2P_ERR_INVALID: value is not
+ * what the option takes; err says what was expected. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_set_str(p2p_config *cfg,
+                              p2p_opt key,
+                              const char *value,
+                              p2p_error *err);
+
+/**
+ * Adds a server, "host:port" (an IPv6 address in brackets). Servers are used in the order they were added: bootstrap
+ * asks one after the other, advertise tells all. The name is looked up when it is used. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_add_server(p2p_config *cfg,
+                                 p2p_server kind,
+                                 const char *address,
+                                 p2p_error *err);
+
+/**
+ * Sends one line on a connection; CR LF is added. len in bytes, or P2P_AUTO_LEN. All or nothing: P2P_ERR_WOULD_BLOCK
+ * means that nothing was taken and WRITABLE will follow. P2P_ERR_INVALID: empty, or CR LF inside (a CR or LF alone is
+ * an ordinary character). P2P_ERR_TOO_LARGE: longer than P2P_OPT_MAX_LINE. PyP2P nodes take long lines too.
+ */
+P2P_API p2p_result p2p_send_line(p2p_net *net, p2p_conn conn, const char *line, size_t len);
+
+/**
+ * Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
+ * p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
+ */
+P2P_API p2p_result p2p_send(p2p_net *net, p2p_conn conn, const void *data, size_t len);
+
+/**
+ * Sends one line to every open connection but except (0 = to all), and stores in *sent how many took it. sent may be
+ * NULL. P2P_ERR_WOULD_BLOCK: some had no room and did not get it; each tells WRITABLE. With P2P_OPT_DEDUP the line
+ * counts as seen, so that it is not delivered when the network brings it back.
+ */
+P2P_API
+p2p_result p2p_broadcast_line(p2p_net *net,
+                              const char *line,
+                              size_t len,
+                              p2p_conn except,
+                              uint32_t *sent);
+
+/**
+ * Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
+ * delivered; P2P_EVENT_CLOSED is its last event.
+ */
+P2P_API
+p2p_result p2p_conn_close(p2p_net *net,
+                          p2p_conn conn);
+
+/**
+ * Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
+ * P2P_ERR_TOO_SMALL: there are more than cap; the first cap were stored. ids may be NULL with cap 0.
+ */
+P2P_API p2p_result p2p_conn_list(p2p_net *net, p2p_conn *ids, size_t cap, size_t *count);
+
+/** Stores a connection's situation in *info. It works until you have taken its CLOSED event. */
+P2P_API p2p_result p2p_conn_get_info(p2p_net *net, p2p_conn conn, p2p_conn_info *info);
+
+/**
+ * Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
+ * free what it points at there.
+ */
+P2P_API
+p2p_result p2p_conn_set_user(p2p_net *net,
+                             p2p_conn conn,
+                             void *user);
+
+/** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
+P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
+
+/**
+ * Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests
+ * with a callback of their own go there instead.
+ */
+P2P_API p2p_result p2p_on_event(p2p_net *net, p2p_event_fn fun, void *user);
+
+/**
+ * Calls your functions for up to max events (0 = all that are queued now), on this thread, and returns how many there
+ * were. Never blocks. P2P_ERR_STATE: events wait and p2p_on_event() has set no function. P2P_ERR_BUSY: another thread
+ * takes events. P2P_ERR_REENTRANT: called from inside a callback.
+ */
+P2P_API int32_t p2p_poll(p2p_net *net, uint32_t max);
+
+/**
+ * Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
+ * thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
+ * run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
+ */
+P2P_API
+int32_t p2p_next_event(p2p_net *net,
+                       const p2p_event **out);
+
+/** Frees an event from p2p_next_event(). NULL is fine. Not for events in callbacks. */
+P2P_API void p2p_event_free(const p2p_event *ev);
+
+/**
+ * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
+ * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
+ * while another polls. P2P_ERR_REENTRANT: called from inside a callback.
+ */
+P2P_API
+int32_t p2p_wait(p2p_net *net,
+                 int32_t timeout_ms);
+
+/** Ends one p2p_wait(), the current one or else the next. Any thread; not from a signal handler. */
+P2P_API p2p_result p2p_wake(p2p_net *net);
+
+/**
+ * Stores a file descriptor in *out that is readable while events wait, for your own poll, epoll or event loop. Level
+ * triggered: it stays readable until you have taken them all, and for ever once the net has stopped. It is the net's:
+ * never read, write or close it. The same one each time; made on the first call.
+ */
+P2P_API p2p_result p2p_fd(p2p_net *net, ptrdiff_t *out);
+
+/**
+ * Makes a net from options (NULL = all defaults) and stores it in *out. Opens no socket, starts no thread, sends
+ * nothing. Free it with p2p_net_free(). err may be NULL.
+ */
+P2P_API p2p_result p2p_net_new(const p2p_config *cfg, p2p_net **out, p2p_error *err);
+
+/**
+ * Opens the listening sockets, now, and starts the runtime thread; P2P_EVENT_READY follows. P2P_ERR_IO: err names the
+ * address and what to do. P2P_ERR_STATE: started before. After another failure it may be called again. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_net_start(p2p_net *net,
+                         p2p_error *err);
+
+/**
+ * Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
+ * connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
+ */
+P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
+
+/**
+ * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
+ * and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
+ * NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_net_advertise(p2p_net *net,
+                             p2p_request *out,
+                             p2p_error *err);
+
+/**
+ * Connects to "host:port" (an IPv6 address in brackets). P2P_EVENT_OPENED and then P2P_EVENT_DONE with the connection,
+ * or DONE with what went wrong; DONE goes to cb with user, or with cb NULL to the function of p2p_on_event(). out may
+ * be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_connect(p2p_net *net,
+                       const char *host_port,
+                       p2p_event_fn cb,
+                       void *user,
+                       p2p_request *out,
+                       p2p_error *err);
+
+/**
+ * Gives a request up: it completes with P2P_ERR_CANCELED, unless it had completed before. P2P_ERR_NOT_FOUND: its DONE
+ * was taken already, or it never was.
+ */
+P2P_API p2p_result p2p_cancel(p2p_net *net, p2p_request req);
+
+/**
+ * Begins to stop, and returns at once: requests are cancelled, connections send what is queued (at most
+ * P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists. P2P_EVENT_STOPPED is the last event. Calling it
+ * again is fine. A stopped net cannot be started again.
+ */
+P2P_API
+p2p_result p2p_net_stop(p2p_net *net);
+
+/**
+ * Stops the net if that has not been done, waits for its thread and frees it. The wait is bounded: twice
+ * P2P_OPT_CLOSE_TIMEOUT_MS and a second, whatever hangs; then the thread is left to itself, holding nothing of yours
+ * (P2P_ERR_TIMEOUT; the net is freed all the same). Events you have not taken are gone; those from p2p_next_event() stay
+ * yours. NULL is fine. From inside a callback it is legal: p2p_poll() ends when that callback returns.
+ */
+P2P_API
+p2p_result p2p_net_free(p2p_net *net);
+
+/** Stores the net's situation in *info. */
+P2P_API p2p_result p2p_net_get_info(p2p_net *net, p2p_net_info *info);
+
+/** Stores the net's counters in *stats. */
+P2P_API p2p_result p2p_net_get_stats(p2p_net *net, p2p_stats *stats);
+
+/**
+ * The version of the library that is loaded, as P2P_VERSION_NUMBER writes it: major << 16 | minor << 8 | patch. Compare
+ * it with P2P_VERSION_NUMBER, the version of the header you were compiled with. Any thread.
+ */
+P2P_API
+uint32_t p2p_version(void);
+
+/** What a result means, a few English words. Static text, never NULL, also for numbers that mean nothing. Any thread. */
+P2P_API const char *p2p_strerror(p2p_result code);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* P2PNET_H */

@@ -1,0 +1,171 @@
+//! Connections: send, close, look.
+
+use std::ffi::{c_char, c_void};
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::guard::{bytes, copy_out, fill, guard, store};
+use super::net::{inner, p2p_net};
+use super::structs::*;
+use super::types::*;
+use crate::error::Code;
+
+/// Sends one line on a connection; CR LF is added. len in bytes, or P2P_AUTO_LEN. All or nothing: P2P_ERR_WOULD_BLOCK
+/// means that nothing was taken and WRITABLE will follow. P2P_ERR_INVALID: empty, or CR LF inside (a CR or LF alone is
+/// an ordinary character). P2P_ERR_TOO_LARGE: longer than P2P_OPT_MAX_LINE. PyP2P nodes take long lines too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_send_line(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    line: *const c_char,
+    len: usize,
+) -> p2p_result {
+    // SAFETY: the caller's duties, passed on.
+    guard(|| unsafe { inner(net).and_then(|i| i.net.send_line(conn, bytes(line, len)?)) }.into())
+}
+
+/// Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
+/// p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_send(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    data: *const c_void,
+    len: usize,
+) -> p2p_result {
+    guard(|| {
+        let send = || {
+            if len == usize::MAX {
+                return Err(Code::Invalid);
+            }
+            // SAFETY: the caller's duties, passed on.
+            unsafe { inner(net)?.net.send(conn, bytes(data.cast(), len)?) }
+        };
+        send().into()
+    })
+}
+
+/// Sends one line to every open connection but except (0 = to all), and stores in *sent how many took it. sent may be
+/// NULL. P2P_ERR_WOULD_BLOCK: some had no room and did not get it; each tells WRITABLE. With P2P_OPT_DEDUP the line
+/// counts as seen, so that it is not delivered when the network brings it back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_broadcast_line(
+    net: *mut p2p_net,
+    line: *const c_char,
+    len: usize,
+    except: p2p_conn,
+    sent: *mut u32,
+) -> p2p_result {
+    guard(|| {
+        let send = || {
+            // SAFETY: the caller's duties, passed on.
+            let (count, outcome) = unsafe { inner(net)?.net.broadcast_line(bytes(line, len)?, except) };
+            // SAFETY: the caller's duty, passed on.
+            unsafe { store(sent, u32::try_from(count).unwrap_or(u32::MAX)) };
+            outcome
+        };
+        send().into()
+    })
+}
+
+/// Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
+/// delivered; P2P_EVENT_CLOSED is its last event.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_close(net: *mut p2p_net, conn: p2p_conn) -> p2p_result {
+    // SAFETY: the caller's duty, passed on.
+    guard(|| unsafe { inner(net) }.and_then(|i| i.net.close(conn)).into())
+}
+
+/// Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
+/// P2P_ERR_TOO_SMALL: there are more than cap; the first cap were stored. ids may be NULL with cap 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_list(
+    net: *mut p2p_net,
+    ids: *mut p2p_conn,
+    cap: usize,
+    count: *mut usize,
+) -> p2p_result {
+    guard(|| {
+        let list = || {
+            if ids.is_null() && cap > 0 {
+                return Err(Code::Invalid);
+            }
+            // SAFETY: the caller's duty, passed on.
+            let open = unsafe { inner(net) }?.net.conns();
+            for (i, id) in open.iter().take(cap).enumerate() {
+                // SAFETY: i < cap, and ids has room for cap numbers by contract.
+                unsafe { ids.add(i).write(*id) };
+            }
+            // SAFETY: the caller's duty, passed on.
+            unsafe { store(count, open.len()) };
+            if open.len() > cap { Err(Code::TooSmall) } else { Ok(()) }
+        };
+        list().into()
+    })
+}
+
+/// Stores a connection's situation in *info. It works until you have taken its CLOSED event.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_get_info(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    info: *mut p2p_conn_info,
+) -> p2p_result {
+    guard(|| {
+        let get = || {
+            // SAFETY: the caller's duty, passed on.
+            let now = unsafe { inner(net) }?.net.conn_info(conn)?;
+            let mut out = p2p_conn_info {
+                struct_size: 0,
+                via: now.via.into(),
+                inbound: i32::from(now.inbound),
+                reserved: 0,
+                queued_bytes: now.queued_bytes,
+                unread_bytes: now.unread_bytes,
+                bytes_in: now.bytes_in,
+                bytes_out: now.bytes_out,
+                age_ms: now.age_ms,
+                peer: [0; P2P_ADDR_LEN],
+            };
+            fill(&mut out.peer, &now.peer);
+            // SAFETY: the caller's duty, passed on.
+            unsafe { copy_out(info, &out) }
+        };
+        get().into()
+    })
+}
+
+/// Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
+/// free what it points at there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_set_user(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    user: *mut c_void,
+) -> p2p_result {
+    guard(|| {
+        let set = || {
+            // SAFETY: the caller's duty, passed on.
+            let found = unsafe { inner(net) }?.net.shared.conn(conn).ok_or(Code::NotFound)?;
+            found.user.store(user, SeqCst);
+            Ok(())
+        };
+        set().into()
+    })
+}
+
+/// The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_get_user(net: *mut p2p_net, conn: p2p_conn) -> *mut c_void {
+    struct User(*mut c_void);
+    impl From<p2p_result> for User {
+        fn from(_: p2p_result) -> User {
+            User(std::ptr::null_mut())
+        }
+    }
+    guard(|| {
+        // SAFETY: the caller's duty, passed on.
+        let found = unsafe { inner(net) }.ok().and_then(|i| i.net.shared.conn(conn));
+        User(found.map_or(std::ptr::null_mut(), |c| c.user.load(SeqCst)))
+    })
+    .0
+}

@@ -1,0 +1,37 @@
+//! The library itself: its version and its words.
+
+use std::ffi::c_char;
+
+use super::types::ResultArg;
+use crate::error::Code;
+
+const fn number(text: &str) -> u32 {
+    let (mut n, mut i) = (0, 0);
+    while i < text.len() {
+        n = n * 10 + (text.as_bytes()[i] - b'0') as u32;
+        i += 1;
+    }
+    n
+}
+
+const VERSION: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+    | number(env!("CARGO_PKG_VERSION_MINOR")) << 8
+    | number(env!("CARGO_PKG_VERSION_PATCH"));
+
+/// The version of the library that is loaded, as P2P_VERSION_NUMBER writes it: major << 16 | minor << 8 | patch. Compare
+/// it with P2P_VERSION_NUMBER, the version of the header you were compiled with. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn p2p_version() -> u32 {
+    VERSION
+}
+
+/// What a result means, a few English words. Static text, never NULL, also for numbers that mean nothing. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn p2p_strerror(code: ResultArg) -> *const c_char {
+    let text = match Code::ALL.iter().find(|c| **c as i32 == code.0) {
+        Some(known) => known.c_text(),
+        None if code.0 == 0 => c"success",
+        None => c"unknown result",
+    };
+    text.as_ptr()
+}
