@@ -2,6 +2,8 @@
 //!
 //! Every section of the file is run, and a section nobody runs is a failure. `--nocapture` shows the counts.
 
+#![allow(clippy::unwrap_used)] // in helpers of tests
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -69,8 +71,9 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
 }
 
-/// A UNL from its fields. The machine that made the vectors put its own LAN address in place of an unspecific one
-/// (0.0.0.0, 127.0.0.1), as a node does with the address it is bound to; so for these `lan_ip` is what it put.
+/// A UNL from its fields. The machine that made the vectors put its own LAN address in place of an unspecific
+/// one (0.0.0.0, 127.0.0.1), as a node does with the address it is bound to; so for these `lan_ip` is what it
+/// put.
 fn unl_of(fields: &Json, lan_ip: Ipv4Addr) -> UnlV2 {
     UnlV2 {
         node_id: v2::node_id(&fields["node_id"].as_str().map(hex).unwrap_or_default()),

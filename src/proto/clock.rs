@@ -1,8 +1,9 @@
 //! How far the system clock is off, from samples against NTP: the filter of PyP2P's `SysClock`.
 //!
-//! A sample is *local time minus NTP time*, in microseconds. Samples outside one standard deviation of the mean are
-//! thrown out, up to three times over; what then is still scattered, or too little, corrects nothing. The original
-//! counts in decimal fractions of 28 digits; here every comparison is made on whole numbers and is exact.
+//! A sample is *local time minus NTP time*, in microseconds. Samples outside one standard deviation of the
+//! mean are thrown out, up to three times over; what then is still scattered, or too little, corrects
+//! nothing. The original counts in decimal fractions of 28 digits; here every comparison is made on whole
+//! numbers and is exact.
 
 use std::fmt;
 
@@ -112,7 +113,8 @@ impl Sums {
         Self { n, sum, n2_variance: n * squares - sum * sum }
     }
 
-    /// Within one standard deviation of the mean, the border included: |x - mean| <= deviation, times n, squared.
+    /// Within one standard deviation of the mean, the border included: |x - mean| <= deviation, times n,
+    /// squared.
     fn holds(&self, sample: i64) -> bool {
         let distance = self.n * i128::from(sample) - self.sum;
         distance * distance <= self.n2_variance

@@ -1,17 +1,19 @@
 //! Text that is a Python literal, evaluated: the surprising half of reading a DHT message.
 //!
-//! The original hands every text it receives to Python's `ast.literal_eval` and keeps the text only if that fails. Here
-//! everything is understood that Python's `repr` writes for `None`, truth values, numbers, text, bytes, lists, tuples
-//! and dictionaries, with the blanks and the number and string forms a person would type. What is rarer (sets, complex
-//! numbers, triple quotes, strings side by side, `r` and octal escapes, comments, keys that are tuples, whole numbers
-//! over 127 bits, nesting deeper than [`MAX_DEPTH`]) stays text. Never is a text taken for a literal that Python would
-//! not take, nor for another value.
+//! The original hands every text it receives to Python's `ast.literal_eval` and keeps the text only if that
+//! fails. Here everything is understood that Python's `repr` writes for `None`, truth values, numbers, text,
+//! bytes, lists, tuples and dictionaries, with the blanks and the number and string forms a person would
+//! type. What is rarer (sets, complex numbers, triple quotes, strings side by side, `r` and octal escapes,
+//! comments, keys that are tuples, whole numbers over 127 bits, nesting deeper than [`MAX_DEPTH`]) stays
+//! text. Never is a text taken for a literal that Python would not take, nor for another value; only, keys
+//! that a dictionary repeats are kept as written (see [`Value::get`]).
 
 use super::{MAX_DEPTH, Value};
 
 /// What `text` denotes, if it is a literal. Linear time.
 pub fn evaluate(text: &str) -> Option<Value> {
-    // A line break before the first token would have to be judged by Python's indentation rules; blanks are forgiven.
+    // A line break before the first token would have to be judged by Python's indentation rules; blanks are
+    // forgiven.
     let mut at = Cursor { rest: text.trim_start_matches([' ', '\t']).as_bytes() };
     let first = at.value(MAX_DEPTH)?;
     at.skip_blanks();
@@ -30,8 +32,10 @@ pub fn evaluate(text: &str) -> Option<Value> {
     } else {
         first
     };
-    at.skip_space();
-    at.rest.is_empty().then_some(value)
+    at.skip_blanks();
+    // Line breaks may follow; blanks behind them would be an indentation, which Python does not take
+    // everywhere.
+    at.rest.iter().all(|&c| c == b'\n' || c == b'\r').then_some(value)
 }
 
 struct Cursor<'a> {
@@ -274,7 +278,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Blanks and line breaks, between brackets and at the end.
+    /// Blanks and line breaks, between brackets.
     fn skip_space(&mut self) {
         while matches!(self.rest.first(), Some(b' ' | b'\t' | b'\x0c' | b'\n' | b'\r')) {
             self.advance(1);

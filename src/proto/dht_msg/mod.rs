@@ -1,9 +1,9 @@
 //! Messages over the DHT, as PyP2P 0.8.3 writes and reads them.
 //!
-//! On the wire a message is hexadecimal digits of MessagePack of a value, which almost always is a string ([`msgpack`]).
-//! The reader then does something surprising: a string that is a Python literal arrives as what it denotes, so that
-//! "1" sent is the number 1 received ([`literal`]). Control messages between direct nets are strings of their own
-//! ([`reverse`]).
+//! On the wire a message is hexadecimal digits of MessagePack of a value, which almost always is a string
+//! ([`msgpack`]). The reader then does something surprising: a string that is a Python literal arrives as
+//! what it denotes, so that "1" sent is the number 1 received ([`literal`]). Control messages between direct
+//! nets are strings of their own ([`reverse`]).
 
 pub mod literal;
 pub mod msgpack;
@@ -13,8 +13,8 @@ use std::fmt;
 
 pub use reverse::{Ask, Reverse, ReverseError};
 
-/// The largest message, in bytes of MessagePack (twice as many digits). PyP2P has no limit; the HTTP requests that
-/// carry its messages do.
+/// The largest message, in bytes of MessagePack (twice as many digits). PyP2P has no limit; the HTTP requests
+/// that carry its messages do.
 pub const MAX_PACKED: usize = 64 * 1024;
 
 /// The deepest nesting of lists and maps.
@@ -70,7 +70,8 @@ impl Value {
 /// The wire form of a value.
 ///
 /// # Errors
-/// Larger than [`MAX_PACKED`], nested deeper than [`MAX_DEPTH`], or a whole number MessagePack has no form for.
+/// Larger than [`MAX_PACKED`], nested deeper than [`MAX_DEPTH`], or a whole number MessagePack has no form
+/// for.
 pub fn serialize(value: &Value) -> Result<String, DhtError> {
     Ok(to_hex(&msgpack::pack(value)?))
 }
@@ -83,8 +84,8 @@ pub fn serialize_text(text: &str) -> Result<String, DhtError> {
     Ok(to_hex(&msgpack::pack_text(text)?))
 }
 
-/// Reads the wire form as it was meant by the sender, without evaluating text. Digits of either case are read; bytes
-/// behind the value are ignored, as in the original.
+/// Reads the wire form as it was meant by the sender, without evaluating text. Digits of either case are
+/// read; bytes behind the value are ignored, as in the original.
 ///
 /// # Errors
 /// The first thing wrong.

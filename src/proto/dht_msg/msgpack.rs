@@ -1,7 +1,8 @@
 //! The part of MessagePack that DHT messages use: everything but extension types.
 //!
-//! Values are written in their shortest form, floats always in eight bytes: byte for byte what the original's library
-//! writes. Reading is bounded by the input: a length that claims more than there is allocates nothing.
+//! Values are written in their shortest form, floats always in eight bytes: byte for byte what the original's
+//! library writes. Reading is bounded by the input: a length that claims more than there is allocates
+//! nothing.
 
 use super::{DhtError, MAX_DEPTH, MAX_PACKED, Value};
 
@@ -36,8 +37,8 @@ pub fn unpack(bytes: &[u8]) -> Result<Value, DhtError> {
     get(&mut { bytes }, MAX_DEPTH)
 }
 
-/// How lengths of a family of forms are written: up to `fix.1` in the byte `fix.0` itself, else behind one of `wide`,
-/// in one (if there is such a form), two or four bytes.
+/// How lengths of a family of forms are written: up to `fix.1` in the byte `fix.0` itself, else behind one of
+/// `wide`, in one (if there is such a form), two or four bytes.
 struct Lengths {
     fix: Option<(u8, usize)>,
     wide: [Option<u8>; 3],
@@ -112,7 +113,10 @@ fn put(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), DhtError> {
 /// Small numbers are one byte; others have a kind byte and 1, 2, 4 or 8 bytes.
 fn put_int(out: &mut Vec<u8>, number: i128) -> Result<(), DhtError> {
     let (kind, width) = match number {
-        -32..=127 => return Ok(out.push(number as u8)),
+        -32..=127 => {
+            out.push(number as u8);
+            return Ok(());
+        }
         128..=0xff => (0xcc, 1),
         0x100..=0xffff => (0xcd, 2),
         0x1_0000..=0xffff_ffff => (0xce, 4),
@@ -170,7 +174,8 @@ fn get(rest: &mut &[u8], depth: usize) -> Result<Value, DhtError> {
 
 fn list(rest: &mut &[u8], len: usize, depth: usize) -> Result<Value, DhtError> {
     let depth = depth.checked_sub(1).ok_or(DhtError::TooDeep)?;
-    // Each item takes at least a byte, so a list that claims more is found out before anything is allocated for it.
+    // Each item takes at least a byte, so a list that claims more is found out before anything is allocated
+    // for it.
     if len > rest.len() {
         return Err(DhtError::Truncated);
     }

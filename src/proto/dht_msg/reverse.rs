@@ -6,10 +6,10 @@
 //! A -> B   REVERSE_ORIGIN:<UNL of A>                            yes
 //! ```
 //!
-//! **Mended faults.** The original uses A's UNL as a regular expression when it checks the answer, so that a UNL with a
-//! `+` in it (every fourth) never matches and the good connection is closed after 60 s: [`Reverse::is_from`] compares
-//! what the UNLs say. And a message whose UNL cannot be read, or holds a `:`, raises an exception in the original's main
-//! loop: here it is an error value.
+//! **Mended faults.** The original uses A's UNL as a regular expression when it checks the answer, so that a
+//! UNL with a `+` in it (every fourth) never matches and the good connection is closed after 60 s:
+//! [`Reverse::is_from`] compares what the UNLs say. And a message whose UNL cannot be read, or holds a `:`,
+//! raises an exception in the original's main loop: here it is an error value.
 
 use std::fmt;
 
@@ -49,8 +49,8 @@ impl<'a> Reverse<'a> {
     /// A message from the node with this UNL.
     ///
     /// # Errors
-    /// What an original would not accept: a UNL it cannot read or with other characters than base64, blanks and
-    /// `; < _`; a nonce that is not hexadecimal.
+    /// What an original would not accept: a UNL it cannot read or with other characters than base64, blanks
+    /// and `; < _`; a nonce that is not hexadecimal.
     pub fn new(ask: Ask, unl: &'a str) -> Result<Self, ReverseError> {
         if let Ask::Connect(nonce) = &ask
             && !nonce.iter().all(u8::is_ascii_hexdigit)
@@ -67,7 +67,8 @@ impl<'a> Reverse<'a> {
         Ok(Self { ask, unl, node })
     }
 
-    /// Reads a message's text. `None` if it is not one of the three at all, but something of the program's own.
+    /// Reads a message's text. `None` if it is not one of the three at all, but something of the program's
+    /// own.
     ///
     /// # Errors
     /// It begins like one of the three and is none.
@@ -84,7 +85,8 @@ impl<'a> Reverse<'a> {
         query.or_else(|| text.strip_prefix(ORIGIN).map(|unl| Self::new(Ask::Origin, unl)))
     }
 
-    /// Whether the sender is the node that `unl` was made by: the same text, or other spelling of the same contents.
+    /// Whether the sender is the node that `unl` was made by: the same text, or other spelling of the same
+    /// contents.
     pub fn is_from(&self, unl: &str) -> bool {
         self.unl == unl || UnlV2::decode(unl).is_ok_and(|node| node == self.node)
     }
@@ -100,8 +102,8 @@ impl fmt::Display for Reverse<'_> {
     }
 }
 
-/// What the original's character class `[a-zA-Z0-9+/-=_\s]` takes, in which `/-=` is a range: without the `:` in it,
-/// which cuts the message to pieces, and without blanks beyond ASCII, with which no UNL can be read.
+/// What the original's character class `[a-zA-Z0-9+/-=_\s]` takes, in which `/-=` is a range: without the `:`
+/// in it, which cuts the message to pieces, and without blanks beyond ASCII, with which no UNL can be read.
 const fn is_unl_character(c: u8) -> bool {
     matches!(c, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b';' | b'<' | b'_')
         || matches!(c, b'\t'..=b'\r' | 0x1c..=0x1f | b' ')

@@ -1,15 +1,16 @@
 //! The order in which CPython walks through a small set of integers.
 //!
-//! PyP2P collects the distances between ports in a `set` and takes the first that fits, so where several fit, its
-//! judgement depends on the order in which the interpreter's hash table holds them. To judge alike we need that order:
-//! it is the order of the slots of CPython's open-addressing table (3.7 to 3.13), modelled here:
+//! PyP2P collects the distances between ports in a `set` and takes the first that fits, so where several fit,
+//! its judgement depends on the order in which the interpreter's hash table holds them. To judge alike we
+//! need that order: it is the order of the slots of CPython's open-addressing table (3.7 to 3.13), modelled
+//! here:
 //!
 //! * the hash of a small integer is itself as a 64-bit word, of -1 it is that of -2;
-//! * a table starts with 8 slots; as soon as five times the entries reach three times the highest slot number, it is
-//!   rebuilt, in slot order, with the first power of two above four times the entries;
-//! * a key goes to slot `hash mod size`; if that is taken, to the nine following slots in turn (only where all nine lie
-//!   inside the table), then the search jumps to `5 * slot + 1 + perturb`, `perturb` being the hash shifted right by
-//!   another five bits at every jump.
+//! * a table starts with 8 slots; as soon as five times the entries reach three times the highest slot
+//!   number, it is rebuilt, in slot order, with the first power of two above four times the entries;
+//! * a key goes to slot `hash mod size`; if that is taken, to the nine following slots in turn (only where
+//!   all nine lie inside the table), then the search jumps to `5 * slot + 1 + perturb`, `perturb` being the
+//!   hash shifted right by another five bits at every jump.
 
 /// First size of a table, in slots.
 const FIRST_SIZE: usize = 8;

@@ -1,9 +1,9 @@
 //! Base64 (RFC 4648, standard alphabet) as lenient as Python's `base64.b64decode` is by default.
 //!
-//! That leniency is part of the classic dialect, as UNLs are copied by hand and through mailers: characters outside
-//! the alphabet are skipped wherever they stand. Padding is needed, but it is judged oddly: a `=` ends the text only
-//! where it (with those directly before it) completes a group of four; elsewhere it is skipped too. After the end
-//! nothing is looked at. Left-over bits of the last group are ignored.
+//! That leniency is part of the classic dialect, as UNLs are copied by hand and through mailers: characters
+//! outside the alphabet are skipped wherever they stand. Padding is needed, but it is judged oddly: a `=`
+//! ends the text only where it (with those directly before it) completes a group of four; elsewhere it is
+//! skipped too. After the end nothing is looked at. Left-over bits of the last group are ignored.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -12,10 +12,10 @@
 //! | 30 | 4 | LAN address, last octet first |
 //! | 34 | 4 | first bytes of SHA-256 of SHA-256 of bytes 0..34 |
 //!
-//! **Mended fault.** The original writes the NAT types *delta* and *unknown* as the letters `a` and `n`, which no
-//! original can read: such a node cannot be connected to by UNL at all. We write both as *random*, and read what the
-//! original reads. Nothing is lost by that: nobody acts on the NAT type in another's UNL (whether a node can be punched
-//! is said by its node type), and *random* promises least.
+//! **Mended fault.** The original writes the NAT types *delta* and *unknown* as the letters `a` and `n`,
+//! which no original can read: such a node cannot be connected to by UNL at all. We write both as *random*,
+//! and read what the original reads. Nothing is lost by that: nobody acts on the NAT type in another's UNL
+//! (whether a node can be punched is said by its node type), and *random* promises least.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -94,8 +94,8 @@ impl UnlV2 {
         raw
     }
 
-    /// Reads a UNL. Accepts exactly what PyP2P 0.8.3 accepts: characters outside the base64 alphabet are skipped,
-    /// padding is required, any version is taken.
+    /// Reads a UNL. Accepts exactly what PyP2P 0.8.3 accepts: characters outside the base64 alphabet are
+    /// skipped, padding is required, any version is taken.
     ///
     /// # Errors
     /// What the first thing wrong is. Time is linear in the text, memory constant.
@@ -145,14 +145,15 @@ impl UnlV2 {
         })
     }
 
-    /// Whether both are the same node in PyP2P's eyes: same WAN address, LAN address and port, whatever else differs.
+    /// Whether both are the same node in PyP2P's eyes: same WAN address, LAN address and port, whatever else
+    /// differs.
     pub fn is_same_node(&self, other: &Self) -> bool {
         (self.wan_ip, self.lan_ip, self.listen_port) == (other.wan_ip, other.lan_ip, other.listen_port)
     }
 }
 
-/// Which of two nodes leads when both could: the one whose UNL, *as text*, is the larger number (big endian). Of two
-/// equal ones neither does.
+/// Which of two nodes leads when both could: the one whose UNL, *as text*, is the larger number (big endian).
+/// Of two equal ones neither does.
 pub fn is_master(ours: &str, theirs: &str) -> bool {
     let number = |text: &str| -> (usize, Vec<u8>) {
         let digits: Vec<u8> = text.bytes().skip_while(|&byte| byte == 0).collect();
