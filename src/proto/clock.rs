@@ -158,6 +158,18 @@ mod tests {
         assert_eq!(estimate(&samples).map(|e| e.skew_us), Ok(-11));
     }
 
+    /// What the original answered to samples that take exactly three runs of the filter, and four.
+    #[test]
+    fn three_runs() {
+        let seconds = |groups: &[(usize, i64)]| -> Vec<i64> {
+            groups.iter().flat_map(|&(n, s)| std::iter::repeat_n(s * 1_000_000, n)).collect()
+        };
+        let three = seconds(&[(39, 7), (5, 807), (6, 3930), (1, 74_473)]);
+        assert_eq!(estimate(&three), Ok(Estimate { skew_us: 7_000_000, kept: 39, reliable: true }));
+        let four = seconds(&[(49, 7), (1, 555), (3, 5690), (6, 18_709), (4, 212_963)]);
+        assert_eq!(estimate(&four), Ok(Estimate { skew_us: 0, kept: 50, reliable: false }));
+    }
+
     proptest! {
         #[test]
         fn mirrors(samples in prop::collection::vec(-200_000_000..200_000_000i64, 2..60)) {

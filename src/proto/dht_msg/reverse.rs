@@ -85,10 +85,9 @@ impl<'a> Reverse<'a> {
         query.or_else(|| text.strip_prefix(ORIGIN).map(|unl| Self::new(Ask::Origin, unl)))
     }
 
-    /// Whether the sender is the node that `unl` was made by: the same text, or other spelling of the same
-    /// contents.
+    /// Whether the sender is the node that `unl` was made by. Two spellings of one UNL are the same.
     pub fn is_from(&self, unl: &str) -> bool {
-        self.unl == unl || UnlV2::decode(unl).is_ok_and(|node| node == self.node)
+        UnlV2::decode(unl).is_ok_and(|node| node == self.node)
     }
 }
 

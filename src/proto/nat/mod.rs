@@ -96,16 +96,17 @@ pub fn classify(probes: &[Probe]) -> Classification {
 ///
 /// Every distance between neighbours is a candidate. Probes *agree* under a distance if they lie on one
 /// arithmetic progression of it with at least one other probe; the candidate is accepted if at most
-/// [`COLLISIONS`] probes agree with nobody (and not exactly half of them). The first candidate accepted wins,
-/// in the order in which CPython would walk through a set of them; if the winner is 0 (ports repeat), the NAT
-/// is random.
+/// [`COLLISIONS`] probes agree with nobody. The first candidate accepted wins, in the order in which CPython
+/// would walk through a set of them; if the winner is 0 (ports repeat), the NAT is random.
+///
+/// (The original also refuses a candidate with which exactly half of the probes disagree. With one collision
+/// allowed that half would be one of two probes, and two probes agree or disagree together.)
 pub fn delta_test(remotes: &[u16]) -> Classification {
     let distances = remotes.iter().zip(remotes.iter().skip(1)).map(|(&a, &b)| i32::from(b) - i32::from(a));
     let n = remotes.len();
-    let accepted = set_order::iteration_order(distances).into_iter().find(|&distance| {
-        let alone = n - agreeing(remotes, distance);
-        alone <= COLLISIONS && alone * 2 != n
-    });
+    let accepted = set_order::iteration_order(distances)
+        .into_iter()
+        .find(|&distance| n - agreeing(remotes, distance) <= COLLISIONS);
     match accepted {
         Some(delta) if delta != 0 => Classification { nat_type: NatType::Delta, delta },
         _ => Classification { nat_type: NatType::Random, delta: 0 },

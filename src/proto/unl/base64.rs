@@ -117,13 +117,14 @@ mod tests {
             ("YQ=\n=", b"a"),
             ("YR==", b"a"),
             ("YWJjYQ=Y=", b"abca\x06"),
+            ("YQ=xxxx==", b"a\x0cq\xc7"),
             ("=", b""),
             ("YWJj=YQ==", b"abca"),
             (" Y\0W*J-_\x7fj\n", b"abc"),
         ] {
             assert_eq!(vec(text).as_deref(), Ok(bytes), "{text:?}");
         }
-        for text in ["YQ=", "Y", "YWJjZ", "YWJjZA", "a==="] {
+        for text in ["YQ=", "YQ=xxxx=", "Y", "YWJjZ", "YWJjZA", "a==="] {
             assert_eq!(vec(text), Err(Error::Unfinished), "{text:?}");
         }
         assert_eq!(vec("YQ==\u{e9}"), Err(Error::NotAscii));
