@@ -64,6 +64,14 @@ pub fn node_id(id: &[u8]) -> [u8; 20] {
     fixed
 }
 
+/// A UNL before base64, its last four bytes replaced by the checksum of the others.
+pub fn with_checksum(mut raw: [u8; RAW_LEN]) -> [u8; RAW_LEN] {
+    if let Some((body, check)) = raw.split_first_chunk_mut::<BODY_LEN>() {
+        check.copy_from_slice(&checksum(body));
+    }
+    raw
+}
+
 impl UnlV2 {
     /// The version this format is known by.
     pub const VERSION: u8 = VERSION;
@@ -88,10 +96,7 @@ impl UnlV2 {
             .chain(self.wan_ip.to_bits().to_le_bytes())
             .chain(self.lan_ip.to_bits().to_le_bytes());
         raw.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        if let Some((body, check)) = raw.split_first_chunk_mut::<BODY_LEN>() {
-            check.copy_from_slice(&checksum(body));
-        }
-        raw
+        with_checksum(raw)
     }
 
     /// Reads a UNL. Accepts exactly what PyP2P 0.8.3 accepts: characters outside the base64 alphabet are
