@@ -1,8 +1,9 @@
 //! How far the system clock is off, from samples against NTP: the filter of PyP2P's `SysClock`.
 //!
-//! A sample is *local time minus NTP time*, in microseconds. Samples outside one standard deviation of the mean are
-//! thrown out, up to three times over; what then is still scattered, or too little, corrects nothing. The original
-//! counts in decimal fractions of 28 digits; here every comparison is made on whole numbers and is exact.
+//! A sample is *local time minus NTP time*, in microseconds. Samples outside one standard deviation of the
+//! mean are thrown out, up to three times over; what then is still scattered, or too little, corrects
+//! nothing. The original counts in decimal fractions of 28 digits; here every comparison is made on whole
+//! numbers and is exact.
 
 use std::fmt;
 
@@ -112,7 +113,8 @@ impl Sums {
         Self { n, sum, n2_variance: n * squares - sum * sum }
     }
 
-    /// Within one standard deviation of the mean, the border included: |x - mean| <= deviation, times n, squared.
+    /// Within one standard deviation of the mean, the border included: |x - mean| <= deviation, times n,
+    /// squared.
     fn holds(&self, sample: i64) -> bool {
         let distance = self.n * i128::from(sample) - self.sum;
         distance * distance <= self.n2_variance
@@ -154,6 +156,18 @@ mod tests {
         assert_eq!(estimate(&samples).map(|e| e.skew_us), Ok(11));
         samples.iter_mut().for_each(|s| *s = -*s);
         assert_eq!(estimate(&samples).map(|e| e.skew_us), Ok(-11));
+    }
+
+    /// What the original answered to samples that take exactly three runs of the filter, and four.
+    #[test]
+    fn three_runs() {
+        let seconds = |groups: &[(usize, i64)]| -> Vec<i64> {
+            groups.iter().flat_map(|&(n, s)| std::iter::repeat_n(s * 1_000_000, n)).collect()
+        };
+        let three = seconds(&[(39, 7), (5, 807), (6, 3930), (1, 74_473)]);
+        assert_eq!(estimate(&three), Ok(Estimate { skew_us: 7_000_000, kept: 39, reliable: true }));
+        let four = seconds(&[(49, 7), (1, 555), (3, 5690), (6, 18_709), (4, 212_963)]);
+        assert_eq!(estimate(&four), Ok(Estimate { skew_us: 0, kept: 50, reliable: false }));
     }
 
     proptest! {

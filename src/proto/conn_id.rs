@@ -1,9 +1,9 @@
-//! The connection id (PyP2P's `con_id`): how both ends of a direct-net connection name it without exchanging anything
-//! but a nonce.
+//! The connection id (PyP2P's `con_id`): how both ends of a direct-net connection name it without exchanging
+//! anything but a nonce.
 //!
-//! The connector sends [`NONCE_LEN`] octets before the first line. Both sides hash them together with a fingerprint of
-//! the two addresses, in which the order of the addresses does not matter. All hashes are SHA-256 and all of them are
-//! fed on as 64 lower-case hexadecimal digits, never as 32 bytes.
+//! The connector sends [`NONCE_LEN`] octets before the first line. Both sides hash them together with a
+//! fingerprint of the two addresses, in which the order of the addresses does not matter. All hashes are
+//! SHA-256 and all of them are fed on as 64 lower-case hexadecimal digits, never as 32 bytes.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 /// Octets of nonce that go before the first line of a direct-net connection. There is no CRLF behind them.
 pub const NONCE_LEN: usize = 64;
 
-/// A nonce as it stands on the wire. In practice hexadecimal digits; the classic acceptor does not check that.
+/// A nonce as it stands on the wire. In practice hexadecimal digits; the classic acceptor does not check
+/// that.
 pub type Nonce = [u8; NONCE_LEN];
 
 /// The nonce of somebody who did not choose one: such connections are looked for by address.
@@ -47,16 +48,16 @@ pub fn conn_id(nonce: &Nonce, one: Ipv4Addr, other: Ipv4Addr) -> ConnId {
     ConnId(sha256(&[nonce, &fingerprint]))
 }
 
-/// The address of ours that belongs into [`conn_id`] for a peer seen at `peer`: the LAN address if the peer's is
-/// private, else the WAN address.
+/// The address of ours that belongs into [`conn_id`] for a peer seen at `peer`: the LAN address if the peer's
+/// is private, else the WAN address.
 pub const fn our_side(peer: Ipv4Addr, lan: Ipv4Addr, wan: Ipv4Addr) -> Ipv4Addr {
     if is_private(peer) { lan } else { wan }
 }
 
 /// "Private" as PyP2P means it: what Python's `ipaddress` (3.11.7) calls so, without 127.0.0.1 itself.
 ///
-/// Wider than RFC 1918: link-local, the rest of loopback, the documentation and benchmarking nets, 240/4 and the
-/// all-ones address count; 100.64/10 (shared address space, RFC 6598) does not.
+/// Wider than RFC 1918: link-local, the rest of loopback, the documentation and benchmarking nets, 240/4 and
+/// the all-ones address count; 100.64/10 (shared address space, RFC 6598) does not.
 pub const fn is_private(ip: Ipv4Addr) -> bool {
     match ip.octets() {
         [127, 0, 0, 1] => false,

@@ -1,9 +1,10 @@
 //! Duplicate suppression: a line that was seen before is old.
 //!
-//! For nets in which lines are passed on from node to node, so that each program sees each line once. PyP2P keeps the
-//! SHA-256 of every line for the life of the process; here the table is bounded in entries and, if wanted, in age, and
-//! the oldest leave first. The digest rather than the line is kept so that the memory does not depend on line lengths,
-//! and a cryptographic one so that nobody can have a line of somebody else's dropped by making another with its hash.
+//! For nets in which lines are passed on from node to node, so that each program sees each line once. PyP2P
+//! keeps the SHA-256 of every line for the life of the process; here the table is bounded in entries and, if
+//! wanted, in age, and the oldest leave first. The digest rather than the line is kept so that the memory
+//! does not depend on line lengths, and a cryptographic one so that nobody can have a line of somebody else's
+//! dropped by making another with its hash.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ type Key = [u8; 32];
 
 /// A bounded memory of lines.
 ///
-/// Constant time per line. The tables grow with use up to the capacity; once it is reached nothing is allocated any
-/// more.
+/// Constant time per line. The tables grow with use up to the capacity; once it is reached nothing is
+/// allocated any more.
 #[derive(Debug)]
 pub struct Dedup {
     capacity: usize,
@@ -32,7 +33,8 @@ impl Dedup {
         Self { capacity, ttl, order: VecDeque::new(), known: HashSet::new() }
     }
 
-    /// Whether `line` is old, that is, known. A line that is not is remembered from `now` on if `record` is set.
+    /// Whether `line` is old, that is, known. A line that is not is remembered from `now` on if `record` is
+    /// set.
     pub fn check(&mut self, now: Instant, line: &[u8], record: bool) -> bool {
         self.expire(now);
         let key = Sha256::digest(line).into();

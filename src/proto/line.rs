@@ -8,9 +8,9 @@
 //! Nothing is trimmed or escaped, and empty lines are skipped: `"\r\r\n\r\n"` is the one line `"\r"`.
 //!
 //! A receiver needs two things, and this module keeps them apart because they happen on different threads:
-//! [`LineScan`] says how much of what arrived is complete lines (on the thread that reads the socket), and [`next_line`]
-//! or [`split`] takes such a run of complete lines to pieces (while the program polls). Both look at each byte about
-//! once, with `memchr`, and neither allocates or copies.
+//! [`LineScan`] says how much of what arrived is complete lines (on the thread that reads the socket), and
+//! [`next_line`] or [`split`] takes such a run of complete lines to pieces (while the program polls). Both
+//! look at each byte about once, with `memchr`, and neither allocates or copies.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,11 +20,12 @@ use memchr::{memchr, memrchr};
 /// What ends a line.
 pub const CRLF: &[u8; 2] = b"\r\n";
 
-/// The longest line PyP2P 0.8.3 can send, in bytes without the CRLF (it writes at most 4096 in one go, and closes the
-/// connection of anybody who asks for more). It receives longer ones.
+/// The longest line PyP2P 0.8.3 can send, in bytes without the CRLF (it writes at most 4096 in one go, and
+/// closes the connection of anybody who asks for more). It receives longer ones.
 pub const MAX_CLASSIC_LINE: usize = 4094;
 
-/// Remembers how far an unfinished line has been looked at, so that a line arriving in many pieces is scanned once.
+/// Remembers how far an unfinished line has been looked at, so that a line arriving in many pieces is scanned
+/// once.
 #[derive(Debug, Clone, Default)]
 pub struct LineScan {
     /// So many bytes at the start of the next buffer have been seen and hold no CRLF.
@@ -39,15 +40,16 @@ impl LineScan {
 
     /// Looks at a buffer and answers where its last complete line ends (just behind the CRLF), if one does.
     ///
-    /// `buf` is what was left over last time followed by what arrived since: after `Some(end)` the caller takes away
-    /// `buf[..end]` and keeps `buf[end..]`; after `None` it keeps everything. Only the new bytes are looked at, from
-    /// the back, so the cost of a call is at most the number of bytes that arrived.
+    /// `buf` is what was left over last time followed by what arrived since: after `Some(end)` the caller
+    /// takes away `buf[..end]` and keeps `buf[end..]`; after `None` it keeps everything. Only the new bytes
+    /// are looked at, from the back, so the cost of a call is at most the number of bytes that arrived.
     #[inline]
     pub fn feed(&mut self, buf: &[u8]) -> Option<usize> {
         let old = self.seen.min(buf.len());
         let mut to = buf.len();
         while let Some(lf) = buf.get(old..to).and_then(|new| memrchr(b'\n', new)).map(|i| old + i) {
-            // The CR may be the last byte of the old part: that is why `lf` is an index into the whole buffer.
+            // The CR may be the last byte of the old part: that is why `lf` is an index into the whole
+            // buffer.
             if lf > 0 && buf.get(lf - 1) == Some(&b'\r') {
                 self.seen = buf.len() - (lf + 1);
                 return Some(lf + 1);
@@ -71,8 +73,8 @@ impl LineScan {
 
 /// The first line of `run` that is not empty: where it stands (without its CRLF) and where the rest begins.
 ///
-/// `None` when no complete, non-empty line is left. The byte at `range.end` is the line's CR, so a consumer with
-/// `&mut [u8]` may overwrite it by NUL and hand the line out as a C string without copying it.
+/// `None` when no complete, non-empty line is left. The byte at `range.end` is the line's CR, so a consumer
+/// with `&mut [u8]` may overwrite it by NUL and hand the line out as a C string without copying it.
 #[inline]
 pub fn next_line(run: &[u8]) -> Option<(Range<usize>, usize)> {
     let mut start = 0;
@@ -163,8 +165,8 @@ impl std::error::Error for LineError {}
 
 /// Whether `line` plus CRLF arrives as exactly this one line.
 ///
-/// A lone CR or LF is fine wherever it stands, at the end too: `"x\r"` goes out as `"x\r\r\n"` and the receiver, who
-/// ends a line at the pair, gets `"x\r"` back.
+/// A lone CR or LF is fine wherever it stands, at the end too: `"x\r"` goes out as `"x\r\r\n"` and the
+/// receiver, who ends a line at the pair, gets `"x\r"` back.
 ///
 /// # Errors
 /// The first of: [`LineError::Empty`], [`LineError::TooLong`] (over `max` bytes), [`LineError::HoldsCrlf`].

@@ -4,7 +4,7 @@
 //! a number, randomness as a seeded generator, so each rule runs in unit tests, property tests, the fuzzer and the
 //! simulator exactly as it runs in the node.
 //!
-//! What PyP2P does on the wire (the *classic* dialect) is described in `docs/classic.md`, node to node, and in
+//! What PyP2P does on the wire (the *classic* dialect) is described in `docs/classic.md` (node to node) and
 //! `docs/protocol-rendezvous.md`.
 
 pub mod admit;

@@ -12,12 +12,12 @@ pub const UNPREDICTABLE_PORT: u16 = 1337;
 
 /// The outside port that PyP2P 0.8.3 predicts for a connection from local port `source`.
 ///
-/// A preserving NAT: the same port. A delta NAT: `source + delta`, wrapped as PyP2P wraps it, which is not modulo 65536:
-/// above 65535 subtract 65535, below 0 add 65535, and whatever is then no port (0) becomes 1. `None` for the other
-/// kinds. `delta` is looked at for delta NATs only.
+/// A preserving NAT: the same port. A delta NAT: `source + delta`, wrapped as PyP2P wraps it, which is not
+/// modulo 65536: above 65535 subtract 65535, below 0 add 65535, and whatever is then no port (0) becomes 1.
+/// `None` for the other kinds. `delta` is looked at for delta NATs only.
 ///
-/// For a real delta NAT this is the wrong base: its ports follow the *last outside port*, not our local one. The caller
-/// who knows that port gives it as `source`.
+/// For a real delta NAT this is the wrong base: its ports follow the *last outside port*, not our local one.
+/// The caller who knows that port gives it as `source`.
 pub fn predict(nat: NatType, delta: i32, source: u16) -> Option<u16> {
     const MAX: i32 = u16::MAX as i32;
     match nat {

@@ -1,9 +1,10 @@
 //! What kind of NAT we are behind, judged from ports: PyP2P's classification.
 //!
-//! The node makes [`PROBES`] connections to rendezvous servers, each from another local port, and asks each time which
-//! port the server sees. [`classify`] turns the pairs into one of PyP2P's names, and a delta. The judgement goes into
-//! our UNL and decides whether a punch is worth trying, so it must be the one the original would make from the same
-//! ports: even its dependence on the iteration order of a Python set is kept (`set_order`).
+//! The node makes [`PROBES`] connections to rendezvous servers, each from another local port, and asks each
+//! time which port the server sees. [`classify`] turns the pairs into one of PyP2P's names, and a delta. The
+//! judgement goes into our UNL and decides whether a punch is worth trying, so it must be the one the
+//! original would make from the same ports: even its dependence on the iteration order of a Python set is
+//! kept (`set_order`).
 
 mod set_order;
 
@@ -12,7 +13,8 @@ use std::fmt;
 /// Probes PyP2P makes before it judges.
 pub const PROBES: usize = 5;
 
-/// So many probes may disagree with the rest (a port that happened to be taken) without changing the judgement.
+/// So many probes may disagree with the rest (a port that happened to be taken) without changing the
+/// judgement.
 pub const COLLISIONS: usize = 1;
 
 /// How a NAT chooses the outside port of a new connection, in PyP2P's names.
@@ -25,7 +27,8 @@ pub enum NatType {
     Preserving,
     /// Outside ports follow one another at a fixed distance.
     Delta,
-    /// The same local port always gets the same outside port. PyP2P never finds this one, but a program may set it.
+    /// The same local port always gets the same outside port. PyP2P never finds this one, but a program may
+    /// set it.
     Reuse,
     /// Anything else.
     Random,
@@ -75,8 +78,8 @@ pub struct Classification {
     pub delta: i32,
 }
 
-/// Judges by PyP2P 0.8.3's rule: preserving if at least four probes kept their port, else whatever [`delta_test`] says
-/// of the outside ports. No probes at all: unknown.
+/// Judges by PyP2P 0.8.3's rule: preserving if at least four probes kept their port, else whatever
+/// [`delta_test`] says of the outside ports. No probes at all: unknown.
 pub fn classify(probes: &[Probe]) -> Classification {
     if probes.is_empty() {
         return Classification::default();
@@ -88,19 +91,22 @@ pub fn classify(probes: &[Probe]) -> Classification {
     delta_test(&remotes)
 }
 
-/// Whether outside ports, in the order of the connections, follow one another at a fixed distance: delta or random.
+/// Whether outside ports, in the order of the connections, follow one another at a fixed distance: delta or
+/// random.
 ///
-/// Every distance between neighbours is a candidate. Probes *agree* under a distance if they lie on one arithmetic
-/// progression of it with at least one other probe; the candidate is accepted if at most [`COLLISIONS`] probes agree
-/// with nobody (and not exactly half of them). The first candidate accepted wins, in the order in which CPython would
-/// walk through a set of them; if the winner is 0 (ports repeat), the NAT is random.
+/// Every distance between neighbours is a candidate. Probes *agree* under a distance if they lie on one
+/// arithmetic progression of it with at least one other probe; the candidate is accepted if at most
+/// [`COLLISIONS`] probes agree with nobody. The first candidate accepted wins, in the order in which CPython
+/// would walk through a set of them; if the winner is 0 (ports repeat), the NAT is random.
+///
+/// (The original also refuses a candidate with which exactly half of the probes disagree. With one collision
+/// allowed that half would be one of two probes, and two probes agree or disagree together.)
 pub fn delta_test(remotes: &[u16]) -> Classification {
     let distances = remotes.iter().zip(remotes.iter().skip(1)).map(|(&a, &b)| i32::from(b) - i32::from(a));
     let n = remotes.len();
-    let accepted = set_order::iteration_order(distances).into_iter().find(|&distance| {
-        let alone = n - agreeing(remotes, distance);
-        alone <= COLLISIONS && alone * 2 != n
-    });
+    let accepted = set_order::iteration_order(distances)
+        .into_iter()
+        .find(|&distance| n - agreeing(remotes, distance) <= COLLISIONS);
     match accepted {
         Some(delta) if delta != 0 => Classification { nat_type: NatType::Delta, delta },
         _ => Classification { nat_type: NatType::Random, delta: 0 },

@@ -1,15 +1,16 @@
 //! The order in which CPython walks through a small set of integers.
 //!
-//! PyP2P collects the distances between ports in a `set` and takes the first that fits, so where several fit, its
-//! judgement depends on the order in which the interpreter's hash table holds them. To judge alike we need that order:
-//! it is the order of the slots of CPython's open-addressing table (3.7 to 3.13), modelled here:
+//! PyP2P collects the distances between ports in a `set` and takes the first that fits, so where several fit,
+//! its judgement depends on the order in which the interpreter's hash table holds them. To judge alike we
+//! need that order: it is the order of the slots of CPython's open-addressing table (3.7 to 3.13), modelled
+//! here:
 //!
 //! * the hash of a small integer is itself as a 64-bit word, of -1 it is that of -2;
-//! * a table starts with 8 slots; as soon as five times the entries reach three times the highest slot number, it is
-//!   rebuilt, in slot order, with the first power of two above four times the entries;
-//! * a key goes to slot `hash mod size`; if that is taken, to the nine following slots in turn (only where all nine lie
-//!   inside the table), then the search jumps to `5 * slot + 1 + perturb`, `perturb` being the hash shifted right by
-//!   another five bits at every jump.
+//! * a table starts with 8 slots; as soon as five times the entries reach three times the highest slot
+//!   number, it is rebuilt, in slot order, with the first power of two above four times the entries;
+//! * a key goes to slot `hash mod size`; if that is taken, to the nine following slots in turn (only where
+//!   all nine lie inside the table), then the search jumps to `5 * slot + 1 + perturb`, `perturb` being the
+//!   hash shifted right by another five bits at every jump.
 
 /// First size of a table, in slots.
 const FIRST_SIZE: usize = 8;
@@ -115,6 +116,45 @@ mod tests {
             (
                 &[16, -40, 24, -16, 16, 32, -32, -40, 24, 24, 32, -24][..],
                 &[32, -32, -24, 16, -16, -40, 24][..],
+            ),
+            // Collisions, with and without room for the nine slots that follow.
+            (
+                &[
+                    -448, -416, -384, -352, -320, -288, -256, -224, -192, -160, -128, -96, -64, -32, 0, 32,
+                    64, 96,
+                ][..],
+                &[
+                    -448, -416, -384, -352, -320, -288, -256, -224, -192, -160, 0, 32, 64, 96, -32, -128,
+                    -96, -64,
+                ][..],
+            ),
+            (
+                &[
+                    -1177, 12359, 2343, 12071, 14279, 9575, -761, -1209, 647, 12007, 3239, -9785, -9945,
+                    10343, 775, -409, 4615, 4103,
+                ][..],
+                &[
+                    4103, 14279, 12071, 2343, 12359, -1177, 9575, -761, -1209, 647, 12007, 3239, -9785,
+                    -9945, 10343, 4615, -409, 775,
+                ][..],
+            ),
+            (
+                &[23, 55, 87, 119, 151, 183, 215, 247, 279, 311, 343, 375][..],
+                &[119, 55, 87, 151, 23, 183, 215, 247, 279, 311, 343, 375][..],
+            ),
+            (
+                &[
+                    -7020, -13036, 10068, 660, -9900, -13292, 16084, -16492, 6740, 10452, -8876, -18220,
+                    15444, -15084, -15340, -16876, -6764, -3372, -17260, 11220,
+                ][..],
+                &[
+                    -15340, -17260, -15084, -6764, 660, -7020, -13036, -13292, -16492, -16876, -3372, 15444,
+                    -18220, -8876, -9900, 10068, 16084, 6740, 10452, 11220,
+                ][..],
+            ),
+            (
+                &[22, 54, 86, 118, 150, 182, 214, 246, 278, 310, 342, 374][..],
+                &[374, 342, 54, 86, 118, 150, 22, 182, 214, 246, 278, 310][..],
             ),
         ] {
             assert_eq!(iteration_order(keys.iter().copied()), order, "{keys:?}");
