@@ -17,7 +17,7 @@ use super::listen::listen;
 use super::shared::Shared;
 use crate::config::{Config, Framing, NetType, NodeType};
 use crate::error::{Code, Error, Result};
-use crate::event::{ConnInfo, Kind, NetInfo, Stats};
+use crate::event::{ConnInfo, Event, Kind, NetInfo, Stats};
 use crate::os;
 use crate::proto::line::{self, CRLF, LineError};
 use crate::queue::inbox::{Inbox, View};
@@ -388,6 +388,29 @@ impl Net {
         }
         inbox.settle_if_used_up(&self.shared);
         Ok(count)
+    }
+
+    /// Takes the next event, if there is one.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] if another thread takes events at this moment.
+    pub fn next_event(&self) -> std::result::Result<Option<Event>, Code> {
+        let mut taken = None;
+        self.take(1, |view| {
+            taken = Some(Event {
+                kind: view.kind,
+                conn: view.conn.map_or(0, |c| c.id),
+                request: view.request,
+                result: view.result,
+                os_error: view.os_error,
+                code: view.code,
+                data: view.data_nul[..view.data_nul.len() - 1].to_vec(),
+                peer: view.conn.map_or_else(String::new, |c| c.peer.to_string_lossy().into_owned()),
+                time_ms: view.at_ms,
+            });
+            true
+        })?;
+        Ok(taken)
     }
 
     /// Whether the calling thread is inside a callback of this net.

@@ -95,6 +95,10 @@ impl Actor {
             advertise: config.advertise_interval,
             retry: config.retry_interval,
         };
+        let rng = match config.seed {
+            0 => fastrand::Rng::new(),
+            seed => fastrand::Rng::with_seed(seed),
+        };
         let own = Own {
             listen: listeners.iter().filter_map(|l| l.local_addr().ok()).collect(),
             lan_ip: shared.info.lock().lan_ip,
@@ -108,7 +112,7 @@ impl Actor {
             report,
             listeners,
             table: Table::default(),
-            upkeep: Upkeep::new(every),
+            upkeep: Upkeep::new(every, rng),
             own,
             reach,
             candidates: Vec::new(),
