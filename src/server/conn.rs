@@ -95,6 +95,7 @@ impl Outbox {
             let mut rest = &data[..];
             while !rest.is_empty() {
                 stream.writable().await?;
+                tokio::task::coop::consume_budget().await;
                 match stream.try_write(rest) {
                     Ok(n) => {
                         self.written(n);
@@ -131,6 +132,8 @@ async fn read(hub: &Hub, id: ConnId, stream: &TcpStream) -> io::Result<()> {
     let mut lines = Lines::default();
     loop {
         stream.readable().await?;
+        // A client that always has more to say must not keep the thread from all others.
+        tokio::task::coop::consume_budget().await;
         match read_some(hub, id, stream, &mut lines) {
             Ok(true) => {}
             Ok(false) => return Ok(()),

@@ -15,7 +15,7 @@ use super::net::{Either, Life, race, tune};
 use super::rendezvous::{Hub, accept_failed};
 use super::store::Post;
 use crate::proto::rdv_server::{Accounts, Refusal};
-use answer::{Answer, Style};
+use answer::Answer;
 use call::Call;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
