@@ -1,5 +1,6 @@
 //! The HTTP port of the real program: PyP2P's scripts, the clean paths, and the limits.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod server_support;
 

@@ -1,5 +1,6 @@
 //! The rendezvous ports of the real program, over loopback. Nodes are told apart by their addresses 127.0.0.x.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod server_support;
 

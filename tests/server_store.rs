@@ -1,5 +1,6 @@
 //! What the mailbox file promises: what was acknowledged is there after the worst end a process can have.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod server_support;
 
