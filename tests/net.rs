@@ -115,8 +115,13 @@ fn nodes_that_dial_each_other_at_once_end_with_one_connection() {
                 scope.spawn(move || node.request(|net| net.connect(to)).is_ok());
             }
         });
-        until("one connection", || nodes.iter().all(|n| n.net.conns().len() == 1));
         let [a, b] = &nodes;
+        // The one connection that both have: one end of it was opened, the other accepted.
+        let ends = |n: &TestNode| {
+            let ids = n.net.conns();
+            Vec::from_iter(ids.iter().filter_map(|id| n.net.conn_info(*id).ok()).map(|i| i.inbound))
+        };
+        until("one connection", || matches!((&*ends(a), &*ends(b)), ([true], [false]) | ([false], [true])));
         a.net.send_line(a.net.conns()[0], b"still there?").unwrap();
         assert_eq!(b.expect(Kind::Line).text(), "still there?");
     }
