@@ -9,6 +9,7 @@ use server_support::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Instant;
 
 fn clean(server: &Daemon, path: &str) -> (u16, Value) {
     let (status, body) = server.get(path);
@@ -48,7 +49,9 @@ fn send(server: &Daemon, path: &str) -> TcpStream {
 /// Waits until `/metrics` says so.
 fn until_metric(server: &Daemon, name: &str, value: u64) {
     let line = format!("{name} {value}");
+    let start = Instant::now();
     while !server.get("/metrics").1.lines().any(|l| l == line) {
+        assert!(start.elapsed() < WATCHDOG, "hung: {line} does not come");
         thread::yield_now();
     }
 }
