@@ -95,8 +95,9 @@ struct Link {
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// Runs an open connection to its end.
-pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
+/// Runs an open connection to its end. `closed` is called before the program is told, so that a program that connects
+/// again at once finds the place free.
+pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
     let mut link =
         Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
@@ -113,6 +114,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
         counters.closed.add(1);
     }
     link.conn.closed.store(true, SeqCst);
+    closed();
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
         Ok(()) => notice.text = "closed by this program".into(),
