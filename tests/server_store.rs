@@ -30,16 +30,7 @@ impl TempFile {
     }
 
     fn start(&self) -> Daemon {
-        Daemon::start(&[
-            "--store",
-            self.path(),
-            "--http-requests-per-second",
-            "1000000",
-            "--http-request-burst",
-            "1000000",
-            "--mailbox-max-messages-per-node",
-            "100000",
-        ])
+        Daemon::start(&["--store", self.path(), "--mailbox-max-messages-per-node", "100000"])
     }
 }
 
