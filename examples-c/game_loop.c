@@ -57,7 +57,7 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
         break;
     case P2P_EVENT_LINE:
         /* A NUL follows the data, so the C library's functions work. It is a stranger's text: check it. */
-        if (ghost && sscanf(ev->data, "pos %ld %ld %ld", &frame, &x, &y) == 3) {
+        if (ghost && sscanf(ev->data, "pos %9ld %9ld %9ld", &frame, &x, &y) == 3) {
             *ghost = (struct ghost){frame, x, y};
             me->updates++;
         }
@@ -130,7 +130,7 @@ static void play_frame(const struct game *game, struct player *me, long frame)
     uint32_t sent = 0;
     /* Who has no room (P2P_ERR_WOULD_BLOCK) misses this one. No retry: the next frame has something newer to
      * say. */
-    if (p2p_broadcast_line(me->net, line, (size_t)len, 0, &sent) == P2P_ERR_WOULD_BLOCK)
+    if (p2p_broadcast_line(me->net, line, (size_t)len, 0, &sent) == P2P_ERR_WOULD_BLOCK && me->peers > sent)
         me->skipped += me->peers - sent;
 }
 
