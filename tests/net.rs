@@ -1,5 +1,6 @@
 //! Whole nodes and the real server, on loopback: what programs rely on, end to end.
 #![cfg(all(feature = "server", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};

@@ -132,7 +132,13 @@ STEPS = {
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
     "demo": (step_demo, "make demo"),
 }
-SOAK = {}
+# The long tests: the same programs, given more to do.
+SOAK = {
+    "sim": (lambda: counted("sim", ["cargo", "test", "--release", "--test", "sim"], CARGO_COUNT,
+                            {"SIM_SEEDS": "50000"}), "50,000 networks in virtual time"),
+    "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
+                                 CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
+}
 
 
 def install_packages():

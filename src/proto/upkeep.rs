@@ -73,13 +73,18 @@ pub struct Upkeep {
     bootstrapping: bool,
     /// The pause before the next early bootstrap.
     pause: Duration,
-    advertised: Option<Instant>,
-    /// The pause before a failed or withdrawn advertisement is repeated.
+    /// When the last chore that changes the listing ended; `None` before the first.
+    relisted: Option<Instant>,
+    /// The pause before such a chore is repeated because it failed or was undone.
     listing_pause: Duration,
-    /// A chore that changes the listing is under way.
+    /// Such a chore is under way.
     listing: bool,
-    /// Whether servers have us on their list, as far as we know.
+    /// The last such chore was done by a server.
+    settled: bool,
+    /// Whether a server may have us on its list: also when its answer to an advertisement was lost.
     listed: bool,
+    /// Whether the last advertisement was answered and not undone since.
+    confirmed: bool,
     /// Whether the program has asked us to be listed.
     wants_listing: bool,
 }
@@ -95,10 +100,12 @@ impl Upkeep {
             bootstrapped: None,
             bootstrapping: false,
             pause,
-            advertised: None,
+            relisted: None,
             listing_pause: every_retry,
             listing: false,
+            settled: true,
             listed: false,
+            confirmed: false,
             wants_listing: false,
         }
     }
@@ -110,6 +117,7 @@ impl Upkeep {
             Chore::Advertise => {
                 self.wants_listing = true;
                 self.listing = true;
+                self.listed = true;
             }
             Chore::Clear => self.listing = true,
         }
@@ -126,23 +134,22 @@ impl Upkeep {
                 }
                 self.bootstrapped = Some(now);
             }
-            Chore::Advertise => {
+            Chore::Advertise | Chore::Clear => {
                 self.listing = false;
-                self.listed |= done;
+                self.settled = done;
+                self.confirmed = done && chore == Chore::Advertise;
+                // A server that did not answer a CLEAR may have us still.
+                self.listed &= !(done && chore == Chore::Clear);
                 self.listing_pause =
                     if done { self.every.retry } else { (self.listing_pause * 2).min(self.every.advertise) };
-                self.advertised = Some(now);
-            }
-            Chore::Clear => {
-                self.listing = false;
-                self.listed = false;
+                self.relisted = Some(now);
             }
         }
     }
 
     /// Whether a server may still have us on its list, so that stopping has to clear it.
     pub fn is_listed(&self) -> bool {
-        self.listed || self.listing
+        self.listed
     }
 
     /// A connection was opened: the next shortage starts with the short pause again.
@@ -168,28 +175,35 @@ impl Upkeep {
 
     /// When to advertise next, given the load.
     fn advertise_at(&self, load: &Load) -> Option<Instant> {
-        let last = self.advertised.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
-        if !self.listed {
+        let last = self.relisted.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
+        if !self.confirmed {
             // We left because we were full, or no server answered: back soon.
             return Some(last + self.early(self.listing_pause, self.every.advertise));
         }
         (load.inbound < load.min_connected).then(|| last + self.every.advertise)
     }
 
+    /// When to be taken off the list, given the load.
+    fn clear_at(&self, load: &Load) -> Option<Instant> {
+        let last = self.relisted.filter(|_| self.listed && !self.listing && load.is_full())?;
+        Some(if self.settled { last } else { last + self.early(self.listing_pause, self.every.advertise) })
+    }
+
     /// The chore that is due, if any. Tell [`Upkeep::begun`] when it begins.
     pub fn due(&self, now: Instant, load: &Load) -> Option<Chore> {
-        if self.listed && !self.listing && load.is_full() {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.clear_at(load)) {
             return Some(Chore::Clear);
         }
-        if self.bootstrap_at(load).is_some_and(|at| at <= now) {
+        if is_due(self.bootstrap_at(load)) {
             return Some(Chore::Bootstrap);
         }
-        self.advertise_at(load).is_some_and(|at| at <= now).then_some(Chore::Advertise)
+        is_due(self.advertise_at(load)).then_some(Chore::Advertise)
     }
 
     /// When to ask [`Upkeep::due`] again if nothing else happens.
     pub fn deadline(&self, load: &Load) -> Option<Instant> {
-        [self.bootstrap_at(load), self.advertise_at(load)].into_iter().flatten().min()
+        [self.bootstrap_at(load), self.advertise_at(load), self.clear_at(load)].into_iter().flatten().min()
     }
 }
 
@@ -270,6 +284,27 @@ mod tests {
         assert!(!u.is_listed());
         assert_eq!(u.due(t + 99_999 * SEC, &load(10, 0)), None);
         assert_eq!(u.due(t + 7 * SEC, &load(9, 0)), Some(Chore::Advertise));
+    }
+
+    #[test]
+    fn a_clear_that_no_server_answered_is_tried_again() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Advertise, t);
+        u.begun(Chore::Clear);
+        u.ended(Chore::Clear, false, t);
+        assert!(u.is_listed());
+        assert_eq!(u.due(t + 7 * SEC, &load(10, 0)), None, "not at once");
+        assert_eq!(u.due(t + 13 * SEC, &load(10, 0)), Some(Chore::Clear));
+        do_it(&mut u, Chore::Clear, t);
+        assert!(!u.is_listed());
+    }
+
+    #[test]
+    fn an_advertisement_whose_answer_was_lost_may_have_worked() {
+        let (mut u, t) = upkeep();
+        u.begun(Chore::Advertise);
+        u.ended(Chore::Advertise, false, t);
+        assert!(u.is_listed(), "stopping has to clear it");
     }
 
     #[test]
