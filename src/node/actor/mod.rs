@@ -302,6 +302,9 @@ impl Actor {
                 task.abort();
             }
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
+        } else {
+            // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
+            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         }
     }
 }
