@@ -97,8 +97,8 @@ struct Link {
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// Runs an open connection to its end.
-pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
+/// Runs an open connection to its end. `closed` is called right before the CLOSED event.
+pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
     let mut link =
         Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
@@ -127,6 +127,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
     if unsent > 0 {
         notice.text += &format!(" ({unsent} bytes were not sent)");
     }
+    closed();
     link.shared.queue.push(Item::Notice(Box::new(notice)));
     if closing {
         link.linger().await;

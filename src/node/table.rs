@@ -14,6 +14,8 @@ pub(crate) enum State {
     /// A task dials or goes through the opening; nothing is lost when it is aborted.
     Opening(AbortHandle),
     Open(Arc<Conn>),
+    /// Its CLOSED event is out; only its socket is still being emptied. It takes no place and no address.
+    Ending(Arc<Conn>),
 }
 
 pub(crate) struct Entry {
@@ -24,6 +26,13 @@ pub(crate) struct Entry {
     pub(crate) request: u64,
     pub(crate) since: Instant,
     pub(crate) state: State,
+}
+
+impl Entry {
+    /// Whether it counts as a connection, or as one to be.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ending(_))
+    }
 }
 
 /// Connections by id.
@@ -55,7 +64,7 @@ impl Table {
 
     /// Places taken on one side, those still opening included.
     pub(crate) fn taken(&self, inbound: bool) -> usize {
-        self.entries.values().filter(|e| e.inbound == inbound).count()
+        self.entries.values().filter(|e| e.inbound == inbound && e.is_live()).count()
     }
 
     /// Open connections of one side.
@@ -66,7 +75,7 @@ impl Table {
 
     /// Every address that is connected or being connected to.
     pub(crate) fn ips(&self) -> impl Iterator<Item = IpAddr> {
-        self.entries.values().flat_map(|e| e.ips.iter().copied())
+        self.entries.values().filter(|e| e.is_live()).flat_map(|e| e.ips.iter().copied())
     }
 
     /// The entry opened on behalf of `request`.

@@ -48,6 +48,9 @@ pub(crate) enum Msg {
     Resolved { id: u64, found: Result<Vec<SocketAddr>> },
     Dialled { id: u64, outcome: Result<(TcpStream, SocketAddr)> },
     Opened { id: u64, outcome: Result<Arc<Conn>> },
+    /// An open connection has ended: its CLOSED event comes right after.
+    Closed { id: u64 },
+    /// Nothing is left of it.
     Gone { id: u64 },
     Server { chore: Chore, request: u64, outcome: Result<Answer> },
     Panicked(String),
@@ -201,6 +204,7 @@ impl Actor {
             Msg::Resolved { id, found } => self.resolved(id, found),
             Msg::Dialled { id, outcome } => self.dialled(id, outcome),
             Msg::Opened { id, outcome } => self.opened(id, outcome),
+            Msg::Closed { id } => self.closed(id),
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Panicked(_) => {}
@@ -228,6 +232,16 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.dial_candidates();
+    }
+
+    /// An open connection has ended; whoever learns it from the event may connect again.
+    fn closed(&mut self, id: u64) {
+        if let Some(entry) = self.table.get_mut(id)
+            && let State::Open(conn) = &entry.state
+        {
+            entry.state = State::Ending(Arc::clone(conn));
+        }
+        self.count_connections();
     }
 
     /// An open connection's task has ended.
@@ -274,9 +288,10 @@ impl Actor {
                     let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
-                let shared = Arc::clone(&self.shared);
+                let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
                 self.spawn(async move {
-                    super::link::run(shared, conn).await;
+                    let closed = move || drop(report.send(Msg::Closed { id }));
+                    super::link::run(shared, conn, closed).await;
                     Some(Msg::Gone { id })
                 });
             }
