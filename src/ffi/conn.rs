@@ -86,7 +86,7 @@ pub unsafe extern "C" fn p2p_conn_list(
 ) -> p2p_result {
     guard(|| {
         let list = || {
-            if ids.is_null() && cap > 0 {
+            if (ids.is_null() && cap > 0) || count.is_null() {
                 return Err(Code::Invalid);
             }
             // SAFETY: the caller's duty, passed on.

@@ -38,12 +38,15 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
         }
         // A callback may free the net; what we work with lives until we are back.
         let inner = Arc::clone(&handle.inner);
-        if inner.handler.lock().is_none() {
+        let Some(mut handler) = *inner.handler.lock() else {
             return Err(if inner.net.in_callback() { Code::Reentrant } else { Code::State });
-        }
+        };
         inner.net.take(max, |view| {
-            deliver(&inner, net, view);
-            !inner.freed.load(Relaxed)
+            deliver(&inner, handler, net, view);
+            // Looked up before the next event is taken: with nobody to give it to, it stays where it is.
+            let next = *inner.handler.lock();
+            handler = next.unwrap_or(handler);
+            next.is_some() && !inner.freed.load(Relaxed)
         })
     };
     guard(|| match poll() {
@@ -53,10 +56,10 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
     .0
 }
 
-/// Calls whom the event is for.
-fn deliver(inner: &Inner, net: *mut p2p_net, view: &View<'_>) {
+/// Calls whom the event is for: `handler`, or the request's own callback.
+fn deliver(inner: &Inner, handler: Callback, net: *mut p2p_net, view: &View<'_>) {
     let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
-    let Some(callback) = own.or_else(|| *inner.handler.lock()) else { return };
+    let callback = own.unwrap_or(handler);
     let event = as_c(view);
     // SAFETY: a function of the program with the pointer it gave for it, as documented; no lock is held.
     unsafe { (callback.function)(net, &event, callback.user) };

@@ -54,7 +54,6 @@ pub(crate) async fn open(
             let room = opening.wants().min(buf.len());
             match stream.try_read(&mut buf[..room]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                // No more was read than the opening wants, so nothing is left over.
                 Ok(n) => {
                     opening.input(&buf[..n]);
                 }
@@ -98,8 +97,7 @@ struct Link {
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// Runs an open connection to its end. `closed` is called before the program is told, so that a program that connects
-/// again at once finds the place free.
+/// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
     let mut link =
@@ -117,7 +115,6 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
         counters.closed.add(1);
     }
     link.conn.closed.store(true, SeqCst);
-    closed();
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
         Ok(()) => notice.text = "closed by this program".into(),
@@ -130,6 +127,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     if unsent > 0 {
         notice.text += &format!(" ({unsent} bytes were not sent)");
     }
+    closed();
     link.shared.queue.push(Item::Notice(Box::new(notice)));
     if closing {
         link.linger().await;

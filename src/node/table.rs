@@ -14,8 +14,8 @@ pub(crate) enum State {
     /// A task dials or goes through the opening; nothing is lost when it is aborted.
     Opening(AbortHandle),
     Open(Arc<Conn>),
-    /// CLOSED has been told; the socket still takes in what the peer sends until its end. It holds no place.
-    Lingering(Arc<Conn>),
+    /// Its CLOSED event is out; only its socket is still being emptied. It takes no place and no address.
+    Ending(Arc<Conn>),
 }
 
 pub(crate) struct Entry {
@@ -26,6 +26,13 @@ pub(crate) struct Entry {
     pub(crate) request: u64,
     pub(crate) since: Instant,
     pub(crate) state: State,
+}
+
+impl Entry {
+    /// Whether it counts as a connection, or as one to be.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ending(_))
+    }
 }
 
 /// Connections by id.
@@ -55,14 +62,9 @@ impl Table {
         self.entries.is_empty()
     }
 
-    /// The entries that count: all but those that only linger.
-    fn living(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values().filter(|e| !matches!(e.state, State::Lingering(_)))
-    }
-
     /// Places taken on one side, those still opening included.
     pub(crate) fn taken(&self, inbound: bool) -> usize {
-        self.living().filter(|e| e.inbound == inbound).count()
+        self.entries.values().filter(|e| e.inbound == inbound && e.is_live()).count()
     }
 
     /// Open connections of one side.
@@ -73,7 +75,7 @@ impl Table {
 
     /// Every address that is connected or being connected to.
     pub(crate) fn ips(&self) -> impl Iterator<Item = IpAddr> {
-        self.living().flat_map(|e| e.ips.iter().copied())
+        self.entries.values().filter(|e| e.is_live()).flat_map(|e| e.ips.iter().copied())
     }
 
     /// The entry opened on behalf of `request`.

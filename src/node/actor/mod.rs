@@ -57,10 +57,11 @@ pub(crate) enum Msg {
         id: u64,
         outcome: Result<Arc<Conn>>,
     },
-    /// CLOSED is about to be told; the socket lingers.
+    /// An open connection has ended: its CLOSED event comes right after.
     Closed {
         id: u64,
     },
+    /// Nothing is left of it.
     Gone {
         id: u64,
     },
@@ -254,12 +255,12 @@ impl Actor {
         self.dial_candidates();
     }
 
-    /// An open connection is closed: its place is free, whatever its socket still does.
-    pub(super) fn closed(&mut self, id: u64) {
+    /// An open connection has ended; whoever learns it from the event may connect again.
+    fn closed(&mut self, id: u64) {
         if let Some(entry) = self.table.get_mut(id)
             && let State::Open(conn) = &entry.state
         {
-            entry.state = State::Lingering(Arc::clone(conn));
+            entry.state = State::Ending(Arc::clone(conn));
         }
         self.count_connections();
     }
@@ -310,8 +311,8 @@ impl Actor {
                 }
                 let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
                 self.spawn(async move {
-                    // The actor is gone only when the net has ended.
-                    super::link::run(shared, conn, || drop(report.send(Msg::Closed { id }))).await;
+                    let closed = move || drop(report.send(Msg::Closed { id }));
+                    super::link::run(shared, conn, closed).await;
                     Some(Msg::Gone { id })
                 });
             }
@@ -337,6 +338,9 @@ impl Actor {
                 task.abort();
             }
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
+        } else {
+            // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
+            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         }
     }
 }

@@ -30,7 +30,7 @@ impl Actor {
                     self.fail(id, stopped());
                 }
                 Some(State::Open(conn)) => conn.close(),
-                Some(State::Lingering(_)) | None => {}
+                Some(State::Ending(_)) | None => {}
             }
         }
         // Anything on its way to us, answered before the requests are: nobody else would.
@@ -45,7 +45,7 @@ impl Actor {
         let unlisted = async { unlisted.await.is_ok() };
         self.wait(Instant::now() + limit + AFTER_CUT, unlisted).await;
         for (_, entry) in self.table.iter() {
-            if let State::Open(conn) | State::Lingering(conn) = &entry.state {
+            if let State::Open(conn) | State::Ending(conn) = &entry.state {
                 conn.shut();
             }
         }
