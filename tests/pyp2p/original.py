@@ -29,6 +29,8 @@ SETTINGS = {
     "max_outbound": 10,
     # False: connections leave from where the system likes. The original cannot test its NAT with an interface set.
     "bind_source": True,
+    # True: the sockets of a hole punch are bound to its address all the same.
+    "bind_punches": False,
     "forwarding": False,  # look whether the port is reachable
     "drop_duplicates": False,
     "dht": None,  # 20 characters: have a DHT node of this id
@@ -56,6 +58,10 @@ class Driver:
         servers = [tuple(s) for s in settings["servers"]]
         compat.redirect(settings["ip"], servers, tuple(settings["http"]) if settings["http"] else None)
         self.watch_servers(set(servers))
+        if settings["bind_punches"]:
+            from pyp2p import rendezvous_client
+            bind = rendezvous_client.sequential_bind
+            rendezvous_client.sequential_bind = lambda n, _interface: bind(n, "lo")
         if settings["dht"]:
             from pyp2p.dht_msg import DHT
             self.dht = DHT(node_id=settings["dht"], debug=0)
@@ -122,7 +128,9 @@ class Driver:
                 node = next((x for x in self.net.inbound + self.net.outbound if x["con"] is con), {})
                 self.tell(event="opened", con=n, ip=node.get("ip"), how=node.get("type"), nonce=con.nonce)
             try:
-                lines = list(con)
+                # Not list(con): that asks for the length as well, for which the original reads the socket again, and
+                # what that brings is lost if the connection ends there.
+                lines = [line for line in con]
             except Exception as e:
                 self.tell(event="trouble", con=n, what=repr(e))
                 con.close()

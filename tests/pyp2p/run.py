@@ -88,25 +88,29 @@ def own_network():
     raise SystemExit("no 127.N.0.0/16 is free; are other runs left?")
 
 
-def build():
-    """Builds library and server unless the environment names them."""
+def name_files():
+    """Where library and server are, unless the environment says it."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
     os.environ.setdefault("P2PNET_LIB", str(target / "libp2pnet.so"))
     os.environ.setdefault("P2PNET_SERVER", str(target / "p2p-rendezvous"))
 
 
-def cargo_build():
+def build():
     command = ["cargo", "build", "-q", "--features", "server,testing", "--lib", "--bin", "p2p-rendezvous"]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def install():
-    """The Python that has the original, or None and why there is none."""
+    """The Python that has the original, or None; and if it cannot be had here, why."""
     done = subprocess.run([sys.executable, "-B", str(HERE / "setup.py")], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return done.stdout.strip(), None
-    return None, done.stderr.strip().removeprefix("skip: ") or "setup.py failed"
+    told = done.stderr.strip()
+    if done.returncode == 3 and told.startswith("skip: "):
+        return None, told[len("skip: "):]
+    print(told)
+    return None, None
 
 
 def main():
@@ -116,10 +120,10 @@ def main():
     parser.add_argument("--no-build", action="store_true", help="do not run cargo")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    build()
+    name_files()
     if options.child:
         return child(*options.child)
-    if not options.no_build and not cargo_build():
+    if not options.no_build and not build():
         print("cargo build failed\n0 passed, 1 failed, 0 skipped")
         return 1
     cases = load_cases()
@@ -129,6 +133,9 @@ def main():
             print(f"{name:42} {(cases[name].__doc__ or '').strip().splitlines()[0]}")
         return 0
     python, reason = install()
+    if python is None and reason is None:
+        print("setup.py failed\n0 passed, 1 failed, 0 skipped")
+        return 1
     if python is None:
         for name in names:
             print(f"skipped: {name}: {reason}")
