@@ -54,7 +54,7 @@ def step(what, command):
         raise Cannot(f"{what}: {e}") from e
     if done.returncode != 0:
         told = [line for line in done.stdout.splitlines() if "error" in line.lower()] or done.stdout.splitlines()
-        raise Cannot(f"{what} failed: {told[-1].strip() if told else 'it said nothing'}")
+        raise Cannot(f"{what} failed (is PyPI reachable?): {told[-1].strip() if told else 'it said nothing'}")
 
 
 def install(folder):
