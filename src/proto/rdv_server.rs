@@ -1,6 +1,6 @@
 //! The rendezvous server without I/O: who is there, who wants to punch a hole to whom, and what to answer.
 //!
-//! The I/O around it ([`crate::server`]) reports connections, lines and the passing of time and then carries out
+//! The I/O around it (module `server`) reports connections, lines and the passing of time and then carries out
 //! what [`Rendezvous::poll_output`] says. It behaves as PyP2P 0.8.3's server does for a correct client; where that
 //! one has faults (exponential patterns, tables that never shrink, ports given on unchecked) this one does not. The
 //! rules are written down in `docs/protocol-rendezvous.md`.

@@ -1,7 +1,6 @@
 //! What a server is told at its start. Every value has a default that suits a public server on a small machine.
 
 use super::log::Log;
-pub use super::mailbox::MailboxLimits;
 use crate::proto::rdv_server::Limits;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -103,6 +102,42 @@ impl Default for HttpLimits {
             waiters_per_node: 4,
             port_checks: 128,
             port_check_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Limits of the mailbox. What does not fit is refused, never dropped later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxLimits {
+    /// Registered nodes. Default 100,000.
+    pub nodes: usize,
+    /// Registered nodes of one IPv4 address or IPv6 /64. Default 1,000.
+    pub nodes_per_address: usize,
+    /// A node not heard of for so long is forgotten. Default 7 days.
+    pub node_lifetime: Duration,
+    /// Messages waiting for one node. Default 256.
+    pub messages_per_node: usize,
+    /// Longest message in bytes. Default 16 KiB.
+    pub message_bytes: usize,
+    /// All waiting messages together, in bytes. Default 256 MiB.
+    pub total_bytes: usize,
+    /// A message not fetched for so long is dropped. Default 1 day.
+    pub message_lifetime: Duration,
+    /// Most bytes of messages in one answer; the rest comes with the next. Default 1 MiB.
+    pub answer_bytes: usize,
+}
+
+impl Default for MailboxLimits {
+    fn default() -> MailboxLimits {
+        MailboxLimits {
+            nodes: 100_000,
+            nodes_per_address: 1_000,
+            node_lifetime: Duration::from_secs(7 * 86_400),
+            messages_per_node: 256,
+            message_bytes: 16 * 1024,
+            total_bytes: 256 * 1024 * 1024,
+            message_lifetime: Duration::from_secs(86_400),
+            answer_bytes: 1024 * 1024,
         }
     }
 }

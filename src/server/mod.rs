@@ -9,6 +9,15 @@
 //!
 //! [`Server`] can be embedded: in a tokio runtime with [`Server::start`], or on a thread of its own with
 //! [`Server::spawn`]. The program `p2p-rendezvous` is a command line around it.
+//!
+//! ```
+//! use p2pnet::server::{Server, ServerConfig};
+//!
+//! let server = Server::spawn(ServerConfig::on([127, 0, 0, 1].into()))?;
+//! println!("nodes can meet at {}", server.local_addrs().rendezvous[0]);
+//! server.stop();
+//! # Ok::<(), p2pnet::server::StartError>(())
+//! ```
 
 pub mod config;
 mod conn;

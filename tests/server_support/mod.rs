@@ -1,5 +1,6 @@
 //! What the server's tests share: the real program as a child process, and raw clients for its ports.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,7 +24,7 @@ pub fn command() -> Command {
 }
 
 impl Daemon {
-    /// Starts the program on free ports of 127.0.0.1 with more options; a later option wins over an earlier one.
+    /// Starts the program on free ports of 127.0.0.1 with more options.
     pub fn start(options: &[&str]) -> Daemon {
         let has = |name: &str| options.contains(&name);
         let mut command = command();
@@ -36,6 +37,10 @@ impl Daemon {
         }
         if !has("--store") {
             command.args(["--store", "memory"]);
+        }
+        if !has("--http-requests-per-second") {
+            // Polling for a condition is no test of the rate limit.
+            command.args(["--http-requests-per-second", "1000000", "--http-request-burst", "1000000"]);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();

@@ -26,15 +26,15 @@ SIGTERM and SIGINT stop it cleanly. Addresses and limits are explained in docs/s
 #[derive(Debug, Parser)]
 #[command(name = "p2p-rendezvous", version, after_help = AFTER_HELP, max_term_width = 110)]
 pub(super) struct Options {
-    /// Address and port for the rendezvous protocol; repeatable [default: [::]:8000, IPv4 and IPv6]
+    /// Address and port for the rendezvous protocol; repeatable (default: port 8000 on all addresses, IPv4 and IPv6)
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
 
-    /// Second rendezvous port, for NAT measurement; repeatable; `off` for none [default: each --listen port + 1]
+    /// Second rendezvous port, for NAT measurement; repeatable; `off` for none (default: each --listen port + 1)
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = addr_or_off)]
     nat_listen: Vec<AddrOrOff>,
 
-    /// Address and port for HTTP; repeatable; `off` for none [default: [::]:8080, IPv4 and IPv6]
+    /// Address and port for HTTP; repeatable; `off` for none (default: port 8080 on all addresses, IPv4 and IPv6)
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = addr_or_off)]
     http: Vec<AddrOrOff>,
 

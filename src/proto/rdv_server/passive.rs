@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn a_draw_costs_what_it_asks_for() {
+        let now = Instant::now();
+        let mut table = Passive::new(200_000, 64);
+        (0..100_000).for_each(|n| assert!(table.insert(now, node(n))));
+        let mut rng = fastrand::Rng::with_seed(4);
+        // Looking at the whole table each time would take minutes.
+        for _ in 0..5_000 {
+            assert_eq!(table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 20).len(), 20);
+        }
+    }
+
+    #[test]
     fn a_full_table_drops_the_oldest() {
         let now = Instant::now();
         let mut table = Passive::new(3, 64);

@@ -170,8 +170,7 @@ impl Http {
         let mut ended = pin!(race(tokio::time::sleep(patience), asker.life.stopped()));
         loop {
             // Listening begins before looking, so that nothing arrives unnoticed in between.
-            let mut arrived = pin!(waiter.arrived().notified());
-            arrived.as_mut().enable();
+            let arrived = waiter.arrived().notified();
             let found = self.post.with(|mailbox| mailbox.list(unix_now(), id, pop, lease));
             if !found.is_empty() {
                 if lease {
