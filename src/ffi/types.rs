@@ -103,7 +103,7 @@ pub enum p2p_kind {
     P2P_EVENT_READY = 1,
     /// The net has stopped; the last event. result is P2P_OK, or P2P_ERR_PANIC with the story in data.
     P2P_EVENT_STOPPED = 2,
-    /// What p2p_net_get_info() returns has changed.
+    /// What p2p_net_get_info() tells of this node's situation has changed: type, NAT, addresses. Not the counts.
     P2P_EVENT_INFO = 3,
     /// conn is usable. request is the p2p_connect() it came from, or 0.
     P2P_EVENT_OPENED = 4,

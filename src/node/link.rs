@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
-use crate::proto::link::{Opening, Role, Step};
+use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
@@ -54,7 +54,10 @@ pub(crate) async fn open(
             let room = opening.wants().min(buf.len());
             match stream.try_read(&mut buf[..room]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => debug_assert!(matches!(opening.input(&buf[..n]), Step::More | Step::Open { .. })),
+                // No more was read than the opening wants, so nothing is left over.
+                Ok(n) => {
+                    opening.input(&buf[..n]);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
             }
@@ -95,8 +98,9 @@ struct Link {
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// Runs an open connection to its end.
-pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
+/// Runs an open connection to its end. `closed` is called before the program is told, so that a program that connects
+/// again at once finds the place free.
+pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
     let mut link =
         Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
@@ -113,6 +117,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
         counters.closed.add(1);
     }
     link.conn.closed.store(true, SeqCst);
+    closed();
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
         Ok(()) => notice.text = "closed by this program".into(),

@@ -14,6 +14,8 @@ pub(crate) enum State {
     /// A task dials or goes through the opening; nothing is lost when it is aborted.
     Opening(AbortHandle),
     Open(Arc<Conn>),
+    /// CLOSED has been told; the socket still takes in what the peer sends until its end. It holds no place.
+    Lingering(Arc<Conn>),
 }
 
 pub(crate) struct Entry {
@@ -53,9 +55,14 @@ impl Table {
         self.entries.is_empty()
     }
 
+    /// The entries that count: all but those that only linger.
+    fn living(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|e| !matches!(e.state, State::Lingering(_)))
+    }
+
     /// Places taken on one side, those still opening included.
     pub(crate) fn taken(&self, inbound: bool) -> usize {
-        self.entries.values().filter(|e| e.inbound == inbound).count()
+        self.living().filter(|e| e.inbound == inbound).count()
     }
 
     /// Open connections of one side.
@@ -66,7 +73,7 @@ impl Table {
 
     /// Every address that is connected or being connected to.
     pub(crate) fn ips(&self) -> impl Iterator<Item = IpAddr> {
-        self.entries.values().flat_map(|e| e.ips.iter().copied())
+        self.living().flat_map(|e| e.ips.iter().copied())
     }
 
     /// The entry opened on behalf of `request`.

@@ -57,10 +57,17 @@ pub enum Chore {
     Clear,
 }
 
+/// Early repetitions come this much sooner or later, at random, so that the nodes of a network that lost its server do
+/// not come back in step, and two that dialled each other at once do not do it again.
+const JITTER: f64 = 0.25;
+
 /// The state of a node's upkeep.
 #[derive(Debug)]
 pub struct Upkeep {
     every: Intervals,
+    rng: fastrand::Rng,
+    /// What the next early repetition's pause is multiplied by.
+    jitter: f64,
     /// When the last bootstrap ended; `None` before the first.
     bootstrapped: Option<Instant>,
     bootstrapping: bool,
@@ -79,10 +86,12 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// The upkeep of a node that has done nothing yet.
-    pub fn new(every: Intervals) -> Upkeep {
+    pub fn new(every: Intervals, rng: fastrand::Rng) -> Upkeep {
         let (pause, every_retry) = (every.retry, every.retry);
         Upkeep {
             every,
+            rng,
+            jitter: 1.0,
             bootstrapped: None,
             bootstrapping: false,
             pause,
@@ -108,6 +117,7 @@ impl Upkeep {
 
     /// A chore has ended. `done`: at least one server did it.
     pub fn ended(&mut self, chore: Chore, done: bool, now: Instant) {
+        self.jitter = 1.0 - JITTER + 2.0 * JITTER * self.rng.f64();
         match chore {
             Chore::Bootstrap => {
                 self.bootstrapping = false;
@@ -140,10 +150,20 @@ impl Upkeep {
         self.pause = self.every.retry;
     }
 
+    fn early(&self, pause: Duration, most: Duration) -> Duration {
+        pause.min(most).mul_f64(self.jitter)
+    }
+
     /// When to bootstrap next, given the load.
     fn bootstrap_at(&self, load: &Load) -> Option<Instant> {
         let last = self.bootstrapped.filter(|_| !self.bootstrapping && load.wants_outbound())?;
-        Some(last + if load.is_poor() { self.pause.min(self.every.bootstrap) } else { self.every.bootstrap })
+        Some(
+            last + if load.is_poor() {
+                self.early(self.pause, self.every.bootstrap)
+            } else {
+                self.every.bootstrap
+            },
+        )
     }
 
     /// When to advertise next, given the load.
@@ -151,7 +171,7 @@ impl Upkeep {
         let last = self.advertised.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
         if !self.listed {
             // We left because we were full, or no server answered: back soon.
-            return Some(last + self.listing_pause.min(self.every.advertise));
+            return Some(last + self.early(self.listing_pause, self.every.advertise));
         }
         (load.inbound < load.min_connected).then(|| last + self.every.advertise)
     }
@@ -181,7 +201,7 @@ mod tests {
 
     fn upkeep() -> (Upkeep, Instant) {
         let every = Intervals { bootstrap: 1800 * SEC, advertise: 43_200 * SEC, retry: 5 * SEC };
-        (Upkeep::new(every), Instant::now())
+        (Upkeep::new(every, fastrand::Rng::with_seed(7)), Instant::now())
     }
 
     fn load(inbound: usize, outbound: usize) -> Load {
@@ -218,14 +238,18 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..11 {
             let next = u.deadline(&load(0, 0)).unwrap();
-            pauses.push((next - now).as_secs());
+            pauses.push((next - now).as_secs_f64());
             now = next;
             assert_eq!(u.due(now, &load(0, 0)), Some(Chore::Bootstrap));
             do_it(&mut u, Chore::Bootstrap, now);
         }
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800]);
+        let plain = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800].map(f64::from);
+        for (pause, plain) in pauses.iter().zip(plain) {
+            assert!((plain * 0.75..=plain * 1.25).contains(pause), "{pauses:?}");
+        }
+        assert!(pauses.iter().zip(plain).any(|(a, b)| (a - b).abs() > 0.01), "no jitter in {pauses:?}");
         u.connected();
-        assert_eq!(u.deadline(&load(0, 0)), Some(now + 5 * SEC));
+        assert!(u.deadline(&load(0, 0)) <= Some(now + 7 * SEC));
     }
 
     #[test]
@@ -245,7 +269,7 @@ mod tests {
         do_it(&mut u, Chore::Clear, t);
         assert!(!u.is_listed());
         assert_eq!(u.due(t + 99_999 * SEC, &load(10, 0)), None);
-        assert_eq!(u.due(t + 5 * SEC, &load(9, 0)), Some(Chore::Advertise));
+        assert_eq!(u.due(t + 7 * SEC, &load(9, 0)), Some(Chore::Advertise));
     }
 
     #[test]
@@ -261,10 +285,10 @@ mod tests {
         let (mut u, t) = upkeep();
         u.begun(Chore::Advertise);
         u.ended(Chore::Advertise, false, t);
-        assert_eq!(u.due(t + 9 * SEC, &load(0, 0)), None);
-        assert_eq!(u.due(t + 10 * SEC, &load(0, 0)), Some(Chore::Advertise));
+        assert_eq!(u.due(t + 7 * SEC, &load(0, 0)), None);
+        assert_eq!(u.due(t + 13 * SEC, &load(0, 0)), Some(Chore::Advertise));
         u.begun(Chore::Advertise);
         u.ended(Chore::Advertise, false, t);
-        assert_eq!(u.deadline(&load(0, 0)), Some(t + 20 * SEC));
+        assert!(u.deadline(&load(0, 0)) >= Some(t + 15 * SEC));
     }
 }

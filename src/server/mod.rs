@@ -34,6 +34,11 @@ pub use config::{HttpLimits, MailboxLimits, NatPort, ServerConfig, StoreConfig};
 pub use error::StartError;
 pub use log::Log;
 
+/// Raises the process's limit of open files as far as it may itself, and tells what it is then (`None`: not known).
+pub fn raise_open_files() -> Option<u64> {
+    crate::os::limits::raise_open_files()
+}
+
 use http::Http;
 use log::Level;
 use net::{Life, Lives, listen};

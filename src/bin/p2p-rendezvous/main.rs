@@ -79,10 +79,11 @@ fn print_addrs(addrs: &LocalAddrs) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Says at the start, not under load, that the system allows fewer files than connections are configured.
+/// Raises the limit of open files as far as it goes, and says at the start, not under load, if that is less than the
+/// connections that are configured.
 fn warn_about_files(options: &Options, log: &Log) {
-    let Some(files) = open_files_limit() else { return };
-    let wanted = options.most_connections();
+    let Some(files) = p2pnet::server::raise_open_files() else { return };
+    let wanted = options.most_connections() as u64;
     if files < wanted {
         log.line(Level::Warn, "few-files", |field| {
             field("open_files_limit", &files);
@@ -90,12 +91,6 @@ fn warn_about_files(options: &Options, log: &Log) {
             field("hint", &"raise it with `ulimit -n` or LimitNOFILE=");
         });
     }
-}
-
-fn open_files_limit() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
 }
 
 impl Options {

@@ -94,9 +94,10 @@ impl Actor {
         if local.is_none_or(|local| local >= peer) {
             return false;
         }
-        let young = |e: &Entry| !e.inbound && e.ips.contains(&peer) && e.since.elapsed() < GLARE;
+        let here = |e: &Entry| e.ips.contains(&peer) && !matches!(e.state, State::Lingering(_));
+        let young = |e: &Entry| !e.inbound && here(e) && e.since.elapsed() < GLARE;
         let ours: Vec<u64> = self.table.iter().filter(|(_, e)| young(e)).map(|(id, _)| id).collect();
-        let others = self.table.iter().filter(|(id, e)| e.ips.contains(&peer) && !ours.contains(id)).count();
+        let others = self.table.iter().filter(|(id, e)| here(e) && !ours.contains(id)).count();
         if ours.is_empty() || others > 0 {
             return false;
         }
@@ -111,7 +112,7 @@ impl Actor {
                     self.fail(id, e);
                 }
                 Some(State::Open(conn)) => conn.close(),
-                None => {}
+                Some(State::Lingering(_)) | None => {}
             }
         }
         true

@@ -45,11 +45,30 @@ pub(crate) enum Command {
 
 /// What a task reports.
 pub(crate) enum Msg {
-    Resolved { id: u64, found: Result<Vec<SocketAddr>> },
-    Dialled { id: u64, outcome: Result<(TcpStream, SocketAddr)> },
-    Opened { id: u64, outcome: Result<Arc<Conn>> },
-    Gone { id: u64 },
-    Server { chore: Chore, request: u64, outcome: Result<Answer> },
+    Resolved {
+        id: u64,
+        found: Result<Vec<SocketAddr>>,
+    },
+    Dialled {
+        id: u64,
+        outcome: Result<(TcpStream, SocketAddr)>,
+    },
+    Opened {
+        id: u64,
+        outcome: Result<Arc<Conn>>,
+    },
+    /// CLOSED is about to be told; the socket lingers.
+    Closed {
+        id: u64,
+    },
+    Gone {
+        id: u64,
+    },
+    Server {
+        chore: Chore,
+        request: u64,
+        outcome: Result<Answer>,
+    },
     Panicked(String),
 }
 
@@ -95,6 +114,10 @@ impl Actor {
             advertise: config.advertise_interval,
             retry: config.retry_interval,
         };
+        let rng = match config.seed {
+            0 => fastrand::Rng::new(),
+            seed => fastrand::Rng::with_seed(seed),
+        };
         let own = Own {
             listen: listeners.iter().filter_map(|l| l.local_addr().ok()).collect(),
             lan_ip: shared.info.lock().lan_ip,
@@ -108,7 +131,7 @@ impl Actor {
             report,
             listeners,
             table: Table::default(),
-            upkeep: Upkeep::new(every),
+            upkeep: Upkeep::new(every, rng),
             own,
             reach,
             candidates: Vec::new(),
@@ -201,6 +224,7 @@ impl Actor {
             Msg::Resolved { id, found } => self.resolved(id, found),
             Msg::Dialled { id, outcome } => self.dialled(id, outcome),
             Msg::Opened { id, outcome } => self.opened(id, outcome),
+            Msg::Closed { id } => self.closed(id),
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Panicked(_) => {}
@@ -228,6 +252,16 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.dial_candidates();
+    }
+
+    /// An open connection is closed: its place is free, whatever its socket still does.
+    pub(super) fn closed(&mut self, id: u64) {
+        if let Some(entry) = self.table.get_mut(id)
+            && let State::Open(conn) = &entry.state
+        {
+            entry.state = State::Lingering(Arc::clone(conn));
+        }
+        self.count_connections();
     }
 
     /// An open connection's task has ended.
@@ -274,9 +308,10 @@ impl Actor {
                     let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
-                let shared = Arc::clone(&self.shared);
+                let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
                 self.spawn(async move {
-                    super::link::run(shared, conn).await;
+                    // The actor is gone only when the net has ended.
+                    super::link::run(shared, conn, || drop(report.send(Msg::Closed { id }))).await;
                     Some(Msg::Gone { id })
                 });
             }
