@@ -102,3 +102,18 @@ def their_nodes_arrange_a_punch(world, server):
     assert ("heard", f"CHALLENGE {alice.ip} {predictions} TCP") in bob.wire, bob.wire
     accept = [line for who, line in bob.wire if who == "said" and line.startswith(f"ACCEPT {alice.ip} ")][0]
     assert ("heard", f"FIGHT {bob.ip} " + accept.split(" ", 2)[2]) in alice.wire, (accept, alice.wire)
+
+
+@case
+def a_nonce_that_never_comes(world):
+    """An original waits for a nonce for ever; we give up after handshake_timeout_ms."""
+    ours, theirs = direct(world, handshake_timeout_ms=300)
+    con = theirs.call("add", ip=ours.ip, port=ours.port)
+    silent = world.raw(9, (theirs.ip, theirs.port))
+    while theirs.call("counts")["outbound"]:
+        pass
+    assert theirs.call("send", con=con, lines=["too late"]) == [0]
+    assert theirs.call("counts")["inbound"] == 1
+    silent.send(NO_NONCE.encode() + b"at last\r\n")
+    assert theirs.lines(theirs.expect("opened", ip=world.ip(9))["con"], 1) == ["at last"]
+    assert not ours.events, ours.events
