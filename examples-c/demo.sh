@@ -67,7 +67,7 @@ start() {
 mkfifo "$dir/all" && exec 3<>"$dir/all" || exit 1
 (
     sleep $watchdog_seconds 3>&- &
-    trap 'kill $!' TERM
+    trap 'kill $! 2>/dev/null' TERM
     wait $! && echo "E watchdog" >&3
 ) &
 watchdog_pid=$!
