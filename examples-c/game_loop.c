@@ -30,6 +30,7 @@ struct ghost {
 
 struct player {
     p2p_net *net;
+    const char *bind;
     long x, y;
     unsigned peers;
     long updates, skipped;       /* positions received; positions that found no room */
@@ -49,6 +50,12 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
     struct ghost *ghost = ev->conn_user;
     long frame, x, y;
     switch (ev->kind) {
+    case P2P_EVENT_READY: {
+        p2p_net_info info = {.struct_size = sizeof info};
+        p2p_net_get_info(net, &info);
+        printf("listening on %s:%u\n", me->bind, (unsigned)info.passive_port);
+        break;
+    }
     case P2P_EVENT_OPENED:
         /* Events from now on bring it along as conn_user: no table of connections is needed. */
         p2p_conn_set_user(net, ev->conn, calloc(1, sizeof(struct ghost)));
@@ -81,6 +88,7 @@ static bool start(struct game *game, struct player *me)
 {
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
+    me->bind = game->bind;
     /* A direct net talks to chosen nodes, several at one address. The small send buffer is on purpose: an old
      * position is worth nothing, and what does not fit is not sent, so that nobody lags behind by more than
      * this. */
