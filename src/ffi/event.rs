@@ -19,8 +19,11 @@ use crate::queue::inbox::View;
 pub unsafe extern "C" fn p2p_on_event(net: *mut p2p_net, fun: p2p_event_fn, user: *mut c_void) -> p2p_result {
     guard(|| {
         // SAFETY: the caller's duty, passed on.
-        let set = unsafe { inner(net) }
-            .map(|i| *i.handler.lock() = fun.map(|function| Callback { function, user }));
+        let set = unsafe { inner(net) }.map(|i| {
+            let mut handler = i.handler.lock();
+            *handler = fun.map(|function| Callback { function, user });
+            i.handler_changes.fetch_add(1, SeqCst);
+        });
         set.into()
     })
 }
@@ -38,11 +41,12 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
         }
         // A callback may free the net; what we work with lives until we are back.
         let inner = Arc::clone(&handle.inner);
-        if inner.handler.lock().is_none() {
+        let mut handler = Handler::of(&inner);
+        if handler.callback.is_none() {
             return Err(if inner.net.in_callback() { Code::Reentrant } else { Code::State });
         }
         inner.net.take(max, |view| {
-            deliver(&inner, net, view);
+            deliver(&inner, &mut handler, net, view);
             !inner.freed.load(Relaxed)
         })
     };
@@ -53,10 +57,29 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
     .0
 }
 
+/// The program's function as a poll has last seen it.
+struct Handler {
+    callback: Option<Callback>,
+    changes: u32,
+}
+
+impl Handler {
+    fn of(inner: &Inner) -> Handler {
+        let callback = inner.handler.lock();
+        // Both under the lock, as they are written.
+        Handler { callback: *callback, changes: inner.handler_changes.load(SeqCst) }
+    }
+}
+
 /// Calls whom the event is for.
-fn deliver(inner: &Inner, net: *mut p2p_net, view: &View<'_>) {
+#[inline]
+fn deliver(inner: &Inner, handler: &mut Handler, net: *mut p2p_net, view: &View<'_>) {
+    // A callback, or another thread, may have set another function.
+    if inner.handler_changes.load(SeqCst) != handler.changes {
+        *handler = Handler::of(inner);
+    }
     let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
-    let Some(callback) = own.or_else(|| *inner.handler.lock()) else { return };
+    let Some(callback) = own.or(handler.callback) else { return };
     let event = as_c(view);
     // SAFETY: a function of the program with the pointer it gave for it, as documented; no lock is held.
     unsafe { (callback.function)(net, &event, callback.user) };
