@@ -205,7 +205,14 @@ impl Link {
         loop {
             if self.written == self.writing.len() {
                 self.written = 0;
-                if !self.conn.out.lock().take(&mut self.writing) {
+                let mut out = self.conn.out.lock();
+                if out.is_early() {
+                    drop(out);
+                    // Returns at once if nobody waits for this CPU.
+                    std::thread::yield_now();
+                    out = self.conn.out.lock();
+                }
+                if !out.take(&mut self.writing) {
                     return Ok(true);
                 }
             }
