@@ -182,13 +182,19 @@ impl SendBuf {
         true
     }
 
-    /// The system has taken `n` bytes of what the writer holds. True: the program waits for room and there is some.
-    pub(crate) fn written(&mut self, n: usize) -> bool {
+    /// The system has taken `n` bytes of what the writer holds.
+    pub(crate) fn written(&mut self, n: usize) {
         self.in_flight -= n;
         self.bytes_written += n as u64;
         if self.in_flight == 0 {
             self.last_write = Some(Instant::now());
         }
+    }
+
+    /// Whether the program waits for room and there is some: true once. The task asks whenever it has written and also
+    /// when it finds nothing to write, for a caller may have written everything in the meantime. It is awake as long as
+    /// anything is queued, so whoever was refused is told.
+    pub(crate) fn room_is_news(&mut self) -> bool {
         self.wants_writable && self.queued() <= self.limit / 2 && {
             self.wants_writable = false;
             !self.closing
@@ -225,7 +231,7 @@ mod tests {
         assert!(b.take(&mut out));
         assert_eq!(out, b"two\r\nthree\r\n");
         assert_eq!(b.append([b"four", b"\r\n"], |_| panic!("not empty")), Ok(After::Nothing));
-        assert!(!b.written(12));
+        b.written(12);
         assert!(b.take(&mut out));
         b.written(6);
         assert!(!b.take(&mut out));
@@ -329,9 +335,12 @@ mod tests {
         assert_eq!(b.queued(), 50);
         let mut out = Vec::new();
         assert!(b.take(&mut out));
-        assert!(!b.written(40));
-        assert!(b.written(7), "3 of 10 left");
-        assert!(!b.written(3));
+        b.written(40);
+        assert!(!b.room_is_news());
+        b.written(7);
+        assert!(b.room_is_news(), "3 of 10 left");
+        b.written(3);
+        assert!(!b.room_is_news());
     }
 
     #[test]
@@ -341,5 +350,21 @@ mod tests {
         b.close();
         assert_eq!(b.append([b"y", b""], nothing), Err(Code::Closed));
         assert!(b.take(&mut Vec::new()));
+    }
+
+    #[test]
+    fn room_that_a_caller_made_is_told_by_the_task() {
+        let mut b = SendBuf::new(2 * MUCH);
+        b.last_write = busy();
+        let line = vec![b'x'; MUCH / 2 + 1];
+        assert_eq!(b.append([&line, b""], nothing), Ok(After::WakeWriter));
+        assert_eq!(b.append([&[b'y'; 2 * MUCH], b""], nothing), Err(Code::WouldBlock));
+        assert_eq!(
+            b.append([&line, b""], everything),
+            Ok(After::Nothing),
+            "enough for the caller to write it all"
+        );
+        assert!(!b.take(&mut Vec::new()));
+        assert!(b.room_is_news());
     }
 }
