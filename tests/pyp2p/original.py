@@ -10,6 +10,7 @@ the answers come events, {"event": "ready" | "opened" | "lines" | "gone" | ..., 
 import json
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -176,6 +177,11 @@ class Driver:
     def do_add(self, ip, port, kind="passive"):
         con = self.net.add_node(ip, port, kind)
         return None if con is None else self.number(con)
+
+    def do_cross(self, ip, port):
+        """Connects to a node whose own connection to us has arrived and is not accepted yet."""
+        select.select([self.net.passive], [], [], 10)
+        return self.do_add(ip, port)
 
     def do_unl_connect(self, unl, nonce="0" * 64):
         """unl.connect(); "connected" or "failed" follows."""

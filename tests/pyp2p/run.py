@@ -5,6 +5,7 @@
   run.py WORD...          only tests whose name contains one of the words
   run.py --list           the tests
   run.py --no-build       with what is built; P2PNET_LIB and P2PNET_SERVER may name other files
+  run.py --venv DIR       with the original installed there (setup.py), for instance for another Python
 
 Each test is a process of its own, with addresses of its own under 127/8. The last line is
 "N passed, N failed, N skipped"; exit status 0 only if nothing failed. Where the original cannot be installed (no
@@ -100,9 +101,10 @@ def build():
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def install():
+def install(folder):
     """The Python that has the original, or None; and if it cannot be had here, why."""
-    done = subprocess.run([sys.executable, "-B", str(HERE / "setup.py")], stdin=subprocess.DEVNULL,
+    command = [sys.executable, "-B", str(HERE / "setup.py"), *([folder] if folder else [])]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return done.stdout.strip(), None
@@ -118,6 +120,7 @@ def main():
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--list", action="store_true", help="the tests")
     parser.add_argument("--no-build", action="store_true", help="do not run cargo")
+    parser.add_argument("--venv", metavar="DIR", help="where the original is or shall be installed")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     name_files()
@@ -132,7 +135,7 @@ def main():
         for name in names:
             print(f"{name:42} {(cases[name].__doc__ or '').strip().splitlines()[0]}")
         return 0
-    python, reason = install()
+    python, reason = install(options.venv)
     if python is None and reason is None:
         print("setup.py failed\n0 passed, 1 failed, 0 skipped")
         return 1

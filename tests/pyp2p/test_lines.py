@@ -191,3 +191,43 @@ def connected_again(world, opener):
     con = theirs.expect("opened", ip=ours.ip, how="accept")["con"]
     theirs.send(con, "again")
     assert ours.lines(again, 1) == [b"again"]
+
+
+@case
+def full_nodes_let_others_wait(world):
+    """Who comes when all places are taken waits in the backlog, and is served when there is room: both do it."""
+    theirs = world.original(2, servers=[world.server("ours")], max_inbound=1)
+    ours = world.net(3, max_inbound=1)
+    first = [world.raw(8, (node.ip, node.port)) for node in (theirs, ours)]
+    con, conn = theirs.expect("opened", ip=world.ip(8))["con"], ours.expect("OPENED").conn
+    second = [world.raw(9, (node.ip, node.port)) for node in (theirs, ours)]
+    for raw in first:
+        raw.send(b"first\r\n")
+    for raw in second:
+        raw.send(b"second\r\n")
+    assert theirs.lines(con, 1) == ["first"] and ours.lines(conn, 1) == [b"first"]
+    assert theirs.call("counts")["inbound"] == 1 and ours.stats().opened == 1
+    for raw in first:
+        raw.close()
+    assert theirs.lines(theirs.expect("opened", ip=world.ip(9))["con"], 1) == ["second"]
+    assert ours.lines(ours.expect("OPENED").conn, 1) == [b"second"]
+
+
+@case
+def crossing_connections(world):
+    """Both connect at the same time: each refuses the other's as a second one, so none is left. We try again soon."""
+    server = world.server("ours")
+    theirs = world.original(2, servers=[server])
+    theirs.call("advertise")
+    world.wait_listing(server, b"NODES p:%s:%d " % (theirs.ip.encode(), theirs.port))
+    ours = world.net(3, servers=[server], retry_interval_ms=200)
+    theirs.begin("cross", ip=ours.ip, port=ours.port)
+    ours.bootstrap()
+    lost = ours.expect("OPENED").conn
+    theirs.finish("cross")
+    ours.expect("CLOSED", conn=lost)
+    assert ours.stats().rejected == 1
+    again = ours.expect("OPENED").conn
+    ours.send(again, "once more")
+    while "once more" not in [line for lines in theirs.received.values() for line in lines]:
+        theirs.call("counts")

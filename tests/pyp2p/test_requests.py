@@ -258,6 +258,14 @@ def where_our_server_differs(world):
             assert node.ask(b"CLEAR\r\n" + ready + b"\r\nSOURCE TCP") == b"REMOTE TCP %d" % node.port
             listed = world.raw(PEER, server).ask(b"BOOTSTRAP 1")
             assert listed == expected.encode(), (ready, server, listed)
+    # The asker's own entry uses up one of the places of an answer there, not here.
+    for server, fewest in ((theirs, 1), (ours, 0)):
+        for host in (NODE, OTHER):
+            raw = world.raw(host, server)
+            assert raw.ask(b"PASSIVE READY 1 1\r\nSOURCE TCP") == b"REMOTE TCP %d" % raw.port
+        raw.send(b"BOOTSTRAP 1\r\n" * 60)
+        empty = [raw.line() for _ in range(60)].count(b"NODES EMPTY")
+        assert fewest <= empty <= 60 * fewest, (server, empty)
     # More predictions than any node makes, and leading zeros in them.
     predictions = b" ".join(b"%d" % n for n in range(1, 66))
     candidate = b"CANDIDATE " + world.ip(NODE).encode() + b" TCP "

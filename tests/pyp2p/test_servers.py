@@ -133,10 +133,10 @@ def a_mesh_of_both(world, server):
         # connection it sees first, both might be closed.
         net.wait_opened(3)
     to_nets = {node: {net: node.expect("opened", ip=net.ip)["con"] for net in nets} for node in theirs}
-    for node in theirs:
-        node.call("bootstrap")
-    for node, other in zip(theirs, reversed(theirs)):
-        node.expect("opened", ip=other.ip)
+    theirs[0].call("bootstrap")
+    theirs[0].expect("opened", ip=theirs[1].ip)
+    theirs[1].expect("opened", ip=theirs[0].ip)
+    theirs[1].call("bootstrap")
     for net in nets:
         assert net.broadcast(f"from {net.ip}") == 3
     for node in theirs:

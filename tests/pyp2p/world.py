@@ -84,11 +84,18 @@ class Original(Child):
             self.events.append(said)
         return None
 
-    def call(self, do, **arguments):
-        """Calls `do_...` and gives what it returns."""
+    def begin(self, do, **arguments):
+        """Calls `do_...`; `finish` gives what it returns."""
         self.calls += 1
         self.process.stdin.write((json.dumps({"id": self.calls, "do": do, **arguments}) + "\n").encode())
         self.process.stdin.flush()
+
+    def call(self, do, **arguments):
+        """Calls `do_...` and gives what it returns."""
+        self.begin(do, **arguments)
+        return self.finish(do)
+
+    def finish(self, do):
         end = time.monotonic() + WATCHDOG
         while True:
             answer = self._take(end)
