@@ -28,6 +28,8 @@ pub(crate) struct SendBuf {
     writer_awake: bool,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
+    /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
+    telling: bool,
     closing: bool,
     last_write: Option<Instant>,
     limit: usize,
@@ -49,6 +51,7 @@ impl SendBuf {
             in_flight: 0,
             writer_awake: false,
             wants_writable: false,
+            telling: false,
             closing: false,
             last_write: None,
             limit,
@@ -135,10 +138,15 @@ impl SendBuf {
         if self.in_flight == 0 {
             self.last_write = Some(Instant::now());
         }
-        self.wants_writable && self.queued() <= self.limit / 2 && {
-            self.wants_writable = false;
-            !self.closing
-        }
+        let tell = self.wants_writable && !self.telling && !self.closing && self.queued() <= self.limit / 2;
+        self.telling |= tell;
+        tell
+    }
+
+    /// The program takes the WRITABLE event, and with it the answer to every refusal so far.
+    pub(crate) fn told(&mut self) {
+        self.telling = false;
+        self.wants_writable = false;
     }
 }
 
@@ -194,6 +202,20 @@ mod tests {
         assert!(!b.written(40));
         assert!(b.written(7), "3 of 10 left");
         assert!(!b.written(3));
+    }
+
+    #[test]
+    fn one_writable_event_is_under_way_at_a_time() {
+        let (mut b, mut out) = (SendBuf::new(10), Vec::new());
+        let mut fill_and_empty = |b: &mut SendBuf| {
+            while b.append([b"xxxx", b""], nothing).is_ok() {}
+            b.take(&mut out);
+            b.written(out.len())
+        };
+        assert!(fill_and_empty(&mut b));
+        assert!(!fill_and_empty(&mut b), "the first has not been taken");
+        b.told();
+        assert!(fill_and_empty(&mut b));
     }
 
     #[test]
