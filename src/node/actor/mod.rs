@@ -45,14 +45,31 @@ pub(crate) enum Command {
 
 /// What a task reports.
 pub(crate) enum Msg {
-    Resolved { id: u64, found: Result<Vec<SocketAddr>> },
-    Dialled { id: u64, outcome: Result<(TcpStream, SocketAddr)> },
-    Opened { id: u64, outcome: Result<Arc<Conn>> },
+    Resolved {
+        id: u64,
+        found: Result<Vec<SocketAddr>>,
+    },
+    Dialled {
+        id: u64,
+        outcome: Result<(TcpStream, SocketAddr)>,
+    },
+    Opened {
+        id: u64,
+        outcome: Result<Arc<Conn>>,
+    },
     /// An open connection has ended: its CLOSED event comes right after.
-    Closed { id: u64 },
+    Closed {
+        id: u64,
+    },
     /// Nothing is left of it.
-    Gone { id: u64 },
-    Server { chore: Chore, request: u64, outcome: Result<Answer> },
+    Gone {
+        id: u64,
+    },
+    Server {
+        chore: Chore,
+        request: u64,
+        outcome: Result<Answer>,
+    },
     Panicked(String),
 }
 
