@@ -93,6 +93,8 @@ struct Link {
     writing: Vec<u8>,
     written: usize,
     room: Option<Room>,
+    /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
+    broken: Option<Error>,
     /// When a closing connection stops trying to send the rest.
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
@@ -100,8 +102,16 @@ struct Link {
 /// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
-    let mut link =
-        Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
+    let mut link = Link {
+        shared,
+        conn,
+        receiver,
+        writing: Vec::new(),
+        written: 0,
+        room: None,
+        broken: None,
+        deadline: None,
+    };
     let end = link.work().await;
     let closing = link.conn.out.lock().is_closing();
     let unsent = link.conn.out.lock().queued();
@@ -140,15 +150,21 @@ impl Link {
     async fn work(&mut self) -> Result<(), Error> {
         loop {
             let mut blocked = false;
-            if self.write_out(&mut blocked)? && self.conn.out.lock().is_closing() {
-                let sock = socket2::SockRef::from(&self.conn.stream);
-                let _ = sock.shutdown(std::net::Shutdown::Write);
-                return Ok(());
+            let all_sent = self.broken.is_none() && self.try_write_out(&mut blocked);
+            if self.conn.out.lock().is_closing() {
+                if let Some(e) = self.broken.take() {
+                    return Err(e);
+                }
+                if all_sent {
+                    let sock = socket2::SockRef::from(&self.conn.stream);
+                    let _ = sock.shutdown(std::net::Shutdown::Write);
+                    return Ok(());
+                }
             }
             match self.ready(blocked).await {
                 Ready::Write | Ready::Woken => {}
                 Ready::Room => self.room = None,
-                Ready::Read => self.read()?,
+                Ready::Read => self.read().map_err(|e| self.broken.take().unwrap_or(e))?,
                 Ready::TooLate => {
                     let ms = self.shared.config.close_timeout.as_millis();
                     let message =
@@ -198,6 +214,14 @@ impl Link {
             Poll::Pending
         })
         .await
+    }
+
+    /// Writes what is queued, as far as it goes. True: all of it.
+    fn try_write_out(&mut self, blocked: &mut bool) -> bool {
+        self.write_out(blocked).unwrap_or_else(|e| {
+            self.broken = Some(e);
+            false
+        })
     }
 
     /// Writes what is queued. True: all of it.

@@ -40,6 +40,8 @@ pub(crate) struct SendBuf {
     small_writes: u32,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
+    /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
+    telling: bool,
     closing: bool,
     last_write: Option<Instant>,
     limit: usize,
@@ -63,6 +65,7 @@ impl SendBuf {
             blocked: false,
             small_writes: 0,
             wants_writable: false,
+            telling: false,
             closing: false,
             last_write: None,
             limit,
@@ -191,14 +194,19 @@ impl SendBuf {
         }
     }
 
-    /// Whether the program waits for room and there is some: true once. The task asks whenever it has written and also
-    /// when it finds nothing to write, for a caller may have written everything in the meantime. It is awake as long as
-    /// anything is queued, so whoever was refused is told.
+    /// Whether the program waits for room, there is some, and no WRITABLE event is on its way. The task asks whenever it
+    /// has written and also when it finds nothing to write, for a caller may have written everything in the meantime. It
+    /// is awake as long as anything is queued, so whoever was refused is told.
     pub(crate) fn room_is_news(&mut self) -> bool {
-        self.wants_writable && self.queued() <= self.limit / 2 && {
-            self.wants_writable = false;
-            !self.closing
-        }
+        let tell = self.wants_writable && !self.telling && !self.closing && self.queued() <= self.limit / 2;
+        self.telling |= tell;
+        tell
+    }
+
+    /// The program takes the WRITABLE event, and with it the answer to every refusal so far.
+    pub(crate) fn told(&mut self) {
+        self.telling = false;
+        self.wants_writable = false;
     }
 }
 
@@ -341,6 +349,21 @@ mod tests {
         assert!(b.room_is_news(), "3 of 10 left");
         b.written(3);
         assert!(!b.room_is_news());
+    }
+
+    #[test]
+    fn one_writable_event_is_under_way_at_a_time() {
+        let (mut b, mut out) = (SendBuf::new(10), Vec::new());
+        let mut fill_and_empty = |b: &mut SendBuf| {
+            while b.append([b"xxxx", b""], nothing).is_ok() {}
+            b.take(&mut out);
+            b.written(out.len());
+            b.room_is_news()
+        };
+        assert!(fill_and_empty(&mut b));
+        assert!(!fill_and_empty(&mut b), "the first has not been taken");
+        b.told();
+        assert!(fill_and_empty(&mut b));
     }
 
     #[test]

@@ -96,21 +96,20 @@ impl Net {
             sockets.into_iter().map(into).collect::<Result<Vec<_>>>()?
         };
         let shared = Arc::clone(&self.shared);
-        let (closed_sender, closed) = unbounded_channel();
-        drop(closed_sender);
-        let commands = std::mem::replace(receiver, closed);
+        // Handed over once the thread is there: if there is none, the start can be tried again.
+        let (hand_over, take) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("p2pnet".into());
-        let running = thread.spawn(move || main(runtime, shared, commands, listeners, bound));
-        match running {
-            Ok(thread) => {
-                *life = Life::Running(thread);
-                Ok(())
+        let body = move || {
+            if let Ok((runtime, commands, listeners)) = take.recv() {
+                main(runtime, shared, commands, listeners, bound);
             }
-            Err(e) => {
-                *life = Life::Stopped;
-                Err(Error::io("starting the node's thread", &e))
-            }
-        }
+        };
+        let thread = os::thread::with_signals_blocked(|| thread.spawn(body))
+            .map_err(|e| Error::io("starting the node's thread", &e))?;
+        let commands = std::mem::replace(receiver, unbounded_channel().1);
+        let _ = hand_over.send((runtime, commands, listeners));
+        *life = Life::Running(thread);
+        Ok(())
     }
 
     fn note_addresses(&self, sockets: &[std::net::TcpListener], bound: Option<IpAddr>) {
@@ -143,8 +142,12 @@ impl Net {
             )
         })?;
         if self.commands.send(command(request)).is_err() {
-            self.shared.requests.lock().remove(&request);
-            return Err(Error::new(Code::Closed, "the net is stopped"));
+            let mut requests = self.shared.requests.lock();
+            // Unless the stop has met it already: then its DONE is on its way.
+            if requests.get(&request) == Some(&false) {
+                requests.remove(&request);
+                return Err(Error::new(Code::Closed, "the net is stopped"));
+            }
         }
         Ok(request)
     }
