@@ -19,8 +19,11 @@ use crate::queue::inbox::View;
 pub unsafe extern "C" fn p2p_on_event(net: *mut p2p_net, fun: p2p_event_fn, user: *mut c_void) -> p2p_result {
     guard(|| {
         // SAFETY: the caller's duty, passed on.
-        let set = unsafe { inner(net) }
-            .map(|i| *i.handler.lock() = fun.map(|function| Callback { function, user }));
+        let set = unsafe { inner(net) }.map(|i| {
+            let mut handler = i.handler.lock();
+            *handler = fun.map(|function| Callback { function, user });
+            i.handler_changes.fetch_add(1, SeqCst);
+        });
         set.into()
     })
 }
@@ -38,15 +41,13 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
         }
         // A callback may free the net; what we work with lives until we are back.
         let inner = Arc::clone(&handle.inner);
-        let Some(mut handler) = *inner.handler.lock() else {
+        let Some(mut handler) = Handler::of(&inner) else {
             return Err(if inner.net.in_callback() { Code::Reentrant } else { Code::State });
         };
         inner.net.take(max, |view| {
-            deliver(&inner, handler, net, view);
+            deliver(&inner, handler.callback, net, view);
             // Looked up before the next event is taken: with nobody to give it to, it stays where it is.
-            let next = *inner.handler.lock();
-            handler = next.unwrap_or(handler);
-            next.is_some() && !inner.freed.load(Relaxed)
+            handler.is_current_or_renewed(&inner) && !inner.freed.load(Relaxed)
         })
     };
     guard(|| match poll() {
@@ -56,7 +57,31 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
     .0
 }
 
+/// The program's function as a poll has last seen it.
+struct Handler {
+    callback: Callback,
+    changes: u32,
+}
+
+impl Handler {
+    fn of(inner: &Inner) -> Option<Handler> {
+        let callback = inner.handler.lock();
+        // Both under the lock, as they are written.
+        callback.map(|callback| Handler { callback, changes: inner.handler_changes.load(SeqCst) })
+    }
+
+    /// A callback, or another thread, may have set another function; false if it has taken it away.
+    #[inline]
+    fn is_current_or_renewed(&mut self, inner: &Inner) -> bool {
+        if inner.handler_changes.load(SeqCst) == self.changes {
+            return true;
+        }
+        Handler::of(inner).map(|renewed| *self = renewed).is_some()
+    }
+}
+
 /// Calls whom the event is for: `handler`, or the request's own callback.
+#[inline]
 fn deliver(inner: &Inner, handler: Callback, net: *mut p2p_net, view: &View<'_>) {
     let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
     let callback = own.unwrap_or(handler);

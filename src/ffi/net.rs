@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,8 @@ pub struct p2p_net {
 pub(crate) struct Inner {
     pub(crate) net: Net,
     pub(crate) handler: Mutex<Option<Callback>>,
+    /// Goes up with each change of `handler`, so that a poll takes its lock once and not once per event.
+    pub(crate) handler_changes: AtomicU32,
     /// The callbacks given with requests.
     pub(crate) waiting: Mutex<HashMap<u64, Callback>>,
     pub(crate) freed: AtomicBool,
@@ -70,6 +72,7 @@ pub unsafe extern "C" fn p2p_net_new(
         let inner = Inner {
             net: Net::new(config)?,
             handler: Mutex::default(),
+            handler_changes: AtomicU32::new(0),
             waiting: Mutex::default(),
             freed: AtomicBool::new(false),
         };

@@ -1,6 +1,7 @@
 //! A connection as any thread sees it: send, close, look at it. The task that owns its socket is in [`super::link`].
 
 use std::ffi::CString;
+use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
@@ -60,7 +61,14 @@ impl Conn {
     pub(crate) fn send(&self, a: &[u8], b: &[u8]) -> Result<(), Code> {
         let mut out = self.out.lock();
         // An error of the system is left to the task: it meets the same one and closes the connection with it.
-        let after = out.append([a, b], |bytes| self.stream.try_write(bytes).unwrap_or(0))?;
+        let after = out.append([a, b], |[a, b]| {
+            let written = if b.is_empty() {
+                self.stream.try_write(a)
+            } else {
+                self.stream.try_write_vectored(&[IoSlice::new(a), IoSlice::new(b)])
+            };
+            written.unwrap_or(0)
+        })?;
         drop(out);
         if after == After::WakeWriter {
             self.wake.notify_one();

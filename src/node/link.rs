@@ -205,16 +205,32 @@ impl Link {
         loop {
             if self.written == self.writing.len() {
                 self.written = 0;
-                if !self.conn.out.lock().take(&mut self.writing) {
+                let mut out = self.conn.out.lock();
+                if out.is_early() {
+                    drop(out);
+                    // Returns at once if nobody waits for this CPU.
+                    std::thread::yield_now();
+                    out = self.conn.out.lock();
+                }
+                let nothing = !out.take(&mut self.writing);
+                let news = nothing && out.room_is_news();
+                drop(out);
+                if news {
+                    self.tell_writable();
+                }
+                if nothing {
                     return Ok(true);
                 }
             }
             match self.conn.stream.try_write(&self.writing[self.written..]) {
                 Ok(n) => {
                     self.written += n;
-                    if self.conn.out.lock().written(n) {
-                        let notice = self.shared.notice(Kind::Writable, &self.conn);
-                        self.shared.queue.push(Item::Notice(Box::new(notice)));
+                    let mut out = self.conn.out.lock();
+                    out.written(n);
+                    let news = out.room_is_news();
+                    drop(out);
+                    if news {
+                        self.tell_writable();
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -225,6 +241,10 @@ impl Link {
                 Err(e) => return Err(self.broken("sending to", &e)),
             }
         }
+    }
+
+    fn tell_writable(&self) {
+        self.shared.queue.push(Item::Notice(Box::new(self.shared.notice(Kind::Writable, &self.conn))));
     }
 
     fn read(&mut self) -> Result<(), Error> {

@@ -1,13 +1,15 @@
-//! The send side of a connection: one buffer that any thread appends to, one writer that empties it.
+//! The send side of a connection: one buffer that any thread appends to, and whoever writes it.
 //!
 //! ```text
 //!   your thread ── append ─▶ pending ── swap ─▶ the connection's task ── write ─▶ socket
-//!        └──────────── write at once, if the connection has been quiet ──────────▶┘
+//!        └── write at once, if the connection has been quiet or much is pending ──▶┘
 //! ```
 //!
-//! Under load lines are joined: while the task writes one buffer, the next fills. A line on a quiet connection does not
-//! wait for another thread to wake up: the caller's thread writes it. Which of the two it is depends on how long ago the
-//! last write was, so a burst of lines costs one system call and not one each.
+//! A line on a quiet connection does not wait for another thread to wake up: the caller's thread writes it. How long ago
+//! the last write was decides what is quiet, so a burst of lines costs a system call for many and not one each: they are
+//! joined, and the task writes what has gathered when it gets to it. When more has gathered than is good for the caches,
+//! the caller's thread writes that too, unless the task is at it or the socket is full: it is running, and the task may
+//! have to wait for the CPU it is running on.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,14 @@ use crate::error::Code;
 
 /// A connection that has not written for this long is quiet.
 const QUIET: Duration = Duration::from_micros(8);
+/// So much is worth a system call of the caller's own.
+const MUCH: usize = 64 << 10;
+/// A task that gets to write no more than this each time is woken too early.
+const LITTLE: usize = 4 << 10;
+/// So many small writes in a row without a pause are no chance.
+const EARLY: u32 = 3;
 /// A buffer larger than this is given back to the system when it has been written.
-const KEEP: usize = 64 << 10;
+const KEEP: usize = 128 << 10;
 
 /// The sending half of a connection, behind its lock.
 pub(crate) struct SendBuf {
@@ -26,6 +34,10 @@ pub(crate) struct SendBuf {
     in_flight: usize,
     /// The writer will look at `pending` again without being woken.
     writer_awake: bool,
+    /// The socket was full at the last write by a caller; the task finds out when it no longer is.
+    blocked: bool,
+    /// Small writes by the task since the connection was last quiet.
+    small_writes: u32,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
     closing: bool,
@@ -48,6 +60,8 @@ impl SendBuf {
             pending: Vec::new(),
             in_flight: 0,
             writer_awake: false,
+            blocked: false,
+            small_writes: 0,
             wants_writable: false,
             closing: false,
             last_write: None,
@@ -66,13 +80,15 @@ impl SendBuf {
         self.closing
     }
 
-    /// Accepts `parts` whole or not at all, and tries to send it with `write` if the connection has been quiet.
+    /// Accepts `parts` whole or not at all, and tries to send it with `write` if the connection has been quiet or enough
+    /// has come together. `write` says how many bytes the socket has taken.
     ///
     /// A single piece larger than the whole buffer is accepted when nothing else is queued.
+    #[inline]
     pub(crate) fn append(
         &mut self,
         parts: [&[u8]; 2],
-        write: impl FnOnce(&[u8]) -> usize,
+        write: impl FnOnce([&[u8]; 2]) -> usize,
     ) -> Result<After, Code> {
         if self.closing {
             return Err(Code::Closed);
@@ -84,26 +100,61 @@ impl SendBuf {
             return Err(Code::WouldBlock);
         }
         self.lines += 1;
+        if queued == 0 {
+            return Ok(self.append_first(parts, write));
+        }
         self.pending.extend_from_slice(parts[0]);
         self.pending.extend_from_slice(parts[1]);
-        if self.writer_awake {
-            return Ok(After::Nothing);
+        if self.pending.len() >= MUCH && self.in_flight == 0 && !self.blocked {
+            return Ok(self.write_pending(write));
         }
-        if queued == 0 {
-            let now = Instant::now();
-            let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
-            self.last_write = Some(now);
-            if quiet {
-                let written = write(&self.pending);
-                self.bytes_written += written as u64;
-                self.pending.drain(..written);
-                if self.pending.is_empty() {
-                    return Ok(After::Nothing);
-                }
-            }
+        Ok(self.leave_to_task())
+    }
+
+    /// The first piece after everything was written.
+    fn append_first(&mut self, parts: [&[u8]; 2], write: impl FnOnce([&[u8]; 2]) -> usize) -> After {
+        let now = Instant::now();
+        let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
+        self.last_write = Some(now);
+        if quiet {
+            self.small_writes = 0;
         }
-        self.writer_awake = true;
-        Ok(After::WakeWriter)
+        let [a, b] = parts;
+        if a.len() >= MUCH {
+            // From where it lies: a long line is copied only if the socket has no room for it.
+            let written = write(parts);
+            self.bytes_written += written as u64;
+            self.pending.extend_from_slice(a.get(written..).unwrap_or_default());
+            self.pending.extend_from_slice(b.get(written.saturating_sub(a.len())..).unwrap_or_default());
+            self.blocked = !self.pending.is_empty();
+            return if self.blocked { self.leave_to_task() } else { After::Nothing };
+        }
+        self.pending.extend_from_slice(a);
+        self.pending.extend_from_slice(b);
+        if quiet && !self.writer_awake { self.write_pending(write) } else { self.leave_to_task() }
+    }
+
+    /// Writes what is pending on the caller's thread.
+    fn write_pending(&mut self, write: impl FnOnce([&[u8]; 2]) -> usize) -> After {
+        let written = write([&self.pending, &[]]);
+        self.bytes_written += written as u64;
+        self.pending.drain(..written);
+        if self.pending.is_empty() {
+            return After::Nothing;
+        }
+        self.blocked = true;
+        self.leave_to_task()
+    }
+
+    #[inline]
+    fn leave_to_task(&mut self) -> After {
+        if std::mem::replace(&mut self.writer_awake, true) { After::Nothing } else { After::WakeWriter }
+    }
+
+    /// Whether the writer had better let others run before it takes: it has got a few lines at a time for a while, so the
+    /// one who sends them is waiting for the CPU that the writer has.
+    pub(crate) fn is_early(&self) -> bool {
+        self.small_writes >= EARLY && (1..LITTLE).contains(&self.pending.len()) && !self.blocked
     }
 
     /// No more is accepted; what is queued will still be written.
@@ -123,18 +174,27 @@ impl SendBuf {
             return false;
         }
         std::mem::swap(&mut self.pending, buffer);
+        self.small_writes = if buffer.len() < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
+        // From here on it shows in what is in flight.
+        self.blocked = false;
         self.in_flight = buffer.len();
         self.writer_awake = true;
         true
     }
 
-    /// The system has taken `n` bytes of what the writer holds. True: the program waits for room and there is some.
-    pub(crate) fn written(&mut self, n: usize) -> bool {
+    /// The system has taken `n` bytes of what the writer holds.
+    pub(crate) fn written(&mut self, n: usize) {
         self.in_flight -= n;
         self.bytes_written += n as u64;
         if self.in_flight == 0 {
             self.last_write = Some(Instant::now());
         }
+    }
+
+    /// Whether the program waits for room and there is some: true once. The task asks whenever it has written and also
+    /// when it finds nothing to write, for a caller may have written everything in the meantime. It is awake as long as
+    /// anything is queued, so whoever was refused is told.
+    pub(crate) fn room_is_news(&mut self) -> bool {
         self.wants_writable && self.queued() <= self.limit / 2 && {
             self.wants_writable = false;
             !self.closing
@@ -146,23 +206,32 @@ impl SendBuf {
 mod tests {
     use super::*;
 
-    fn nothing(_: &[u8]) -> usize {
+    fn nothing(_: [&[u8]; 2]) -> usize {
         0
+    }
+
+    fn everything(parts: [&[u8]; 2]) -> usize {
+        parts[0].len() + parts[1].len()
+    }
+
+    /// Written an hour from now: not quiet, whatever the clock does meanwhile.
+    fn busy() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(3600))
     }
 
     #[test]
     fn a_quiet_connection_writes_at_once_and_a_burst_is_joined() {
         let mut b = SendBuf::new(1000);
-        assert_eq!(b.append([b"one", b"\r\n"], <[u8]>::len), Ok(After::Nothing));
+        assert_eq!(b.append([b"one", b"\r\n"], everything), Ok(After::Nothing));
         assert_eq!((b.queued(), b.bytes_written), (0, 5));
-        b.last_write = Some(Instant::now() + Duration::from_secs(3600));
+        b.last_write = busy();
         assert_eq!(b.append([b"two", b"\r\n"], |_| panic!("not quiet")), Ok(After::WakeWriter));
         assert_eq!(b.append([b"three", b"\r\n"], |_| panic!("writer awake")), Ok(After::Nothing));
         let mut out = Vec::new();
         assert!(b.take(&mut out));
         assert_eq!(out, b"two\r\nthree\r\n");
         assert_eq!(b.append([b"four", b"\r\n"], |_| panic!("not empty")), Ok(After::Nothing));
-        assert!(!b.written(12));
+        b.written(12);
         assert!(b.take(&mut out));
         b.written(6);
         assert!(!b.take(&mut out));
@@ -180,6 +249,81 @@ mod tests {
     }
 
     #[test]
+    fn much_is_written_by_the_caller_unless_the_task_is_at_it() {
+        let mut b = SendBuf::new(1 << 20);
+        b.last_write = busy();
+        let piece = [b'x'; MUCH / 4];
+        assert_eq!(b.append([&piece, b"\r\n"], nothing), Ok(After::WakeWriter));
+        for _ in 0..2 {
+            assert_eq!(b.append([&piece, b"\r\n"], |_| panic!("too little")), Ok(After::Nothing));
+        }
+        assert_eq!(b.append([&piece, b"\r\n"], everything), Ok(After::Nothing));
+        assert_eq!((b.queued(), b.bytes_written), (0, MUCH as u64 + 8));
+        // The task has been woken for it and finds nothing. The next time it is faster.
+        assert_eq!(b.append([&piece, b"\r\n"], nothing), Ok(After::Nothing));
+        let mut out = Vec::new();
+        assert!(b.take(&mut out));
+        for _ in 0..8 {
+            assert_eq!(b.append([&piece, b"\r\n"], |_| panic!("out of order")), Ok(After::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_full_socket_is_left_to_the_task() {
+        let mut b = SendBuf::new(1 << 20);
+        let mut sent = Vec::new();
+        let piece: Vec<u8> = (0..=255).cycle().take(MUCH).collect();
+        let some = |[a, b]: [&[u8]; 2]| {
+            assert_eq!((a.len(), b), (MUCH, &b"\r\n"[..]), "a long line goes out from where it lies");
+            sent.extend_from_slice(&a[..1000]);
+            1000
+        };
+        assert_eq!(b.append([&piece, b"\r\n"], some), Ok(After::WakeWriter));
+        assert_eq!(b.append([&piece, b"\r\n"], |_| panic!("it is full")), Ok(After::Nothing));
+        let mut out = Vec::new();
+        assert!(b.take(&mut out));
+        sent.extend_from_slice(&out);
+        let whole: Vec<u8> = [&piece[..], b"\r\n", &piece[..], b"\r\n"].concat();
+        assert!(sent == whole, "nothing lost, doubled or out of order");
+    }
+
+    #[test]
+    fn a_long_line_may_be_cut_anywhere_by_a_full_socket() {
+        let long = [b'x'; MUCH];
+        for written in [0, 1, MUCH - 1, MUCH, MUCH + 1, MUCH + 2] {
+            let mut b = SendBuf::new(1 << 20);
+            b.append([&long, b"\r\n"], |_| written).unwrap();
+            let whole = [&long[..], b"\r\n"].concat();
+            let mut out = Vec::new();
+            assert_eq!(b.take(&mut out), written < MUCH + 2);
+            assert!(out == whole[written..], "{written}");
+        }
+    }
+
+    #[test]
+    fn a_writer_that_always_finds_little_is_early() {
+        let (mut b, mut out) = (SendBuf::new(1 << 20), Vec::new());
+        for _ in 0..EARLY {
+            b.last_write = busy();
+            b.append([b"x", b"\r\n"], nothing).unwrap();
+            assert!(!b.is_early());
+            assert!(b.take(&mut out));
+            b.written(3);
+            assert!(!b.take(&mut out));
+        }
+        b.last_write = busy();
+        b.append([b"x", b"\r\n"], nothing).unwrap();
+        assert!(b.is_early());
+        b.append([&[b'x'; LITTLE], b"\r\n"], nothing).unwrap();
+        assert!(!b.is_early(), "now it is worth it");
+        assert!(b.take(&mut out));
+        b.written(out.len());
+        b.last_write = None;
+        b.append([b"x", b"\r\n"], nothing).unwrap();
+        assert!(!b.is_early());
+    }
+
+    #[test]
     fn full_is_all_or_nothing_and_room_is_told_once() {
         let mut b = SendBuf::new(10);
         assert_eq!(
@@ -191,9 +335,12 @@ mod tests {
         assert_eq!(b.queued(), 50);
         let mut out = Vec::new();
         assert!(b.take(&mut out));
-        assert!(!b.written(40));
-        assert!(b.written(7), "3 of 10 left");
-        assert!(!b.written(3));
+        b.written(40);
+        assert!(!b.room_is_news());
+        b.written(7);
+        assert!(b.room_is_news(), "3 of 10 left");
+        b.written(3);
+        assert!(!b.room_is_news());
     }
 
     #[test]
@@ -203,5 +350,21 @@ mod tests {
         b.close();
         assert_eq!(b.append([b"y", b""], nothing), Err(Code::Closed));
         assert!(b.take(&mut Vec::new()));
+    }
+
+    #[test]
+    fn room_that_a_caller_made_is_told_by_the_task() {
+        let mut b = SendBuf::new(2 * MUCH);
+        b.last_write = busy();
+        let line = vec![b'x'; MUCH / 2 + 1];
+        assert_eq!(b.append([&line, b""], nothing), Ok(After::WakeWriter));
+        assert_eq!(b.append([&[b'y'; 2 * MUCH], b""], nothing), Err(Code::WouldBlock));
+        assert_eq!(
+            b.append([&line, b""], everything),
+            Ok(After::Nothing),
+            "enough for the caller to write it all"
+        );
+        assert!(!b.take(&mut Vec::new()));
+        assert!(b.room_is_news());
     }
 }

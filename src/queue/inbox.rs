@@ -45,47 +45,61 @@ impl Inbox {
     }
 
     /// The next event. `budget` is how many more elements may be taken from the queue; `None` when none is left.
+    #[inline(always)]
     pub(crate) fn next(&mut self, net: &Shared, budget: &mut u64) -> Option<View<'_>> {
-        let (from, to) = loop {
-            match &mut self.current {
-                Current::Lines { batch, pos, count } => {
-                    let Some((found, used)) = line::next_line(&batch.chunk[*pos..batch.end]) else {
-                        self.settle(net);
-                        continue;
-                    };
-                    let (from, to) = (*pos + found.start, *pos + found.end);
-                    *pos += used;
-                    if net.dedup.is_some() && is_old(net, &batch.chunk[from..to]) {
-                        continue;
-                    }
-                    *count += 1;
-                    break (from, to);
-                }
-                Current::Data(_) | Current::Notice(_) => self.settle(net),
-                Current::Nothing => {
-                    *budget = budget.checked_sub(1)?;
-                    match net.queue.pop()? {
-                        Item::Lines(batch) => {
-                            let pos = batch.start;
-                            self.current = Current::Lines { batch, pos, count: 0 };
-                        }
-                        Item::Data(batch) => {
-                            let range = (batch.start, batch.end);
-                            self.current = Current::Data(batch);
-                            break range;
-                        }
-                        Item::Notice(mut notice) => {
-                            notice.text.push('\0');
-                            self.current = Current::Notice(notice);
-                            break (0, 0);
-                        }
-                    }
-                }
-            }
+        // Nearly every event is the next line of the batch at hand. All else is kept out of the way, so that this small
+        // part becomes one piece with the loop that asks, and a view needs no memory.
+        let (from, to) = match self.next_line(net) {
+            Some(line) => line,
+            None => self.next_element(net, budget)?,
         };
         Some(self.view(from, to))
     }
 
+    /// Where the next line of the current batch stands, if that has one.
+    #[inline(always)]
+    fn next_line(&mut self, net: &Shared) -> Option<(usize, usize)> {
+        let Current::Lines { batch, pos, count } = &mut self.current else { return None };
+        loop {
+            let (found, used) = line::next_line(&batch.chunk[*pos..batch.end])?;
+            let (from, to) = (*pos + found.start, *pos + found.end);
+            *pos += used;
+            if net.dedup.is_none() || !is_old(net, &batch.chunk[from..to]) {
+                *count += 1;
+                return Some((from, to));
+            }
+        }
+    }
+
+    /// Finishes the current element and goes on to the next that holds an event; where its data stands.
+    #[inline(never)]
+    fn next_element(&mut self, net: &Shared, budget: &mut u64) -> Option<(usize, usize)> {
+        loop {
+            self.settle(net);
+            *budget = budget.checked_sub(1)?;
+            match net.queue.pop()? {
+                Item::Lines(batch) => {
+                    let pos = batch.start;
+                    self.current = Current::Lines { batch, pos, count: 0 };
+                    if let Some(line) = self.next_line(net) {
+                        return Some(line);
+                    }
+                }
+                Item::Data(batch) => {
+                    let range = (batch.start, batch.end);
+                    self.current = Current::Data(batch);
+                    return Some(range);
+                }
+                Item::Notice(mut notice) => {
+                    notice.text.push('\0');
+                    self.current = Current::Notice(notice);
+                    return Some((0, 0));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     fn view(&mut self, from: usize, to: usize) -> View<'_> {
         match &mut self.current {
             Current::Lines { batch, .. } => of_batch(Kind::Line, batch, from, to),
@@ -134,6 +148,7 @@ impl Inbox {
     }
 }
 
+#[inline(always)]
 fn of_batch(kind: Kind, batch: &mut Batch, from: usize, to: usize) -> View<'_> {
     // For a line this is its CR; for raw data the reader left one byte free.
     batch.chunk[to] = 0;

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Measures p2pnet through its C ABI beside plain TCP programs, in one alternating run. See docs/performance.md.
+
+    benches/run.py                  everything, about 5 minutes
+    benches/run.py --quick          about 1 minute, fewer rounds and no 5,000 connections
+    benches/run.py --only flood64   works whose name contains that
+    benches/run.py --self-test      makes the sender wrong on purpose: the check has to notice
+
+Works alternate over the contenders within each round; ratios are taken per round and their median is shown, so that a
+slow minute of the machine hurts all alike. A round in which others used the CPUs is repeated, a bounded number of
+times, and marked if it stayed disturbed.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import report
+from contenders import CONTENDERS, ROOT, TARGET, OUT, LIB, SYSTEM_LIBS, build
+from machine import Load, Spinners, describe
+
+WATCHDOG = 100  # seconds; a program that takes longer hangs
+DISTURBED = 0.10  # share of all CPUs that others may take before a round is repeated
+
+
+class Work:
+    """One row of measurements: a program, its arguments, and where its two processes run."""
+
+    def __init__(self, name, program, pin=None, repeat=1.0, **args):
+        self.name = name
+        self.program = program
+        self.pin = pin  # None: anywhere; else the CPUs of server and client
+        self.repeat = repeat  # share of the rounds in which it runs
+        self.args = args
+
+    def connections(self):
+        return self.args.get("connections", 1)
+
+
+def works(quick, cpus):
+    """What is measured. `one` and `each`: both ends on one CPU, or each on its own."""
+    one = (cpus[-1], cpus[-1])
+    each = (cpus[0], cpus[-1])
+    s = 0.25 if quick else 0.5
+    few = 0.5
+    rows = [
+        Work("flood64 each", "flood", each, len=64, seconds=s),
+        Work("flood64 one", "flood", one, len=64, seconds=s),
+        Work("flood64 free", "flood", None, few, len=64, seconds=s),
+        Work("flood1k each", "flood", each, len=1024, seconds=s),
+        Work("flood1k one", "flood", one, few, len=1024, seconds=s),
+        Work("flood64k each", "flood", each, len=65536, seconds=s),
+        Work("flood64k one", "flood", one, few, len=65536, seconds=s),
+        Work("pingpong each", "pingpong", each, len=64, seconds=s),
+        Work("pingpong one", "pingpong", one, len=64, seconds=s),
+        Work("crowd 1", "crowd", each, few, connections=1, seconds=2),
+        Work("crowd 100", "crowd", each, few, connections=100, seconds=0),
+        Work("crowd 1000", "crowd", each, few, connections=1000, seconds=2),
+        Work("crowd 5000", "crowd", each, few, connections=5000, seconds=0),
+        Work("start", "start", (cpus[-1], cpus[-1])),
+    ]
+    return [r for r in rows if not (quick and (r.name == "crowd 5000" or r.name == "flood64 free"))]
+
+
+class Failed(Exception):
+    pass
+
+
+def start(path, cpu, nice, **args):
+    def prepare():
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        if nice:
+            os.nice(nice)
+
+    command = [path] + [f"{k}={v}" for k, v in args.items()]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
+
+
+def finish(process, what):
+    try:
+        out, err = process.communicate(timeout=WATCHDOG)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise Failed(f"{what} hung") from None
+    if process.returncode != 0:
+        raise Failed(f"{what} ended with {process.returncode}: {err.strip()}")
+    return {name: float(value) for name, value in (line.split() for line in out.splitlines())}
+
+
+def sample(work, contender, nice=0, **more):
+    """Runs one work once: {figure: value}."""
+    path, args = contender.path(work.program), {**work.args, **more, "way": contender.way}
+    server_cpu, client_cpu = work.pin or (None, None)
+    what = f"{work.name}, {contender.name}"
+    if work.program == "start":
+        return finish(start(path, client_cpu, nice, role="client", **args), what)
+    server = start(path, server_cpu, nice, role="server", **args)
+    client = None
+    try:
+        line = server.stdout.readline().split()
+        if line[:1] != ["port"]:
+            finish(server, what + ", server")
+            raise Failed(f"{what}: the server told no port")
+        client = start(path, client_cpu, nice, role="client", port=int(float(line[1])), **args)
+        figures = finish(client, what + ", client")
+        finish(server, what + ", server")
+        return figures
+    finally:
+        for p in (server, client):
+            if p and p.poll() is None:
+                p.kill()
+                p.communicate()
+
+
+def one_round(work, contenders, spinners, options):
+    """All contenders once. Repeated while others use the CPUs; the quietest attempt counts."""
+    best = None
+    for _ in range(1 + options.repeats):
+        load = Load(spinners)
+        figures = {c.name: sample(work, c, options.nice) for c in contenders}
+        others, steal = load.others()
+        if best is None or others + steal < best["others"] + best["steal"]:
+            best = {"figures": figures, "others": others, "steal": steal}
+        if others + steal <= DISTURBED:
+            break
+    return best
+
+
+def measure(rows, options, spinners):
+    """[{work, rounds: [{figures: {contender: {figure: value}}, others, steal}]}]"""
+    results = [{"work": w.name, "rounds": []} for w in rows]
+    for number in range(options.rounds):
+        for w, result in zip(rows, results):
+            if number >= max(2, round(options.rounds * w.repeat)):
+                continue
+            who = [c for c in options.contenders if w.program in c.works]
+            # Each round begins with another one: whoever follows a certain neighbour does not do so always.
+            turn = number % len(who)
+            result["rounds"].append(one_round(w, who[turn:] + who[:turn], spinners, options))
+            if sys.stderr.isatty():
+                print(f"\rround {number + 1} of {options.rounds}: {w.name:16}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r" + 50 * " ", end="\r", file=sys.stderr)
+    return results
+
+
+def sizes():
+    """Bytes of what a program has to bring along, stripped."""
+    found = {}
+    shared, program = os.path.join(TARGET, "release", "libp2pnet.so"), os.path.join(OUT, "size")
+    copy = os.path.join(OUT, "size.so")
+    subprocess.run(["strip", "--strip-unneeded", "-o", copy, shared], check=True)
+    found["shared library"] = os.path.getsize(copy)
+    source = "#include <p2pnet.h>\nint main(void){p2p_net*n;if(p2p_net_new(0,&n,0)||p2p_net_start(n,0))return 1;" \
+             "p2p_send_line(n,1,\"x\",1);p2p_poll(n,0);return p2p_net_free(n);}\n"
+    subprocess.run(["gcc", "-x", "c", "-", "-O2", "-Wl,--gc-sections", "-s", "-I", os.path.join(ROOT, "include"), "-o",
+                    program, "-x", "none", LIB, *SYSTEM_LIBS], input=source, text=True, check=True)
+    found["program with the static library"] = os.path.getsize(program)
+    return found
+
+
+def self_test():
+    """A sender that does wrong must be caught, by every kind of wrong; one that does not, not."""
+    passed = failed = 0
+    for c in [c for c in CONTENDERS if c.name in ("raw", "p2pnet")]:
+        for how in ("", "drop", "swap", "flip", "cut"):
+            work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **({"sabotage": how} if how else {}))
+            try:
+                sample(work, c)
+                caught = ""
+            except Failed as e:
+                caught = str(e)
+            ok = bool(caught) == bool(how)
+            print(f"{'ok  ' if ok else 'FAIL'} {c.name}: {how or 'nothing'} wrong: {caught or 'no complaint'}")
+            passed, failed = passed + ok, failed + (not ok)
+    print(f"{passed} passed, {failed} failed")
+    return failed == 0
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true", help="about one minute")
+    p.add_argument("--rounds", type=int, help="instead of 7 (3 with --quick)")
+    p.add_argument("--repeats", type=int, default=2, help="how often a disturbed round is repeated at most (2)")
+    p.add_argument("--only", action="append", default=[], metavar="TEXT", help="works whose name contains it")
+    p.add_argument("--contender", action="append", default=[], metavar="NAME", help="these only, raw always")
+    p.add_argument("--nice", type=int, default=0, help="of the measured processes; below 0 needs rights")
+    p.add_argument("--no-spin", action="store_true", help="do not keep the CPUs awake")
+    p.add_argument("--no-cargo", action="store_true", help="the library is built")
+    p.add_argument("--json", metavar="FILE", help="write everything that was measured")
+    p.add_argument("--markdown", metavar="FILE", nargs="?", const="-", help="write the tables as Markdown, - = stdout")
+    p.add_argument("--self-test", action="store_true", help="check the check")
+    options = p.parse_args()
+    options.rounds = options.rounds or (3 if options.quick else 7)
+    options.contenders = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
+    options.contenders = [c for c in options.contenders if c.available()]
+
+    build(options.contenders, cargo=not options.no_cargo)
+    if options.self_test:
+        return 0 if self_test() else 1
+
+    cpus = sorted(os.sched_getaffinity(0))
+    rows = [w for w in works(options.quick, cpus) if not options.only or any(t in w.name for t in options.only)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    notes = []
+    wanted = max((w.connections() for w in rows), default=1) + 100
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    for w in [w for w in rows if w.connections() + 100 > soft]:
+        notes.append(f"{w.name} left out: only {soft} descriptors per process are allowed (RLIMIT_NOFILE)")
+        rows.remove(w)
+    if len(cpus) == 1:
+        notes.append("one CPU only: 'each' is the same as 'one'")
+
+    began = time.monotonic()
+    spinners = Spinners([] if options.no_spin else cpus)
+    try:
+        results = measure(rows, options, spinners)
+    except Failed as e:
+        print(f"benches/run.py: {e}", file=sys.stderr)
+        return 1
+    finally:
+        spinners.stop()
+    data = {
+        "machine": describe(ROOT),
+        "options": {"rounds": options.rounds, "nice": options.nice, "spinners": not options.no_spin},
+        "notes": notes,
+        "works": results,
+        "sizes": sizes(),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as f:
+            json.dump(data, f, indent=1)
+    text = report.markdown(data, DISTURBED)
+    if options.markdown not in (None, "-"):
+        with open(options.markdown, "w", encoding="utf-8") as f:
+            f.write(text)
+    print(text, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
