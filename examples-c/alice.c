@@ -1,17 +1,18 @@
 /* alice.c - one of two programs that find each other: alice waits to be found, and answers. bob.c finds her.
  *
- * This is the first example of PyP2P's guide: a net, start(), bootstrap(), advertise(), a loop that prints
- * what came. The guide gives alice and bob two virtual interfaces, eth0:1 and eth0:2, because a net does not
- * connect to its own address. On Linux all of 127.x.x.x is this machine: 127.0.0.2 and 127.0.0.3 do as well,
- * and need no root.
+ * This is the first example of PyP2P's guide: a net, start(), bootstrap(), advertise(), and a loop that
+ * prints what comes. The guide gives alice and bob two virtual interfaces, eth0:1 and eth0:2, because a net
+ * does not connect to its own address. On Linux all of 127.x.x.x is this machine: 127.0.0.2 and 127.0.0.3 do
+ * as well and need no root.
  *
  *   cc alice.c -o alice $(pkg-config --cflags --libs p2pnet)
- *   cc examples-c/alice.c -o alice -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl   (source
- * tree)
+ * or, in the source tree,
+ *   cc examples-c/alice.c -o alice -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl
  *
  *   p2p-rendezvous &
- *   ./alice      [--bind ADDR] [--port N] [--server HOST:PORT] [--lines N]     ends after N lines; 0 = at
- * Ctrl-C
+ *   ./alice [--bind ADDR] [--port N] [--server HOST:PORT] [--lines N]
+ *
+ * It ends when N lines have come, or at Ctrl-C.
  */
 #include "example.h"
 #include <p2pnet.h>
@@ -54,8 +55,7 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
     case P2P_EVENT_LINE:
         example_print("< ", ev->data, ev->len);
         me->received++;
-        /* All or nothing. WOULD_BLOCK means that this peer does not read: an answer less does no harm here.
-         */
+        /* All or nothing. WOULD_BLOCK means that this peer does not read; an answer less does no harm. */
         if (p2p_send_line(net, ev->conn, "got it", P2P_AUTO_LEN) == P2P_OK)
             printf("> got it\n");
         break;
@@ -68,8 +68,7 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
 }
 
 /* The guide's Net(passive_bind=..., passive_port=..., interface="eth0:2", node_type="passive") and what
- * follows it. P2P_OPT_INTERFACE takes a name such as "eth0:2"; binding to that interface's address comes to
- * the same. */
+ * follows it. P2P_OPT_INTERFACE takes a name such as "eth0:2"; to bind to its address comes to the same. */
 static bool start(struct alice *me)
 {
     p2p_error err = {.struct_size = sizeof err};

@@ -1,15 +1,15 @@
-/* bob.c - the other of two programs that find each other: bob finds alice and says "test" until she has
- * answered enough.
+/* bob.c - the other of two programs that find each other: bob finds alice and says "test" to her.
  *
  * This is the second half of the first example of PyP2P's guide; read alice.c first. What is new: one line to
  * all connections, at a pace of our own, in a loop that also waits for events.
  *
  *   cc bob.c -o bob $(pkg-config --cflags --libs p2pnet)
- *   cc examples-c/bob.c -o bob -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl   (source
- * tree)
+ * or, in the source tree,
+ *   cc examples-c/bob.c -o bob -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl
  *
- *   ./bob        [--bind ADDR] [--port N] [--server HOST:PORT] [--lines N]     ends after N answers; 0 = at
- * Ctrl-C
+ *   ./bob [--bind ADDR] [--port N] [--server HOST:PORT] [--lines N]
+ *
+ * It ends when N answers have come, or at Ctrl-C.
  */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "example.h"
@@ -44,8 +44,7 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
                 fprintf(stderr, "bob: %s\nbob: is p2p-rendezvous running at %s?\n", ev->data, me->server);
             me->failed = true;
         } else if (ev->request == me->bootstrap && ev->code == 0)
-            /* Nothing more to do: while there are too few connections the net asks again, first after 5
-             * seconds. */
+            /* Nothing more to do: while it has too few connections the net asks again, first after 5 s. */
             printf("nobody is listed at %s yet; asking again soon\n", me->server);
         else if (ev->request == me->bootstrap)
             printf("%d other nodes known at %s\n", (int)ev->code, me->server);
@@ -107,8 +106,7 @@ int main(int argc, char **argv)
         p2p_wait(me.net, 100); /* signals do not end it, so it must not be long: Ctrl-C waits for it */
         p2p_poll(me.net, 0);
         uint32_t sent = 0;
-        /* The guide's loop over all connections. 0 = leave none out; with no connection it is sent to nobody.
-         */
+        /* The guide's loop over all connections. 0 = leave none out; sent tells how many took it. */
         if (now_ms() >= next) {
             p2p_broadcast_line(me.net, "test", P2P_AUTO_LEN, 0, &sent);
             next = sent > 0 ? now_ms() + PACE_MS : next;

@@ -1,17 +1,17 @@
-// chat.cpp - a chat that floods: what one says reaches everybody, also over others. C++17, by p2pnet.hpp.
+// chat.cpp - a chat that floods: what one says reaches everybody, also over others. C++17, with p2pnet.hpp.
 //
 // Nodes that know each other form a mesh, found through a rendezvous server or named with --connect. Each
 // passes on what it hears; P2P_OPT_DEDUP drops what comes back, so nothing goes round in circles.
 //
 //   c++ -std=c++17 chat.cpp -o chat $(pkg-config --cflags --libs p2pnet)
+// or, in the source tree (one line),
 //   c++ -std=c++17 examples-c/chat.cpp -o chat -Iinclude -Ibindings/cpp target/release/libp2pnet.a
-//       -lgcc_s -lm -lpthread -ldl                                                           (source tree;
-//       one line)
+//       -lgcc_s -lm -lpthread -ldl
 //
+// Three in a row; what cem says reaches ann, too, over ben:
 //   ./chat --name ann --port 5000
 //   ./chat --name ben --bind 127.0.0.2 --port 5000 --connect 127.0.0.1:5000
-//   ./chat --name cem --bind 127.0.0.3 --connect 127.0.0.2:5000 --say hello --exit-after 1    hears and
-//   reaches ann, too
+//   ./chat --name cem --bind 127.0.0.3 --connect 127.0.0.2:5000 --say hello --exit-after 1
 #include "example.h"
 #include <p2pnet.hpp>
 

@@ -41,6 +41,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE # whoever reads this has left; a shell that a signal ends runs no EXIT trap
 
 # fail PART WHAT: the end, with what that part has said.
 fail() {

@@ -1,18 +1,20 @@
-/* epoll_loop.c - p2pnet in a program with an event loop of its own: here epoll, with stdin, a timer and
- * signals beside it.
+/* epoll_loop.c - p2pnet in a program with its own event loop: epoll, with stdin, a timer and signals.
  *
  * A little chat: every line of stdin goes to all connections. The net is one more descriptor (p2p_fd) in the
  * loop; when it is readable, p2p_poll() runs our function for what came. The same goes for poll(), libuv,
- * GLib and the like. (Linux)
+ * GLib and the like. (epoll, timerfd and signalfd are Linux.)
  *
  *   cc epoll_loop.c -o epoll_loop $(pkg-config --cflags --libs p2pnet)
+ * or, in the source tree,
  *   cc examples-c/epoll_loop.c -o epoll_loop -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl
  *
- *   ./epoll_loop --port 5000                                     in one terminal
- *   ./epoll_loop --bind 127.0.0.2 --connect 127.0.0.1:5000       in another; type
- *   ./epoll_loop --bind 127.0.0.3 --connect 127.0.0.1:5000 --say hello --exit-after 1    by itself: ends
- * after 1 line came
- * --server HOST:PORT finds the others through a rendezvous server instead, --status N tells the situation
+ * In two terminals; type in either:
+ *   ./epoll_loop --port 5000
+ *   ./epoll_loop --bind 127.0.0.2 --connect 127.0.0.1:5000
+ * By itself; it ends when one line has come:
+ *   ./epoll_loop --bind 127.0.0.3 --connect 127.0.0.1:5000 --say hello --exit-after 1
+ *
+ * --server HOST:PORT finds the others through a rendezvous server instead; --status N tells the situation
  * every N seconds.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -185,8 +187,7 @@ int main(int argc, char **argv)
                     "epoll_loop [--bind ADDR] [--port N] [--server HOST:PORT] [--connect HOST:PORT]\n"
                     "                  [--say TEXT] [--exit-after LINES] [--status SECONDS]");
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    /* Ctrl-C comes as an event of the loop, too. The library's thread blocks all signals: they are all ours.
-     */
+    /* Ctrl-C comes as an event of the loop, too. The library's thread blocks all signals: they are ours. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

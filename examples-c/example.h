@@ -29,8 +29,7 @@ static inline int example_take(const struct example_option *o, const char *value
     return 1;
 }
 
-/* Reads the command line by a table that ends with a NULL name. Leaves with status 2 and the usage if it is
- * wrong. */
+/* Reads the command line by a table that ends with a NULL name. If it is wrong: usage and exit status 2. */
 static inline void example_options(int argc, char **argv, const struct example_option *table,
                                    const char *usage)
 {

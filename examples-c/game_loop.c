@@ -5,13 +5,16 @@
  * connection as a user pointer.
  *
  *   cc game_loop.c -o game_loop $(pkg-config --cflags --libs p2pnet)
+ * or, in the source tree,
  *   cc examples-c/game_loop.c -o game_loop -Iinclude target/release/libp2pnet.a -lgcc_s -lm -lpthread -ldl
  *
- *   ./game_loop                                                  two players in this process, 180 frames
- *   ./game_loop --players 1 --port 5000 --frames 0               one player per process: the first waits,
- *   ./game_loop --players 1 --connect 127.0.0.1:5000             the next joins it
- *   ./game_loop --fps 2000 --frames 4000 --bytes 8000 --freeze   the last player hangs half way: the others
- * do not
+ * Two players in this process, 180 frames:
+ *   ./game_loop
+ * One player per process: the first waits, the next joins it:
+ *   ./game_loop --players 1 --port 5000 --frames 0
+ *   ./game_loop --players 1 --connect 127.0.0.1:5000
+ * The last player hangs half way; the others do not:
+ *   ./game_loop --fps 2000 --frames 4000 --bytes 8000 --freeze
  */
 #define _POSIX_C_SOURCE 200809L /* clock_nanosleep */
 #include "example.h"
@@ -90,8 +93,7 @@ static bool start(struct game *game, struct player *me)
     p2p_config *cfg = p2p_config_new();
     me->bind = game->bind;
     /* A direct net talks to chosen nodes, several at one address. The small send buffer is on purpose: an old
-     * position is worth nothing, and what does not fit is not sent, so that nobody lags behind by more than
-     * this. */
+     * position is worth nothing. What does not fit is not sent, so nobody lags behind by more than this. */
     bool ok = p2p_config_set_int(cfg, P2P_OPT_NET_TYPE, P2P_NET_DIRECT, &err) == P2P_OK &&
               p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, game->bind, &err) == P2P_OK &&
               p2p_config_set_int(cfg, P2P_OPT_PASSIVE_PORT, game->port, &err) == P2P_OK &&
@@ -136,8 +138,7 @@ static void play_frame(const struct game *game, struct player *me, long frame)
     for (; len < game->bytes; len++) /* --bytes: as if there were more to tell */
         line[len] = '.';
     uint32_t sent = 0;
-    /* Who has no room (P2P_ERR_WOULD_BLOCK) misses this one. No retry: the next frame has something newer to
-     * say. */
+    /* Who has no room (P2P_ERR_WOULD_BLOCK) misses this one. No retry: the next frame has newer news. */
     if (p2p_broadcast_line(me->net, line, (size_t)len, 0, &sent) == P2P_ERR_WOULD_BLOCK && me->peers > sent)
         me->skipped += me->peers - sent;
 }

@@ -90,7 +90,7 @@ enum p2p_result
   P2P_ERR_TOO_SMALL = -12,
   /** A limit of this net is reached: connections, requests. */
   P2P_ERR_LIMIT = -13,
-  /** The address is this node itself. */
+  /** The address is this node's own: on a p2p net with any port, so that two nets on one machine need an address each. */
   P2P_ERR_SELF = -14,
   /** That peer is connected already, and this net takes one connection per address. */
   P2P_ERR_DUPLICATE = -15,
@@ -234,7 +234,10 @@ enum p2p_net_type
  {
   /** A flooding network: bootstraps, advertises, one connection per address. */
   P2P_NET_P2P = 1,
-  /** For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. */
+  /**
+   * For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
+   * both ends have to be of this type.
+   */
   P2P_NET_DIRECT = 2,
 };
 #ifndef __cplusplus
@@ -634,14 +637,15 @@ p2p_result p2p_net_start(p2p_net *net,
 
 /**
  * Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
- * connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
+ * connections are wanted, after a failure as well. P2P_EVENT_DONE tells how many nodes were named, in code: 0 if the
+ * server knows none yet, P2P_ERR_NO_SERVER if no server answered. out may be NULL. err may be NULL.
  */
 P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
 
 /**
  * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
- * and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
- * NULL. err may be NULL.
+ * and at p2p_net_stop(). Only a passive node can be listed (P2P_ERR_STATE). P2P_EVENT_DONE tells that a server has done
+ * it, or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
  */
 P2P_API
 p2p_result p2p_net_advertise(p2p_net *net,
@@ -718,7 +722,8 @@ P2P_API void p2p_event_free(const p2p_event *ev);
 /**
  * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
  * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
- * while another polls. P2P_ERR_REENTRANT: called from inside a callback.
+ * while another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait
+ * for short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
  */
 P2P_API
 int32_t p2p_wait(p2p_net *net,
@@ -778,7 +783,8 @@ P2P_API p2p_result p2p_conn_get_info(p2p_net *net, p2p_conn conn, p2p_conn_info 
 
 /**
  * Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
- * free what it points at there.
+ * free what it points at there, and take all events up to STOPPED before p2p_net_free(), which drops those you have not
+ * taken.
  */
 P2P_API
 p2p_result p2p_conn_set_user(p2p_net *net,

@@ -135,7 +135,8 @@ pub unsafe extern "C" fn p2p_conn_get_info(
 }
 
 /// Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
-/// free what it points at there.
+/// free what it points at there, and take all events up to STOPPED before p2p_net_free(), which drops those you have not
+/// taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_conn_set_user(
     net: *mut p2p_net,

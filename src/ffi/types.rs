@@ -36,7 +36,7 @@ pub enum p2p_result {
     P2P_ERR_TOO_SMALL = -12,
     /// A limit of this net is reached: connections, requests.
     P2P_ERR_LIMIT = -13,
-    /// The address is this node itself.
+    /// The address is this node's own: on a p2p net with any port, so that two nets on one machine need an address each.
     P2P_ERR_SELF = -14,
     /// That peer is connected already, and this net takes one connection per address.
     P2P_ERR_DUPLICATE = -15,
@@ -261,7 +261,8 @@ impl From<NodeType> for p2p_node_type {
 pub enum p2p_net_type {
     /// A flooding network: bootstraps, advertises, one connection per address.
     P2P_NET_P2P = 1,
-    /// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address.
+    /// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
+    /// both ends have to be of this type.
     P2P_NET_DIRECT = 2,
 }
 

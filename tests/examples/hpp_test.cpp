@@ -1,5 +1,4 @@
-// hpp_test.cpp - what p2pnet.hpp promises, with and without exceptions. run.py builds and runs it; the last
-// line counts.
+// hpp_test.cpp - what p2pnet.hpp promises, with and without exceptions. Built and run by run.py.
 #include <p2pnet.hpp>
 
 #include <cstdio>
