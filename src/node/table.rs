@@ -1,7 +1,10 @@
 //! The actor's table of connections: who is being dialled, who is opening, who is open.
+//!
+//! The actor asks for the numbers at every step it takes, so they are counted along and not counted out: with thousands
+//! of connections, opening one more has to cost what the first did.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,22 +26,70 @@ pub(crate) struct Entry {
     /// The request that waits for it, 0 = none.
     pub(crate) request: u64,
     pub(crate) since: Instant,
+    /// Becomes [`State::Open`] by [`Table::open_up`] only.
     pub(crate) state: State,
+}
+
+/// How many of one side.
+#[derive(Default)]
+struct Count {
+    taken: usize,
+    open: usize,
 }
 
 /// Connections by id.
 #[derive(Default)]
 pub(crate) struct Table {
     entries: BTreeMap<u64, Entry>,
+    inbound: Count,
+    outbound: Count,
+    /// The near ends of the open connections that we opened, by which we know ourselves when we meet us.
+    near_ends: BTreeSet<SocketAddr>,
 }
 
 impl Table {
+    /// Enters a connection that is not open yet.
     pub(crate) fn insert(&mut self, id: u64, entry: Entry) {
-        self.entries.insert(id, entry);
+        debug_assert!(matches!(entry.state, State::Opening(_)));
+        self.count(entry.inbound).taken += 1;
+        if let Some(old) = self.entries.insert(id, entry) {
+            self.forget(&old);
+        }
+    }
+
+    /// The connection is open now. False: it is not in the table any more.
+    pub(crate) fn open_up(&mut self, id: u64, conn: Arc<Conn>) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let (inbound, near_end) = (entry.inbound, conn.near_end);
+        if matches!(std::mem::replace(&mut entry.state, State::Open(conn)), State::Open(_)) {
+            return true;
+        }
+        self.count(inbound).open += 1;
+        if let (false, Some(near_end)) = (inbound, near_end) {
+            self.near_ends.insert(near_end);
+        }
+        true
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<Entry> {
-        self.entries.remove(&id)
+        let entry = self.entries.remove(&id)?;
+        self.forget(&entry);
+        Some(entry)
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        let count = self.count(entry.inbound);
+        count.taken -= 1;
+        if let State::Open(conn) = &entry.state {
+            count.open -= 1;
+            if let (false, Some(near_end)) = (entry.inbound, conn.near_end) {
+                self.near_ends.remove(&near_end);
+            }
+        }
+    }
+
+    fn count(&mut self, inbound: bool) -> &mut Count {
+        if inbound { &mut self.inbound } else { &mut self.outbound }
     }
 
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
@@ -55,13 +106,17 @@ impl Table {
 
     /// Places taken on one side, those still opening included.
     pub(crate) fn taken(&self, inbound: bool) -> usize {
-        self.entries.values().filter(|e| e.inbound == inbound).count()
+        if inbound { self.inbound.taken } else { self.outbound.taken }
     }
 
     /// Open connections of one side.
     pub(crate) fn open(&self, inbound: bool) -> usize {
-        let is_open = |e: &&Entry| e.inbound == inbound && matches!(e.state, State::Open(_));
-        self.entries.values().filter(is_open).count()
+        if inbound { self.inbound.open } else { self.outbound.open }
+    }
+
+    /// Whether `addr` is the near end of a connection that we opened.
+    pub(crate) fn is_near_end(&self, addr: SocketAddr) -> bool {
+        self.near_ends.contains(&addr)
     }
 
     /// Every address that is connected or being connected to.
