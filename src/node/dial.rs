@@ -29,6 +29,10 @@ pub(crate) async fn dial_one(to: SocketAddr, bound: Option<IpAddr>) -> Result<Tc
 
 /// The first of `addrs` that answers. The rest is given up.
 pub(crate) async fn dial(addrs: Vec<SocketAddr>, bound: Option<IpAddr>) -> Result<(TcpStream, SocketAddr)> {
+    // Nearly always there is one, and nothing to race: no tasks, no channel, no timer.
+    if let [only] = addrs[..] {
+        return Ok((dial_one(only, bound).await?, only));
+    }
     let (tx, mut rx) = mpsc::unbounded_channel();
     let mut attempts = tokio::task::JoinSet::new();
     let mut waiting = addrs.into_iter().take(MOST);

@@ -80,11 +80,7 @@ impl Actor {
 
     /// Whether `stream` is the other end of one of our own connections, by whatever address it went out.
     fn is_own_connection(&self, stream: &TcpStream) -> bool {
-        let Ok(peer) = stream.peer_addr() else { return false };
-        self.table.iter().any(|(_, e)| match &e.state {
-            State::Open(conn) if !e.inbound => conn.stream.local_addr().ok() == Some(peer),
-            _ => false,
-        })
+        stream.peer_addr().is_ok_and(|peer| self.table.is_near_end(peer))
     }
 
     /// Glare: this node and `peer` have dialled each other at the same time, and each would turn the other's connection

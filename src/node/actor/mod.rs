@@ -257,11 +257,7 @@ impl Actor {
 
     /// An open connection has ended; whoever learns it from the event may connect again.
     fn closed(&mut self, id: u64) {
-        if let Some(entry) = self.table.get_mut(id)
-            && let State::Open(conn) = &entry.state
-        {
-            entry.state = State::Ending(Arc::clone(conn));
-        }
+        self.table.ending(id);
         self.count_connections();
     }
 
@@ -281,9 +277,10 @@ impl Actor {
     /// Starts a task whose panic ends the net instead of vanishing.
     fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
         let report = self.report.clone();
+        // Boxed here and not inside: a future holds what it was made from and what it makes of that, one behind the other.
+        let task = Guarded(Box::pin(task));
         let guarded = async move {
-            if let Some(msg) = Guarded(Box::pin(task)).await.unwrap_or_else(|what| Some(Msg::Panicked(what)))
-            {
+            if let Some(msg) = task.await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
                 // The actor is gone only when the net has ended.
                 let _ = report.send(msg);
             }
@@ -297,8 +294,10 @@ impl Actor {
         let request = entry.request;
         match outcome {
             Ok(conn) => {
-                entry.state = State::Open(Arc::clone(&conn));
                 entry.request = 0;
+                if !self.table.open_up(id, Arc::clone(&conn)) {
+                    return;
+                }
                 self.shared.conns.write().insert(id, Arc::clone(&conn));
                 self.shared.counters.opened.add(1);
                 self.upkeep.connected();
