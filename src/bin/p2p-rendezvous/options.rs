@@ -228,7 +228,9 @@ struct MailboxOptions {
 impl Options {
     /// The most connections that are configured, all ports together.
     pub(super) fn most_connections(&self) -> usize {
-        self.rendezvous.max_connections.saturating_add(self.http_limits.http_max_connections)
+        let http_is_off = !self.http.is_empty() && addrs(&self.http).is_empty();
+        let http = if http_is_off { 0 } else { self.http_limits.http_max_connections };
+        self.rendezvous.max_connections.saturating_add(http)
     }
 
     /// The server's configuration.
