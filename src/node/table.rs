@@ -1,7 +1,7 @@
 //! The actor's table of connections: who is being dialled, who is opening, who is open.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     /// The request that waits for it, 0 = none.
     pub(crate) request: u64,
     pub(crate) since: Instant,
+    /// The end of the TCP connection that is not a listening port of ours: the peer's if it is inbound, else our own.
+    pub(crate) dialler: Option<SocketAddr>,
     pub(crate) state: State,
 }
 
@@ -65,6 +67,11 @@ impl Table {
     /// Places taken on one side, those still opening included.
     pub(crate) fn taken(&self, inbound: bool) -> usize {
         self.entries.values().filter(|e| e.inbound == inbound && e.is_live()).count()
+    }
+
+    /// Whether a connection of the other side has this dialler: then both are one connection, of this node to itself.
+    pub(crate) fn other_end(&self, inbound: bool, dialler: SocketAddr) -> bool {
+        self.entries.values().any(|e| e.inbound != inbound && e.dialler == Some(dialler))
     }
 
     /// Open connections of one side.
