@@ -97,11 +97,11 @@ def build_asan():
     return folder / TRIPLE / "debug"
 
 
-def compile_programs(name, library, flags, compiler="gcc", only=None):
+def compile_programs(name, library, flags, only=None):
     """Compiles all programs at once, two at a time."""
     folder = target() / "c" / name
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [[compiler, "-std=gnu11", "-g", "-O1", *WARNINGS, *flags, "-I", ROOT / "include", HERE / f"{p}.c",
+    jobs = [["gcc", "-std=gnu11", "-g", "-O1", *WARNINGS, *flags, "-I", ROOT / "include", HERE / f"{p}.c",
              "-o", folder / p, library / "libp2pnet.a", *SYSTEM] for p in PROGRAMS if only in (None, p)]
     running = []
     for job in jobs + [None, None]:
@@ -157,14 +157,7 @@ def valgrind(args):
 def asan(args):
     library = build_asan()
     flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
-    compiler = "gcc"
-    if library and shutil.which("clang"):
-        compiler = "clang"
-    elif library:
-        # The library carries the sanitizer's runtime, gcc would bring a second one; the C side is then only checked by UBSan
-        # and by what the runtime replaces (malloc, memcpy, ...).
-        flags = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
-    folder = compile_programs("asan", library or build(), flags, compiler, only=args.only)
+    folder = compile_programs("asan", library or build(), flags, only=args.only)
     run_programs("asan", folder, env={"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0"},
                  only=args.only)
 
