@@ -21,8 +21,6 @@ pub(crate) struct Conn {
     pub(crate) via: Via,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
-    /// Our address and port; asked for while the system still knows.
-    pub(crate) near_end: Option<SocketAddr>,
     pub(crate) stream: TcpStream,
     pub(crate) out: Mutex<SendBuf>,
     /// Wakes the connection's task: something to write, to close, or room to read again.
@@ -46,7 +44,6 @@ impl Conn {
             id,
             via,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
-            near_end: stream.local_addr().ok(),
             stream,
             out: Mutex::new(SendBuf::new(config.send_buffer)),
             wake: Notify::new(),
