@@ -138,7 +138,7 @@ impl Link {
         loop {
             let mut blocked = false;
             if self.write_out(&mut blocked)? && self.conn.out.lock().is_closing() {
-                let sock = socket2::SockRef::from(&self.conn.stream);
+                let sock = socket2::SockRef::from(&*self.conn.stream);
                 let _ = sock.shutdown(std::net::Shutdown::Write);
                 return Ok(());
             }
@@ -169,7 +169,7 @@ impl Link {
             self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
         }
         let Link { conn, room, deadline, .. } = self;
-        let woken = conn.wake.notified();
+        let woken = conn.out.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
             if woken.as_mut().poll(cx).is_ready() {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::actor::{Actor, Command, panic_text};
 use super::conn::Conn;
 use super::listen::listen;
+use super::outlet;
 use super::shared::Shared;
 use crate::config::{Config, Framing, NetType, NodeType};
 use crate::error::{Code, Error, Result};
@@ -245,6 +246,18 @@ impl Net {
         }
     }
 
+    #[inline]
+    fn send_on(&self, conn: u64, a: &[u8], b: &[u8]) -> std::result::Result<(), Code> {
+        let net = self.shared.number;
+        if let Some(sent) = outlet::send_by_last(net, conn, a, b) {
+            return sent;
+        }
+        self.with_conn(conn, |c| {
+            outlet::remember(net, conn, &c.out);
+            c.out.send(a, b)
+        })
+    }
+
     fn checked<'a>(&self, text: &'a [u8]) -> std::result::Result<&'a [u8], Code> {
         match line::check_outgoing(text, self.shared.config.max_line) {
             Ok(()) => Ok(text),
@@ -263,7 +276,7 @@ impl Net {
             return Err(Code::Unsupported);
         }
         let text = self.checked(text)?;
-        self.with_conn(conn, |c| c.send(text, CRLF))
+        self.send_on(conn, text, CRLF)
     }
 
     /// Sends bytes as they are, all or nothing (raw framing).
@@ -277,7 +290,7 @@ impl Net {
         if data.is_empty() {
             return Err(Code::Invalid);
         }
-        self.with_conn(conn, |c| c.send(data, &[]))
+        self.send_on(conn, data, &[])
     }
 
     /// Sends one line to every open connection but `except` (0 = all). How many took it.
@@ -297,7 +310,7 @@ impl Net {
         }
         let (mut sent, mut outcome) = (0, Ok(()));
         for conn in self.shared.conns.read().values().filter(|c| c.id != except) {
-            match conn.send(text, CRLF) {
+            match conn.out.send(text, CRLF) {
                 Ok(()) => sent += 1,
                 Err(Code::WouldBlock) => outcome = Err(Code::WouldBlock),
                 Err(_) => {}
