@@ -90,7 +90,7 @@ enum p2p_result
   P2P_ERR_TOO_SMALL = -12,
   /** A limit of this net is reached: connections, requests. */
   P2P_ERR_LIMIT = -13,
-  /** The address is this node itself. */
+  /** The address is this node's own: on a p2p net with any port, so that two nets on one machine need an address each. */
   P2P_ERR_SELF = -14,
   /** That peer is connected already, and this net takes one connection per address. */
   P2P_ERR_DUPLICATE = -15,
@@ -129,7 +129,7 @@ enum p2p_kind
   P2P_EVENT_READY = 1,
   /** The net has stopped; the last event. result is P2P_OK, or P2P_ERR_PANIC with the story in data. */
   P2P_EVENT_STOPPED = 2,
-  /** What p2p_net_get_info() returns has changed. */
+  /** What p2p_net_get_info() tells of this node's situation has changed: type, NAT, addresses. Not the counts. */
   P2P_EVENT_INFO = 3,
   /** conn is usable. request is the p2p_connect() it came from, or 0. */
   P2P_EVENT_OPENED = 4,
@@ -234,7 +234,10 @@ enum p2p_net_type
  {
   /** A flooding network: bootstraps, advertises, one connection per address. */
   P2P_NET_P2P = 1,
-  /** For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. */
+  /**
+   * For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
+   * both ends have to be of this type.
+   */
   P2P_NET_DIRECT = 2,
 };
 #ifndef __cplusplus
@@ -634,14 +637,15 @@ p2p_result p2p_net_start(p2p_net *net,
 
 /**
  * Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
- * connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
+ * connections are wanted, after a failure as well. P2P_EVENT_DONE tells how many nodes were named, in code: 0 if the
+ * server knows none yet, P2P_ERR_NO_SERVER if no server answered. out may be NULL. err may be NULL.
  */
 P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
 
 /**
  * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
- * and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
- * NULL. err may be NULL.
+ * and at p2p_net_stop(). Only a passive node can be listed (P2P_ERR_STATE). P2P_EVENT_DONE tells that a server has done
+ * it, or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
  */
 P2P_API
 p2p_result p2p_net_advertise(p2p_net *net,
@@ -718,7 +722,8 @@ P2P_API void p2p_event_free(const p2p_event *ev);
 /**
  * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
  * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
- * while another polls. P2P_ERR_REENTRANT: called from inside a callback.
+ * while another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait
+ * for short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
  */
 P2P_API
 int32_t p2p_wait(p2p_net *net,
@@ -778,7 +783,8 @@ P2P_API p2p_result p2p_conn_get_info(p2p_net *net, p2p_conn conn, p2p_conn_info 
 
 /**
  * Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
- * free what it points at there.
+ * free what it points at there, and take all events up to STOPPED before p2p_net_free(), which drops those you have not
+ * taken.
  */
 P2P_API
 p2p_result p2p_conn_set_user(p2p_net *net,
@@ -787,225 +793,6 @@ p2p_result p2p_conn_set_user(p2p_net *net,
 
 /** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
 P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
-
-/** New options, all at their defaults. Free them with p2p_config_free(). NULL only if memory ran out. */
-P2P_API p2p_config *p2p_config_new(void);
-
-/** Frees options. NULL is fine. */
-P2P_API void p2p_config_free(p2p_config *cfg);
-
-/**
- * Sets an option that is a number. P2P_ERR_UNSUPPORTED: no such option, or it is a text. P2P_ERR_RANGE: err says what
- * was expected. err may be NULL.
- */
-P2P_API p2p_result p2p_config_set_int(p2p_config *cfg, p2p_opt key, int64_t value, p2p_error *err);
-
-/** Reads an option that is a number into *value. */
-P2P_API
-p2p_result p2p_config_get_int(const p2p_config *cfg,
-                              p2p_opt key,
-                              int64_t *value,
-                              p2p_error *err);
-
-/**
- * Sets an option that is a text. P2P_ERR_UNSUPPORTED: no such option, or it is a number. P2P_ERR_INVALID: value is not
- * what the option takes; err says what was expected. err may be NULL.
- */
-P2P_API
-p2p_result p2p_config_set_str(p2p_config *cfg,
-                              p2p_opt key,
-                              const char *value,
-                              p2p_error *err);
-
-/**
- * Adds a server, "host:port" (an IPv6 address in brackets). Servers are used in the order they were added: bootstrap
- * asks one after the other, advertise tells all. The name is looked up when it is used. err may be NULL.
- */
-P2P_API
-p2p_result p2p_config_add_server(p2p_config *cfg,
-                                 p2p_server kind,
-                                 const char *address,
-                                 p2p_error *err);
-
-/**
- * Sends one line on a connection; CR LF is added. len in bytes, or P2P_AUTO_LEN. All or nothing: P2P_ERR_WOULD_BLOCK
- * means that nothing was taken and WRITABLE will follow. P2P_ERR_INVALID: empty, or CR LF inside (a CR or LF alone is
- * an ordinary character). P2P_ERR_TOO_LARGE: longer than P2P_OPT_MAX_LINE. PyP2P nodes take long lines too.
- */
-P2P_API p2p_result p2p_send_line(p2p_net *net, p2p_conn conn, const char *line, size_t len);
-
-/**
- * Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
- * p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
- */
-P2P_API p2p_result p2p_send(p2p_net *net, p2p_conn conn, const void *data, size_t len);
-
-/**
- * Sends one line to every open connection but except (0 = to all), and stores in *sent how many took it. sent may be
- * NULL. P2P_ERR_WOULD_BLOCK: some had no room and did not get it; each tells WRITABLE. With P2P_OPT_DEDUP the line
- * counts as seen, so that it is not delivered when the network brings it back.
- */
-P2P_API
-p2p_result p2p_broadcast_line(p2p_net *net,
-                              const char *line,
-                              size_t len,
-                              p2p_conn except,
-                              uint32_t *sent);
-
-/**
- * Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
- * delivered; P2P_EVENT_CLOSED is its last event.
- */
-P2P_API
-p2p_result p2p_conn_close(p2p_net *net,
-                          p2p_conn conn);
-
-/**
- * Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
- * P2P_ERR_TOO_SMALL: there are more than cap; the first cap were stored. ids may be NULL with cap 0.
- */
-P2P_API p2p_result p2p_conn_list(p2p_net *net, p2p_conn *ids, size_t cap, size_t *count);
-
-/** Stores a connection's situation in *info. It works until you have taken its CLOSED event. */
-P2P_API p2p_result p2p_conn_get_info(p2p_net *net, p2p_conn conn, p2p_conn_info *info);
-
-/**
- * Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
- * free what it points at there.
- */
-P2P_API
-p2p_result p2p_conn_set_user(p2p_net *net,
-                             p2p_conn conn,
-                             void *user);
-
-/** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
-P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
-
-/**
- * Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests
- * with a callback of their own go there instead.
- */
-P2P_API p2p_result p2p_on_event(p2p_net *net, p2p_event_fn fun, void *user);
-
-/**
- * Calls your functions for up to max events (0 = all that are queued now), on this thread, and returns how many there
- * were. Never blocks. P2P_ERR_STATE: events wait and p2p_on_event() has set no function. P2P_ERR_BUSY: another thread
- * takes events. P2P_ERR_REENTRANT: called from inside a callback.
- */
-P2P_API int32_t p2p_poll(p2p_net *net, uint32_t max);
-
-/**
- * Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
- * thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
- * run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
- */
-P2P_API
-int32_t p2p_next_event(p2p_net *net,
-                       const p2p_event **out);
-
-/** Frees an event from p2p_next_event(). NULL is fine. Not for events in callbacks. */
-P2P_API void p2p_event_free(const p2p_event *ev);
-
-/**
- * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
- * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
- * while another polls. P2P_ERR_REENTRANT: called from inside a callback.
- */
-P2P_API
-int32_t p2p_wait(p2p_net *net,
-                 int32_t timeout_ms);
-
-/** Ends one p2p_wait(), the current one or else the next. Any thread; not from a signal handler. */
-P2P_API p2p_result p2p_wake(p2p_net *net);
-
-/**
- * Stores a file descriptor in *out that is readable while events wait, for your own poll, epoll or event loop. Level
- * triggered: it stays readable until you have taken them all, and for ever once the net has stopped. It is the net's:
- * never read, write or close it. The same one each time; made on the first call.
- */
-P2P_API p2p_result p2p_fd(p2p_net *net, ptrdiff_t *out);
-
-/**
- * Makes a net from options (NULL = all defaults) and stores it in *out. Opens no socket, starts no thread, sends
- * nothing. Free it with p2p_net_free(). err may be NULL.
- */
-P2P_API p2p_result p2p_net_new(const p2p_config *cfg, p2p_net **out, p2p_error *err);
-
-/**
- * Opens the listening sockets, now, and starts the runtime thread; P2P_EVENT_READY follows. P2P_ERR_IO: err names the
- * address and what to do. P2P_ERR_STATE: started before. After another failure it may be called again. err may be NULL.
- */
-P2P_API
-p2p_result p2p_net_start(p2p_net *net,
-                         p2p_error *err);
-
-/**
- * Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
- * connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
- */
-P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
-
-/**
- * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
- * and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
- * NULL. err may be NULL.
- */
-P2P_API
-p2p_result p2p_net_advertise(p2p_net *net,
-                             p2p_request *out,
-                             p2p_error *err);
-
-/**
- * Connects to "host:port" (an IPv6 address in brackets). P2P_EVENT_OPENED and then P2P_EVENT_DONE with the connection,
- * or DONE with what went wrong; DONE goes to cb with user, or with cb NULL to the function of p2p_on_event(). out may
- * be NULL. err may be NULL.
- */
-P2P_API
-p2p_result p2p_connect(p2p_net *net,
-                       const char *host_port,
-                       p2p_event_fn cb,
-                       void *user,
-                       p2p_request *out,
-                       p2p_error *err);
-
-/**
- * Gives a request up: it completes with P2P_ERR_CANCELED, unless it had completed before. P2P_ERR_NOT_FOUND: its DONE
- * was taken already, or it never was.
- */
-P2P_API p2p_result p2p_cancel(p2p_net *net, p2p_request req);
-
-/**
- * Begins to stop, and returns at once: requests are cancelled, connections send what is queued (at most
- * P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists. P2P_EVENT_STOPPED is the last event. Calling it
- * again is fine. A stopped net cannot be started again.
- */
-P2P_API
-p2p_result p2p_net_stop(p2p_net *net);
-
-/**
- * Stops the net if that has not been done, waits for its thread and frees it. The wait is bounded: twice
- * P2P_OPT_CLOSE_TIMEOUT_MS and a second, whatever hangs; then the thread is left to itself, holding nothing of yours
- * (P2P_ERR_TIMEOUT; the net is freed all the same). Events you have not taken are gone; those from p2p_next_event() stay
- * yours. NULL is fine. From inside a callback it is legal: p2p_poll() ends when that callback returns.
- */
-P2P_API
-p2p_result p2p_net_free(p2p_net *net);
-
-/** Stores the net's situation in *info. */
-P2P_API p2p_result p2p_net_get_info(p2p_net *net, p2p_net_info *info);
-
-/** Stores the net's counters in *stats. */
-P2P_API p2p_result p2p_net_get_stats(p2p_net *net, p2p_stats *stats);
-
-/**
- * The version of the library that is loaded, as P2P_VERSION_NUMBER writes it: major << 16 | minor << 8 | patch. Compare
- * it with P2P_VERSION_NUMBER, the version of the header you were compiled with. Any thread.
- */
-P2P_API
-uint32_t p2p_version(void);
-
-/** What a result means, a few English words. Static text, never NULL, also for numbers that mean nothing. Any thread. */
-P2P_API const char *p2p_strerror(p2p_result code);
 
 #ifdef __cplusplus
 }  // extern "C"

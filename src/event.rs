@@ -4,6 +4,9 @@
 
 use std::net::IpAddr;
 
+use crate::error::Code;
+pub use crate::proto::nat::NatType;
+
 /// What an event is about. New kinds may come in any version: ignore what you do not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -30,22 +33,34 @@ pub enum Kind {
     Log = 11,
 }
 
-/// The NAT in front of a node: PyP2P's names, derived from RFC 4787's mapping and allocation behaviour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum NatType {
-    /// Not known.
-    Unknown = 0,
-    /// There is none.
-    None = 1,
-    /// The external port is the internal one.
-    Preserving = 2,
-    /// External ports follow one another at a constant distance.
-    Delta = 3,
-    /// One internal port keeps one external port towards all destinations.
-    Reuse = 4,
-    /// External ports cannot be foreseen.
-    Random = 5,
+/// One event, owned.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What it is about.
+    pub kind: Kind,
+    /// The connection it is about, 0 = none.
+    pub conn: u64,
+    /// The request it is about, 0 = none.
+    pub request: u64,
+    /// How that went.
+    pub result: Result<(), Code>,
+    /// The operating system's error number that led to the result, 0 if none.
+    pub os_error: i32,
+    /// A number whose meaning depends on the kind.
+    pub code: i32,
+    /// The line, the bytes, or a text for people.
+    pub data: Vec<u8>,
+    /// `ip:port` of the connection, empty if none.
+    pub peer: String,
+    /// When it happened, in milliseconds since the net was made.
+    pub time_ms: u64,
+}
+
+impl Event {
+    /// The data as text; what is not UTF-8 is replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.data)
+    }
 }
 
 /// How a connection came to be.

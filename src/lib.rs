@@ -28,6 +28,8 @@ pub mod proto;
 mod queue;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(all(feature = "server", feature = "testing"))]
+pub mod testing;
 
 pub use config::Config;
 pub use error::{Code, Error};

@@ -60,7 +60,10 @@ pub unsafe extern "C" fn p2p_config_get_int(
     guard(|| {
         // SAFETY: the caller's duties, passed on; nothing is changed through the pointer.
         unsafe {
-            let got = options(cfg.cast_mut()).and_then(|c| c.get_int(key.0));
+            let got = options(cfg.cast_mut()).and_then(|c| match value.is_null() {
+                true => Err(Error::new(Code::Invalid, "value is NULL; expected where to store the number")),
+                false => c.get_int(key.0),
+            });
             report(err, got.map(|v| store(value, v)))
         }
     })

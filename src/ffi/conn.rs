@@ -86,7 +86,7 @@ pub unsafe extern "C" fn p2p_conn_list(
 ) -> p2p_result {
     guard(|| {
         let list = || {
-            if ids.is_null() && cap > 0 {
+            if (ids.is_null() && cap > 0) || count.is_null() {
                 return Err(Code::Invalid);
             }
             // SAFETY: the caller's duty, passed on.
@@ -135,7 +135,8 @@ pub unsafe extern "C" fn p2p_conn_get_info(
 }
 
 /// Stores a pointer of yours for a connection. Events of it carry it from then on (conn_user), the CLOSED event included:
-/// free what it points at there.
+/// free what it points at there, and take all events up to STOPPED before p2p_net_free(), which drops those you have not
+/// taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_conn_set_user(
     net: *mut p2p_net,

@@ -41,13 +41,13 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
         }
         // A callback may free the net; what we work with lives until we are back.
         let inner = Arc::clone(&handle.inner);
-        let mut handler = Handler::of(&inner);
-        if handler.callback.is_none() {
+        let Some(mut handler) = Handler::of(&inner) else {
             return Err(if inner.net.in_callback() { Code::Reentrant } else { Code::State });
-        }
+        };
         inner.net.take(max, |view| {
-            deliver(&inner, &mut handler, net, view);
-            !inner.freed.load(Relaxed)
+            deliver(&inner, handler.callback, net, view);
+            // Looked up before the next event is taken: with nobody to give it to, it stays where it is.
+            handler.is_current_or_renewed(&inner) && !inner.freed.load(Relaxed)
         })
     };
     guard(|| match poll() {
@@ -59,27 +59,32 @@ pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
 
 /// The program's function as a poll has last seen it.
 struct Handler {
-    callback: Option<Callback>,
+    callback: Callback,
     changes: u32,
 }
 
 impl Handler {
-    fn of(inner: &Inner) -> Handler {
+    fn of(inner: &Inner) -> Option<Handler> {
         let callback = inner.handler.lock();
         // Both under the lock, as they are written.
-        Handler { callback: *callback, changes: inner.handler_changes.load(SeqCst) }
+        callback.map(|callback| Handler { callback, changes: inner.handler_changes.load(SeqCst) })
+    }
+
+    /// A callback, or another thread, may have set another function; false if it has taken it away.
+    #[inline]
+    fn is_current_or_renewed(&mut self, inner: &Inner) -> bool {
+        if inner.handler_changes.load(SeqCst) == self.changes {
+            return true;
+        }
+        Handler::of(inner).map(|renewed| *self = renewed).is_some()
     }
 }
 
-/// Calls whom the event is for.
+/// Calls whom the event is for: `handler`, or the request's own callback.
 #[inline]
-fn deliver(inner: &Inner, handler: &mut Handler, net: *mut p2p_net, view: &View<'_>) {
-    // A callback, or another thread, may have set another function.
-    if inner.handler_changes.load(SeqCst) != handler.changes {
-        *handler = Handler::of(inner);
-    }
+fn deliver(inner: &Inner, handler: Callback, net: *mut p2p_net, view: &View<'_>) {
     let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
-    let Some(callback) = own.or(handler.callback) else { return };
+    let callback = own.unwrap_or(handler);
     let event = as_c(view);
     // SAFETY: a function of the program with the pointer it gave for it, as documented; no lock is held.
     unsafe { (callback.function)(net, &event, callback.user) };
@@ -167,7 +172,8 @@ pub unsafe extern "C" fn p2p_event_free(ev: *const p2p_event) {
 
 /// Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
 /// for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
-/// while another polls. P2P_ERR_REENTRANT: called from inside a callback.
+/// while another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait
+/// for short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_wait(net: *mut p2p_net, timeout_ms: i32) -> i32 {
     let wait = || {

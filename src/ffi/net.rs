@@ -94,7 +94,8 @@ pub unsafe extern "C" fn p2p_net_start(net: *mut p2p_net, err: *mut p2p_error) -
 }
 
 /// Asks the rendezvous servers for nodes and connects to them (OPENED for each), now and from then on whenever
-/// connections are wanted. P2P_EVENT_DONE tells how many nodes were named, in code. out may be NULL. err may be NULL.
+/// connections are wanted, after a failure as well. P2P_EVENT_DONE tells how many nodes were named, in code: 0 if the
+/// server knows none yet, P2P_ERR_NO_SERVER if no server answered. out may be NULL. err may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_net_bootstrap(
     net: *mut p2p_net,
@@ -108,8 +109,8 @@ pub unsafe extern "C" fn p2p_net_bootstrap(
 }
 
 /// Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
-/// and at p2p_net_stop(). Only a passive node can be listed. P2P_EVENT_DONE tells that a server has done it. out may be
-/// NULL. err may be NULL.
+/// and at p2p_net_stop(). Only a passive node can be listed (P2P_ERR_STATE). P2P_EVENT_DONE tells that a server has done
+/// it, or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_net_advertise(
     net: *mut p2p_net,

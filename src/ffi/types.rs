@@ -36,7 +36,7 @@ pub enum p2p_result {
     P2P_ERR_TOO_SMALL = -12,
     /// A limit of this net is reached: connections, requests.
     P2P_ERR_LIMIT = -13,
-    /// The address is this node itself.
+    /// The address is this node's own: on a p2p net with any port, so that two nets on one machine need an address each.
     P2P_ERR_SELF = -14,
     /// That peer is connected already, and this net takes one connection per address.
     P2P_ERR_DUPLICATE = -15,
@@ -103,7 +103,7 @@ pub enum p2p_kind {
     P2P_EVENT_READY = 1,
     /// The net has stopped; the last event. result is P2P_OK, or P2P_ERR_PANIC with the story in data.
     P2P_EVENT_STOPPED = 2,
-    /// What p2p_net_get_info() returns has changed.
+    /// What p2p_net_get_info() tells of this node's situation has changed: type, NAT, addresses. Not the counts.
     P2P_EVENT_INFO = 3,
     /// conn is usable. request is the p2p_connect() it came from, or 0.
     P2P_EVENT_OPENED = 4,
@@ -261,7 +261,8 @@ impl From<NodeType> for p2p_node_type {
 pub enum p2p_net_type {
     /// A flooding network: bootstraps, advertises, one connection per address.
     P2P_NET_P2P = 1,
-    /// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address.
+    /// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
+    /// both ends have to be of this type.
     P2P_NET_DIRECT = 2,
 }
 

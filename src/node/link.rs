@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
-use crate::proto::link::{Opening, Role, Step};
+use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
@@ -54,7 +54,9 @@ pub(crate) async fn open(
             let room = opening.wants().min(buf.len());
             match stream.try_read(&mut buf[..room]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => debug_assert!(matches!(opening.input(&buf[..n]), Step::More | Step::Open { .. })),
+                Ok(n) => {
+                    opening.input(&buf[..n]);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
             }
@@ -91,15 +93,25 @@ struct Link {
     writing: Vec<u8>,
     written: usize,
     room: Option<Room>,
+    /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
+    broken: Option<Error>,
     /// When a closing connection stops trying to send the rest.
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// Runs an open connection to its end.
-pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
+/// Runs an open connection to its end. `closed` is called right before the CLOSED event.
+pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
     let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
-    let mut link =
-        Link { shared, conn, receiver, writing: Vec::new(), written: 0, room: None, deadline: None };
+    let mut link = Link {
+        shared,
+        conn,
+        receiver,
+        writing: Vec::new(),
+        written: 0,
+        room: None,
+        broken: None,
+        deadline: None,
+    };
     let end = link.work().await;
     let closing = link.conn.out.lock().is_closing();
     let unsent = link.conn.out.lock().queued();
@@ -125,6 +137,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>) {
     if unsent > 0 {
         notice.text += &format!(" ({unsent} bytes were not sent)");
     }
+    closed();
     link.shared.queue.push(Item::Notice(Box::new(notice)));
     if closing {
         link.linger().await;
@@ -137,15 +150,21 @@ impl Link {
     async fn work(&mut self) -> Result<(), Error> {
         loop {
             let mut blocked = false;
-            if self.write_out(&mut blocked)? && self.conn.out.lock().is_closing() {
-                let sock = socket2::SockRef::from(&*self.conn.stream);
-                let _ = sock.shutdown(std::net::Shutdown::Write);
-                return Ok(());
+            let all_sent = self.broken.is_none() && self.try_write_out(&mut blocked);
+            if self.conn.out.lock().is_closing() {
+                if let Some(e) = self.broken.take() {
+                    return Err(e);
+                }
+                if all_sent {
+                    let sock = socket2::SockRef::from(&*self.conn.stream);
+                    let _ = sock.shutdown(std::net::Shutdown::Write);
+                    return Ok(());
+                }
             }
             match self.ready(blocked).await {
                 Ready::Write | Ready::Woken => {}
                 Ready::Room => self.room = None,
-                Ready::Read => self.read()?,
+                Ready::Read => self.read().map_err(|e| self.broken.take().unwrap_or(e))?,
                 Ready::TooLate => {
                     let ms = self.shared.config.close_timeout.as_millis();
                     let message =
@@ -197,6 +216,14 @@ impl Link {
         .await
     }
 
+    /// Writes what is queued, as far as it goes. True: all of it.
+    fn try_write_out(&mut self, blocked: &mut bool) -> bool {
+        self.write_out(blocked).unwrap_or_else(|e| {
+            self.broken = Some(e);
+            false
+        })
+    }
+
     /// Writes what is queued. True: all of it.
     fn write_out(&mut self, blocked: &mut bool) -> Result<bool, Error> {
         loop {
@@ -209,16 +236,25 @@ impl Link {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                if !out.take(&mut self.writing) {
+                let nothing = !out.take(&mut self.writing);
+                let news = nothing && out.room_is_news();
+                drop(out);
+                if news {
+                    self.tell_writable();
+                }
+                if nothing {
                     return Ok(true);
                 }
             }
             match self.conn.stream.try_write(&self.writing[self.written..]) {
                 Ok(n) => {
                     self.written += n;
-                    if self.conn.out.lock().written(n) {
-                        let notice = self.shared.notice(Kind::Writable, &self.conn);
-                        self.shared.queue.push(Item::Notice(Box::new(notice)));
+                    let mut out = self.conn.out.lock();
+                    out.written(n);
+                    let news = out.room_is_news();
+                    drop(out);
+                    if news {
+                        self.tell_writable();
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -229,6 +265,10 @@ impl Link {
                 Err(e) => return Err(self.broken("sending to", &e)),
             }
         }
+    }
+
+    fn tell_writable(&self) {
+        self.shared.queue.push(Item::Notice(Box::new(self.shared.notice(Kind::Writable, &self.conn))));
     }
 
     fn read(&mut self) -> Result<(), Error> {

@@ -26,7 +26,9 @@ pub(crate) fn listen(config: &Config, interface: Option<IpAddr>) -> Result<Vec<T
 }
 
 fn on_all(ips: &[IpAddr], config: &Config) -> std::result::Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
-    let backlog = i32::try_from(config.max_inbound.clamp(1, 4096)).unwrap_or(4096);
+    // Room for a burst that comes faster than we accept: where there is none, the peer's SYN is dropped and it tries again
+    // a second later, then three.
+    let backlog = i32::try_from(config.max_inbound.clamp(128, 4096)).unwrap_or(4096);
     let mut port = config.passive_port;
     let mut listeners: Vec<TcpListener> = Vec::new();
     for ip in ips {

@@ -40,6 +40,8 @@ pub(crate) struct SendBuf {
     small_writes: u32,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
+    /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
+    telling: bool,
     closing: bool,
     last_write: Option<Instant>,
     limit: usize,
@@ -63,6 +65,7 @@ impl SendBuf {
             blocked: false,
             small_writes: 0,
             wants_writable: false,
+            telling: false,
             closing: false,
             last_write: None,
             limit,
@@ -188,17 +191,28 @@ impl SendBuf {
         true
     }
 
-    /// The system has taken `n` bytes of what the writer holds. True: the program waits for room and there is some.
-    pub(crate) fn written(&mut self, n: usize) -> bool {
+    /// The system has taken `n` bytes of what the writer holds.
+    pub(crate) fn written(&mut self, n: usize) {
         self.in_flight -= n;
         self.bytes_written += n as u64;
         if self.in_flight == 0 {
             self.last_write = Some(Instant::now());
         }
-        self.wants_writable && self.queued() <= self.limit / 2 && {
-            self.wants_writable = false;
-            !self.closing
-        }
+    }
+
+    /// Whether the program waits for room, there is some, and no WRITABLE event is on its way. The task asks whenever it
+    /// has written and also when it finds nothing to write, for a caller may have written everything in the meantime. It
+    /// is awake as long as anything is queued, so whoever was refused is told.
+    pub(crate) fn room_is_news(&mut self) -> bool {
+        let tell = self.wants_writable && !self.telling && !self.closing && self.queued() <= self.limit / 2;
+        self.telling |= tell;
+        tell
+    }
+
+    /// The program takes the WRITABLE event, and with it the answer to every refusal so far.
+    pub(crate) fn told(&mut self) {
+        self.telling = false;
+        self.wants_writable = false;
     }
 }
 
@@ -231,7 +245,7 @@ mod tests {
         assert!(b.take(&mut out));
         assert_eq!(out, b"two\r\nthree\r\n");
         assert_eq!(b.append([b"four", b"\r\n"], |_| panic!("not empty")), Ok(After::Nothing));
-        assert!(!b.written(12));
+        b.written(12);
         assert!(b.take(&mut out));
         b.written(6);
         assert!(!b.take(&mut out));
@@ -335,9 +349,27 @@ mod tests {
         assert_eq!(b.queued(), 50);
         let mut out = Vec::new();
         assert!(b.take(&mut out));
-        assert!(!b.written(40));
-        assert!(b.written(7), "3 of 10 left");
-        assert!(!b.written(3));
+        b.written(40);
+        assert!(!b.room_is_news());
+        b.written(7);
+        assert!(b.room_is_news(), "3 of 10 left");
+        b.written(3);
+        assert!(!b.room_is_news());
+    }
+
+    #[test]
+    fn one_writable_event_is_under_way_at_a_time() {
+        let (mut b, mut out) = (SendBuf::new(10), Vec::new());
+        let mut fill_and_empty = |b: &mut SendBuf| {
+            while b.append([b"xxxx", b""], nothing).is_ok() {}
+            b.take(&mut out);
+            b.written(out.len());
+            b.room_is_news()
+        };
+        assert!(fill_and_empty(&mut b));
+        assert!(!fill_and_empty(&mut b), "the first has not been taken");
+        b.told();
+        assert!(fill_and_empty(&mut b));
     }
 
     #[test]
@@ -347,5 +379,21 @@ mod tests {
         b.close();
         assert_eq!(b.append([b"y", b""], nothing), Err(Code::Closed));
         assert!(b.take(&mut Vec::new()));
+    }
+
+    #[test]
+    fn room_that_a_caller_made_is_told_by_the_task() {
+        let mut b = SendBuf::new(2 * MUCH);
+        b.last_write = busy();
+        let line = vec![b'x'; MUCH / 2 + 1];
+        assert_eq!(b.append([&line, b""], nothing), Ok(After::WakeWriter));
+        assert_eq!(b.append([&[b'y'; 2 * MUCH], b""], nothing), Err(Code::WouldBlock));
+        assert_eq!(
+            b.append([&line, b""], everything),
+            Ok(After::Nothing),
+            "enough for the caller to write it all"
+        );
+        assert!(!b.take(&mut Vec::new()));
+        assert!(b.room_is_news());
     }
 }

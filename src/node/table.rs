@@ -1,4 +1,4 @@
-//! The actor's table of connections: who is being dialled, who is opening, who is open.
+//! The actor's table of connections: who is being dialled, who is opening, who is open, who is ending.
 //!
 //! The actor asks for the numbers at every step it takes, so they are counted along and not counted out: with thousands
 //! of connections, opening one more has to cost what the first did.
@@ -17,6 +17,9 @@ pub(crate) enum State {
     /// A task dials or goes through the opening; nothing is lost when it is aborted.
     Opening(AbortHandle),
     Open(Arc<Conn>),
+    /// Its CLOSED event is on its way. The socket lives on for a moment, for the peer to take our last lines; the place
+    /// and the address are free.
+    Ending(Arc<Conn>),
 }
 
 pub(crate) struct Entry {
@@ -26,8 +29,15 @@ pub(crate) struct Entry {
     /// The request that waits for it, 0 = none.
     pub(crate) request: u64,
     pub(crate) since: Instant,
-    /// Becomes [`State::Open`] by [`Table::open_up`] only.
+    /// Changed by [`Table::open_up`] and [`Table::ending`] only.
     pub(crate) state: State,
+}
+
+impl Entry {
+    /// Whether it counts as a connection, or as one to be.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ending(_))
+    }
 }
 
 /// How many of one side.
@@ -50,10 +60,9 @@ pub(crate) struct Table {
 impl Table {
     /// Enters a connection that is not open yet.
     pub(crate) fn insert(&mut self, id: u64, entry: Entry) {
-        debug_assert!(matches!(entry.state, State::Opening(_)));
         self.count(entry.inbound).taken += 1;
         if let Some(old) = self.entries.insert(id, entry) {
-            self.forget(&old);
+            self.discount(old.inbound, &old.state);
         }
     }
 
@@ -61,9 +70,7 @@ impl Table {
     pub(crate) fn open_up(&mut self, id: u64, conn: Arc<Conn>) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         let (inbound, near_end) = (entry.inbound, conn.near_end);
-        if matches!(std::mem::replace(&mut entry.state, State::Open(conn)), State::Open(_)) {
-            return true;
-        }
+        entry.state = State::Open(conn);
         self.count(inbound).open += 1;
         if let (false, Some(near_end)) = (inbound, near_end) {
             self.near_ends.insert(near_end);
@@ -71,20 +78,35 @@ impl Table {
         true
     }
 
+    /// The open connection has ended but for its socket.
+    pub(crate) fn ending(&mut self, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let State::Open(conn) = &entry.state {
+            let ending = State::Ending(Arc::clone(conn));
+            let (inbound, was) = (entry.inbound, std::mem::replace(&mut entry.state, ending));
+            self.discount(inbound, &was);
+        }
+    }
+
     pub(crate) fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
-        self.forget(&entry);
+        self.discount(entry.inbound, &entry.state);
         Some(entry)
     }
 
-    fn forget(&mut self, entry: &Entry) {
-        let count = self.count(entry.inbound);
-        count.taken -= 1;
-        if let State::Open(conn) = &entry.state {
-            count.open -= 1;
-            if let (false, Some(near_end)) = (entry.inbound, conn.near_end) {
-                self.near_ends.remove(&near_end);
+    /// A connection no longer counts as what it was.
+    fn discount(&mut self, inbound: bool, was: &State) {
+        let count = self.count(inbound);
+        match was {
+            State::Opening(_) => count.taken -= 1,
+            State::Open(conn) => {
+                count.taken -= 1;
+                count.open -= 1;
+                if let (false, Some(near_end)) = (inbound, conn.near_end) {
+                    self.near_ends.remove(&near_end);
+                }
             }
+            State::Ending(_) => {}
         }
     }
 
@@ -114,14 +136,14 @@ impl Table {
         if inbound { self.inbound.open } else { self.outbound.open }
     }
 
-    /// Whether `addr` is the near end of a connection that we opened.
-    pub(crate) fn is_near_end(&self, addr: SocketAddr) -> bool {
-        self.near_ends.contains(&addr)
+    /// Whether `end` is the near end of a connection that we opened.
+    pub(crate) fn is_near_end(&self, end: SocketAddr) -> bool {
+        self.near_ends.contains(&end)
     }
 
     /// Every address that is connected or being connected to.
     pub(crate) fn ips(&self) -> impl Iterator<Item = IpAddr> {
-        self.entries.values().flat_map(|e| e.ips.iter().copied())
+        self.entries.values().filter(|e| e.is_live()).flat_map(|e| e.ips.iter().copied())
     }
 
     /// The entry opened on behalf of `request`.

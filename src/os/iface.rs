@@ -87,6 +87,7 @@ pub(crate) fn find(wanted: &str) -> Result<IpAddr, String> {
     let mine = all.iter().filter(|a| a.name == wanted).map(|a| a.ip).min_by_key(rank);
     mine.ok_or_else(|| {
         let mut names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
+        names.sort_unstable();
         names.dedup();
         format!(
             "there is no interface \"{wanted}\" with an address that is up; there are: {}",
@@ -117,7 +118,13 @@ mod tests {
     #[test]
     fn an_unknown_interface_is_refused_with_the_list_of_those_there_are() {
         let e = find("nosuch0").unwrap_err();
-        assert!(e.contains("nosuch0") && e.contains("lo"), "{e}");
+        let (_, names) = e.rsplit_once("there are: ").unwrap();
+        let mut names: Vec<_> = names.split(", ").collect();
+        assert!(e.contains("nosuch0") && names.contains(&"lo"), "{e}");
+        let listed = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), listed, "an interface has several addresses and is named once: {e}");
         assert!(find("192.0.2.99").unwrap_err().contains("no address of this machine"));
     }
 

@@ -3,6 +3,8 @@
 
 pub(crate) mod fd;
 pub(crate) mod iface;
+#[cfg(feature = "server")]
+pub(crate) mod limits;
 pub(crate) mod sock;
 pub(crate) mod thread;
 pub(crate) mod wake;

@@ -17,6 +17,22 @@ pub(crate) fn block_signals() {
     }
 }
 
+/// Runs `f` with every signal blocked in the calling thread, and gives it its own mask back. A thread that `f` starts
+/// inherits the block: there is no first moment in which it could be handed one of the host's signals.
+pub(crate) fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: pthread_sigmask only stores the calling thread's mask in the set it is given.
+    let before = unsafe {
+        let mut before = std::mem::zeroed::<libc::sigset_t>();
+        libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &mut before);
+        before
+    };
+    block_signals();
+    let done = f();
+    // SAFETY: pthread_sigmask reads the mask that was this thread's and changes only this thread.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    done
+}
+
 /// A number that is the same for one thread and different for any two that live at once; never 0.
 pub(crate) fn current() -> usize {
     thread_local!(static MARK: u8 = const { 0 });

@@ -42,7 +42,9 @@ impl Refusal {
     pub fn text(self) -> &'static str {
         match self {
             Refusal::NotAPeer => "not an address a peer can have",
-            Refusal::Own => "it is this node itself",
+            Refusal::Own => {
+                "that address is this node's own (to run two nets on one machine give each its own passive_bind)"
+            }
             Refusal::Duplicate => "that address is connected already",
         }
     }

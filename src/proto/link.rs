@@ -5,6 +5,8 @@
 //! program, not answered, not checked). The secure dialect's handshake is another opening of the same shape. A net
 //! speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
 
+use super::conn_id::{NONCE_LEN, ZERO_NONCE};
+
 /// Who opened the TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -13,12 +15,6 @@ pub enum Role {
     /// The peer connected to us.
     Acceptor,
 }
-
-/// The length of a classic nonce in bytes.
-pub const NONCE_LEN: usize = 64;
-
-/// The nonce of a connection that has no id: 64 times the character `0`.
-pub const NO_NONCE: [u8; NONCE_LEN] = [b'0'; NONCE_LEN];
 
 /// What comes before the first line, as a state machine: send [`Opening::hello`], then feed it what arrives until it is
 /// [`Step::Open`].
@@ -47,7 +43,7 @@ impl Opening {
     pub fn classic(direct_net: bool, role: Role) -> Opening {
         let (hello, missing): (&[u8], usize) = match (direct_net, role) {
             (false, _) => (&[], 0),
-            (true, Role::Connector) => (&NO_NONCE, 0),
+            (true, Role::Connector) => (&ZERO_NONCE, 0),
             (true, Role::Acceptor) => (&[], NONCE_LEN),
         };
         Opening { hello, missing, nonce: Vec::new() }

@@ -21,7 +21,7 @@ pub const UNPREDICTABLE_PORT: u16 = 1337;
 pub fn predict(nat: NatType, delta: i32, source: u16) -> Option<u16> {
     const MAX: i32 = u16::MAX as i32;
     match nat {
-        NatType::Preserving => Some(source),
+        NatType::Preserving | NatType::None => Some(source),
         NatType::Delta => {
             let sum = i32::from(source).saturating_add(delta);
             let wrapped = match sum {

@@ -1,1 +1,277 @@
-//! (being written)
+//! The rendezvous server without I/O: who is there, who wants to punch a hole to whom, and what to answer.
+//!
+//! The I/O around it (module `server`) reports connections, lines and the passing of time and then carries out
+//! what [`Rendezvous::poll_output`] says. It behaves as PyP2P 0.8.3's server does for a correct client; where that
+//! one has faults (exponential patterns, tables that never shrink, ports given on unchecked) this one does not. The
+//! rules are written down in `docs/protocol-rendezvous.md`.
+//!
+//! A node is known by the source address of its connection and by nothing else.
+
+mod challenge;
+mod event;
+mod limits;
+mod passive;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Counters, Event};
+pub use limits::{Accounts, Limits, Refusal, account_of};
+
+use crate::proto::rdv_msg::Reply;
+use challenge::Challenges;
+use passive::Passive;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How often accounts and candidates are looked through for old ones.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// A connection of this server; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What the I/O has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a line.
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// What.
+        reply: Reply,
+    },
+    /// End a connection after what was sent on it. The server has forgotten it already.
+    Close {
+        /// Which connection.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Write to the log.
+    Log(Event),
+}
+
+/// Why the server ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client said QUIT.
+    Quit,
+    /// No request for too long.
+    Idle,
+    /// No request since it connected.
+    NoRequest,
+    /// A line longer than [`crate::proto::rdv_msg::MAX_LINE`].
+    LongLine,
+    /// More requests than its address may make.
+    Rate,
+    /// It does not read what it is sent.
+    SlowReader,
+}
+
+impl CloseReason {
+    /// One word for logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            CloseReason::Quit => "quit",
+            CloseReason::Idle => "idle",
+            CloseReason::NoRequest => "no-request",
+            CloseReason::LongLine => "long-line",
+            CloseReason::Rate => "rate",
+            CloseReason::SlowReader => "slow-reader",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Conn {
+    peer: SocketAddr,
+    deadline: Instant,
+    spoke: bool,
+    /// It is or was the channel of a simultaneous node and may be silent for as long as a node lives.
+    channel: bool,
+    /// The nodes it is or was a candidate for.
+    challenging: Vec<IpAddr>,
+}
+
+/// The state of a rendezvous server.
+#[derive(Debug)]
+pub struct Rendezvous {
+    limits: Limits,
+    rng: fastrand::Rng,
+    next_conn: u64,
+    conns: BTreeMap<ConnId, Conn>,
+    deadlines: BTreeSet<(Instant, ConnId)>,
+    accounts: Accounts,
+    passive: Passive,
+    challenges: Challenges,
+    next_sweep: Option<Instant>,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+}
+
+impl Rendezvous {
+    /// An empty server. `seed` settles which nodes a BOOTSTRAP gets.
+    pub fn new(limits: Limits, seed: u64) -> Rendezvous {
+        Rendezvous {
+            rng: fastrand::Rng::with_seed(seed),
+            next_conn: 1,
+            conns: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            accounts: Accounts::new(
+                limits.connections_per_address,
+                limits.requests_per_second,
+                limits.request_burst,
+                limits.connections.saturating_mul(2).max(1024),
+            ),
+            passive: Passive::new(limits.passive_nodes, limits.passive_per_network),
+            challenges: Challenges::default(),
+            next_sweep: None,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            limits,
+        }
+    }
+
+    /// Somebody connected. On refusal the I/O closes the connection and reports nothing more about it.
+    pub fn open(&mut self, now: Instant, peer: SocketAddr) -> Result<ConnId, Refusal> {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let granted = if self.conns.len() >= self.limits.connections {
+            Err(Refusal::Connections)
+        } else {
+            self.accounts.open(now, peer.ip())
+        };
+        self.next_sweep.get_or_insert(now + SWEEP);
+        if let Err(why) = granted {
+            self.counters.refused += 1;
+            self.log(Event::Refused { peer, why });
+            return Err(why);
+        }
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let deadline = now + self.limits.first_request;
+        let challenging = Vec::new();
+        self.conns.insert(id, Conn { peer, deadline, spoke: false, channel: false, challenging });
+        self.deadlines.insert((deadline, id));
+        self.counters.opened += 1;
+        self.log(Event::Opened { peer });
+        let told = self.challenges.heard(now, peer.ip());
+        self.tell(told);
+        Ok(id)
+    }
+
+    /// The I/O found a reason of its own to end a connection ([`CloseReason::LongLine`], [`CloseReason::SlowReader`]).
+    pub fn close(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
+        if let Some(peer) = self.forget(now, conn) {
+            self.counters.closed_by_us += 1;
+            self.log(Event::Closing { peer, why: reason });
+            self.outputs.push_back(Output::Close { conn, reason });
+        }
+    }
+
+    /// A connection has ended. Harmless for one that was closed from here.
+    pub fn closed(&mut self, now: Instant, conn: ConnId) {
+        if let Some(peer) = self.forget(now, conn) {
+            self.log(Event::Closed { peer });
+        }
+    }
+
+    /// What to do next, until there is nothing more.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Rendezvous::on_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|&(at, _)| at);
+        let expiry = self.passive.oldest().map(|since| since + self.limits.node_lifetime);
+        [deadline, expiry, self.next_sweep].into_iter().flatten().min()
+    }
+
+    /// Time has passed: ends idle connections, forgets what is old.
+    pub fn on_timeout(&mut self, now: Instant) {
+        while let Some(&(at, conn)) = self.deadlines.first()
+            && at <= now
+        {
+            let spoke = self.conns.get(&conn).is_some_and(|c| c.spoke);
+            self.deadlines.remove(&(at, conn));
+            self.close(now, conn, if spoke { CloseReason::Idle } else { CloseReason::NoRequest });
+        }
+        while let Some(ip) = self.passive.expire(now, self.limits.node_lifetime) {
+            self.counters.expired += 1;
+            self.log(Event::Expired { ip });
+        }
+        if self.next_sweep.is_some_and(|at| at <= now) {
+            self.accounts.sweep(now);
+            self.challenges.expire(now);
+            let idle = self.accounts.is_empty() && self.challenges.candidates() == 0;
+            self.next_sweep = (!idle).then_some(now + SWEEP);
+        }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Passive nodes known: IPv4 and IPv6.
+    pub fn passive_nodes(&self) -> (usize, usize) {
+        (self.passive.len_v4(), self.passive.len_v6())
+    }
+
+    /// Simultaneous nodes with a live channel.
+    pub fn simultaneous_nodes(&self) -> usize {
+        self.challenges.nodes()
+    }
+
+    /// Candidates waiting, all nodes together.
+    pub fn candidates(&self) -> usize {
+        self.challenges.candidates()
+    }
+
+    /// A request came: the connection's idle time starts again.
+    fn touch(&mut self, now: Instant, id: ConnId, is_channel: bool) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        conn.spoke = true;
+        conn.channel |= is_channel;
+        let patience = if conn.channel { self.limits.node_lifetime } else { self.limits.idle };
+        self.deadlines.remove(&(conn.deadline, id));
+        conn.deadline = now + patience;
+        self.deadlines.insert((conn.deadline, id));
+    }
+
+    fn forget(&mut self, now: Instant, id: ConnId) -> Option<SocketAddr> {
+        let conn = self.conns.remove(&id)?;
+        self.deadlines.remove(&(conn.deadline, id));
+        self.accounts.closed(now, conn.peer.ip());
+        self.challenges.closed(conn.peer.ip(), id, &conn.challenging);
+        Some(conn.peer)
+    }
+
+    fn tell(&mut self, told: Option<(ConnId, Vec<Reply>)>) {
+        let Some((conn, replies)) = told else { return };
+        for reply in replies {
+            self.send(conn, reply);
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, reply: Reply) {
+        self.counters.replies += 1;
+        self.outputs.push_back(Output::Send { conn, reply });
+    }
+
+    fn ignore(&mut self, peer: SocketAddr, why: &'static str) {
+        self.counters.ignored += 1;
+        self.log(Event::Ignored { peer, why });
+    }
+
+    fn log(&mut self, event: Event) {
+        self.outputs.push_back(Output::Log(event));
+    }
+}

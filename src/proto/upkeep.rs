@@ -57,39 +57,55 @@ pub enum Chore {
     Clear,
 }
 
+/// Early repetitions come this much sooner or later, at random, so that the nodes of a network that lost its server do
+/// not come back in step, and two that dialled each other at once do not do it again.
+const JITTER: f64 = 0.25;
+
 /// The state of a node's upkeep.
 #[derive(Debug)]
 pub struct Upkeep {
     every: Intervals,
+    rng: fastrand::Rng,
+    /// What the next early repetition's pause is multiplied by.
+    jitter: f64,
     /// When the last bootstrap ended; `None` before the first.
     bootstrapped: Option<Instant>,
     bootstrapping: bool,
     /// The pause before the next early bootstrap.
     pause: Duration,
-    advertised: Option<Instant>,
-    /// The pause before a failed or withdrawn advertisement is repeated.
+    /// When the last chore that changes the listing ended; `None` before the first.
+    relisted: Option<Instant>,
+    /// The pause before such a chore is repeated because it failed or was undone.
     listing_pause: Duration,
-    /// A chore that changes the listing is under way.
+    /// Such a chore is under way.
     listing: bool,
-    /// Whether servers have us on their list, as far as we know.
+    /// The last such chore was done by a server.
+    settled: bool,
+    /// Whether a server may have us on its list: also when its answer to an advertisement was lost.
     listed: bool,
+    /// Whether the last advertisement was answered and not undone since.
+    confirmed: bool,
     /// Whether the program has asked us to be listed.
     wants_listing: bool,
 }
 
 impl Upkeep {
     /// The upkeep of a node that has done nothing yet.
-    pub fn new(every: Intervals) -> Upkeep {
+    pub fn new(every: Intervals, rng: fastrand::Rng) -> Upkeep {
         let (pause, every_retry) = (every.retry, every.retry);
         Upkeep {
             every,
+            rng,
+            jitter: 1.0,
             bootstrapped: None,
             bootstrapping: false,
             pause,
-            advertised: None,
+            relisted: None,
             listing_pause: every_retry,
             listing: false,
+            settled: true,
             listed: false,
+            confirmed: false,
             wants_listing: false,
         }
     }
@@ -101,6 +117,7 @@ impl Upkeep {
             Chore::Advertise => {
                 self.wants_listing = true;
                 self.listing = true;
+                self.listed = true;
             }
             Chore::Clear => self.listing = true,
         }
@@ -108,6 +125,7 @@ impl Upkeep {
 
     /// A chore has ended. `done`: at least one server did it.
     pub fn ended(&mut self, chore: Chore, done: bool, now: Instant) {
+        self.jitter = 1.0 - JITTER + 2.0 * JITTER * self.rng.f64();
         match chore {
             Chore::Bootstrap => {
                 self.bootstrapping = false;
@@ -116,23 +134,22 @@ impl Upkeep {
                 }
                 self.bootstrapped = Some(now);
             }
-            Chore::Advertise => {
+            Chore::Advertise | Chore::Clear => {
                 self.listing = false;
-                self.listed |= done;
+                self.settled = done;
+                self.confirmed = done && chore == Chore::Advertise;
+                // A server that did not answer a CLEAR may have us still.
+                self.listed &= !(done && chore == Chore::Clear);
                 self.listing_pause =
                     if done { self.every.retry } else { (self.listing_pause * 2).min(self.every.advertise) };
-                self.advertised = Some(now);
-            }
-            Chore::Clear => {
-                self.listing = false;
-                self.listed = false;
+                self.relisted = Some(now);
             }
         }
     }
 
     /// Whether a server may still have us on its list, so that stopping has to clear it.
     pub fn is_listed(&self) -> bool {
-        self.listed || self.listing
+        self.listed
     }
 
     /// A connection was opened: the next shortage starts with the short pause again.
@@ -140,36 +157,53 @@ impl Upkeep {
         self.pause = self.every.retry;
     }
 
+    fn early(&self, pause: Duration, most: Duration) -> Duration {
+        pause.min(most).mul_f64(self.jitter)
+    }
+
     /// When to bootstrap next, given the load.
     fn bootstrap_at(&self, load: &Load) -> Option<Instant> {
         let last = self.bootstrapped.filter(|_| !self.bootstrapping && load.wants_outbound())?;
-        Some(last + if load.is_poor() { self.pause.min(self.every.bootstrap) } else { self.every.bootstrap })
+        Some(
+            last + if load.is_poor() {
+                self.early(self.pause, self.every.bootstrap)
+            } else {
+                self.every.bootstrap
+            },
+        )
     }
 
     /// When to advertise next, given the load.
     fn advertise_at(&self, load: &Load) -> Option<Instant> {
-        let last = self.advertised.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
-        if !self.listed {
+        let last = self.relisted.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
+        if !self.confirmed {
             // We left because we were full, or no server answered: back soon.
-            return Some(last + self.listing_pause.min(self.every.advertise));
+            return Some(last + self.early(self.listing_pause, self.every.advertise));
         }
         (load.inbound < load.min_connected).then(|| last + self.every.advertise)
     }
 
+    /// When to be taken off the list, given the load.
+    fn clear_at(&self, load: &Load) -> Option<Instant> {
+        let last = self.relisted.filter(|_| self.listed && !self.listing && load.is_full())?;
+        Some(if self.settled { last } else { last + self.early(self.listing_pause, self.every.advertise) })
+    }
+
     /// The chore that is due, if any. Tell [`Upkeep::begun`] when it begins.
     pub fn due(&self, now: Instant, load: &Load) -> Option<Chore> {
-        if self.listed && !self.listing && load.is_full() {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.clear_at(load)) {
             return Some(Chore::Clear);
         }
-        if self.bootstrap_at(load).is_some_and(|at| at <= now) {
+        if is_due(self.bootstrap_at(load)) {
             return Some(Chore::Bootstrap);
         }
-        self.advertise_at(load).is_some_and(|at| at <= now).then_some(Chore::Advertise)
+        is_due(self.advertise_at(load)).then_some(Chore::Advertise)
     }
 
     /// When to ask [`Upkeep::due`] again if nothing else happens.
     pub fn deadline(&self, load: &Load) -> Option<Instant> {
-        [self.bootstrap_at(load), self.advertise_at(load)].into_iter().flatten().min()
+        [self.bootstrap_at(load), self.advertise_at(load), self.clear_at(load)].into_iter().flatten().min()
     }
 }
 
@@ -181,7 +215,7 @@ mod tests {
 
     fn upkeep() -> (Upkeep, Instant) {
         let every = Intervals { bootstrap: 1800 * SEC, advertise: 43_200 * SEC, retry: 5 * SEC };
-        (Upkeep::new(every), Instant::now())
+        (Upkeep::new(every, fastrand::Rng::with_seed(7)), Instant::now())
     }
 
     fn load(inbound: usize, outbound: usize) -> Load {
@@ -218,14 +252,18 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..11 {
             let next = u.deadline(&load(0, 0)).unwrap();
-            pauses.push((next - now).as_secs());
+            pauses.push((next - now).as_secs_f64());
             now = next;
             assert_eq!(u.due(now, &load(0, 0)), Some(Chore::Bootstrap));
             do_it(&mut u, Chore::Bootstrap, now);
         }
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800]);
+        let plain = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800].map(f64::from);
+        for (pause, plain) in pauses.iter().zip(plain) {
+            assert!((plain * 0.75..=plain * 1.25).contains(pause), "{pauses:?}");
+        }
+        assert!(pauses.iter().zip(plain).any(|(a, b)| (a - b).abs() > 0.01), "no jitter in {pauses:?}");
         u.connected();
-        assert_eq!(u.deadline(&load(0, 0)), Some(now + 5 * SEC));
+        assert!(u.deadline(&load(0, 0)) <= Some(now + 7 * SEC));
     }
 
     #[test]
@@ -245,7 +283,28 @@ mod tests {
         do_it(&mut u, Chore::Clear, t);
         assert!(!u.is_listed());
         assert_eq!(u.due(t + 99_999 * SEC, &load(10, 0)), None);
-        assert_eq!(u.due(t + 5 * SEC, &load(9, 0)), Some(Chore::Advertise));
+        assert_eq!(u.due(t + 7 * SEC, &load(9, 0)), Some(Chore::Advertise));
+    }
+
+    #[test]
+    fn a_clear_that_no_server_answered_is_tried_again() {
+        let (mut u, t) = upkeep();
+        do_it(&mut u, Chore::Advertise, t);
+        u.begun(Chore::Clear);
+        u.ended(Chore::Clear, false, t);
+        assert!(u.is_listed());
+        assert_eq!(u.due(t + 7 * SEC, &load(10, 0)), None, "not at once");
+        assert_eq!(u.due(t + 13 * SEC, &load(10, 0)), Some(Chore::Clear));
+        do_it(&mut u, Chore::Clear, t);
+        assert!(!u.is_listed());
+    }
+
+    #[test]
+    fn an_advertisement_whose_answer_was_lost_may_have_worked() {
+        let (mut u, t) = upkeep();
+        u.begun(Chore::Advertise);
+        u.ended(Chore::Advertise, false, t);
+        assert!(u.is_listed(), "stopping has to clear it");
     }
 
     #[test]
@@ -261,10 +320,10 @@ mod tests {
         let (mut u, t) = upkeep();
         u.begun(Chore::Advertise);
         u.ended(Chore::Advertise, false, t);
-        assert_eq!(u.due(t + 9 * SEC, &load(0, 0)), None);
-        assert_eq!(u.due(t + 10 * SEC, &load(0, 0)), Some(Chore::Advertise));
+        assert_eq!(u.due(t + 7 * SEC, &load(0, 0)), None);
+        assert_eq!(u.due(t + 13 * SEC, &load(0, 0)), Some(Chore::Advertise));
         u.begun(Chore::Advertise);
         u.ended(Chore::Advertise, false, t);
-        assert_eq!(u.deadline(&load(0, 0)), Some(t + 20 * SEC));
+        assert!(u.deadline(&load(0, 0)) >= Some(t + 15 * SEC));
     }
 }

@@ -92,6 +92,10 @@ impl Inbox {
                 }
                 Item::Notice(mut notice) => {
                     notice.text.push('\0');
+                    if let (Kind::Writable, Some(conn)) = (notice.kind, &notice.conn) {
+                        // Before the program sees it: what it is refused from now on is worth another one.
+                        conn.out.lock().told();
+                    }
                     self.current = Current::Notice(notice);
                     return Some((0, 0));
                 }

@@ -90,9 +90,14 @@ impl Actor {
         if local.is_none_or(|local| local >= peer) {
             return false;
         }
-        let young = |e: &Entry| !e.inbound && e.ips.contains(&peer) && e.since.elapsed() < GLARE;
+        let young =
+            |e: &Entry| !e.inbound && e.is_live() && e.ips.contains(&peer) && e.since.elapsed() < GLARE;
         let ours: Vec<u64> = self.table.iter().filter(|(_, e)| young(e)).map(|(id, _)| id).collect();
-        let others = self.table.iter().filter(|(id, e)| e.ips.contains(&peer) && !ours.contains(id)).count();
+        let others = self
+            .table
+            .iter()
+            .filter(|(id, e)| e.is_live() && e.ips.contains(&peer) && !ours.contains(id))
+            .count();
         if ours.is_empty() || others > 0 {
             return false;
         }
@@ -107,7 +112,7 @@ impl Actor {
                     self.fail(id, e);
                 }
                 Some(State::Open(conn)) => conn.close(),
-                None => {}
+                Some(State::Ending(_)) | None => {}
             }
         }
         true

@@ -45,11 +45,31 @@ pub(crate) enum Command {
 
 /// What a task reports.
 pub(crate) enum Msg {
-    Resolved { id: u64, found: Result<Vec<SocketAddr>> },
-    Dialled { id: u64, outcome: Result<(TcpStream, SocketAddr)> },
-    Opened { id: u64, outcome: Result<Arc<Conn>> },
-    Gone { id: u64 },
-    Server { chore: Chore, request: u64, outcome: Result<Answer> },
+    Resolved {
+        id: u64,
+        found: Result<Vec<SocketAddr>>,
+    },
+    Dialled {
+        id: u64,
+        outcome: Result<(TcpStream, SocketAddr)>,
+    },
+    Opened {
+        id: u64,
+        outcome: Result<Arc<Conn>>,
+    },
+    /// An open connection has ended: its CLOSED event comes right after.
+    Closed {
+        id: u64,
+    },
+    /// Nothing is left of it.
+    Gone {
+        id: u64,
+    },
+    Server {
+        chore: Chore,
+        request: u64,
+        outcome: Result<Answer>,
+    },
     Panicked(String),
 }
 
@@ -95,6 +115,10 @@ impl Actor {
             advertise: config.advertise_interval,
             retry: config.retry_interval,
         };
+        let rng = match config.seed {
+            0 => fastrand::Rng::new(),
+            seed => fastrand::Rng::with_seed(seed),
+        };
         let own = Own {
             listen: listeners.iter().filter_map(|l| l.local_addr().ok()).collect(),
             lan_ip: shared.info.lock().lan_ip,
@@ -108,7 +132,7 @@ impl Actor {
             report,
             listeners,
             table: Table::default(),
-            upkeep: Upkeep::new(every),
+            upkeep: Upkeep::new(every, rng),
             own,
             reach,
             candidates: Vec::new(),
@@ -201,6 +225,7 @@ impl Actor {
             Msg::Resolved { id, found } => self.resolved(id, found),
             Msg::Dialled { id, outcome } => self.dialled(id, outcome),
             Msg::Opened { id, outcome } => self.opened(id, outcome),
+            Msg::Closed { id } => self.closed(id),
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Panicked(_) => {}
@@ -228,6 +253,12 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.dial_candidates();
+    }
+
+    /// An open connection has ended; whoever learns it from the event may connect again.
+    fn closed(&mut self, id: u64) {
+        self.table.ending(id);
+        self.count_connections();
     }
 
     /// An open connection's task has ended.
@@ -264,7 +295,9 @@ impl Actor {
         match outcome {
             Ok(conn) => {
                 entry.request = 0;
-                self.table.open_up(id, Arc::clone(&conn));
+                if !self.table.open_up(id, Arc::clone(&conn)) {
+                    return;
+                }
                 self.shared.conns.write().insert(id, Arc::clone(&conn));
                 self.shared.counters.opened.add(1);
                 self.upkeep.connected();
@@ -275,9 +308,10 @@ impl Actor {
                     let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
-                let shared = Arc::clone(&self.shared);
+                let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
                 self.spawn(async move {
-                    super::link::run(shared, conn).await;
+                    let closed = move || drop(report.send(Msg::Closed { id }));
+                    super::link::run(shared, conn, closed).await;
                     Some(Msg::Gone { id })
                 });
             }
@@ -303,6 +337,9 @@ impl Actor {
                 task.abort();
             }
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
+        } else {
+            // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
+            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         }
     }
 }

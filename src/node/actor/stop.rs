@@ -30,7 +30,7 @@ impl Actor {
                     self.fail(id, stopped());
                 }
                 Some(State::Open(conn)) => conn.close(),
-                None => {}
+                Some(State::Ending(_)) | None => {}
             }
         }
         // Anything on its way to us, answered before the requests are: nobody else would.
@@ -45,7 +45,7 @@ impl Actor {
         let unlisted = async { unlisted.await.is_ok() };
         self.wait(Instant::now() + limit + AFTER_CUT, unlisted).await;
         for (_, entry) in self.table.iter() {
-            if let State::Open(conn) = &entry.state {
+            if let State::Open(conn) | State::Ending(conn) = &entry.state {
                 conn.shut();
             }
         }
@@ -87,6 +87,7 @@ impl Actor {
             })
             .await;
             match msg {
+                Some(Msg::Closed { id }) => self.closed(id),
                 Some(Msg::Gone { id }) => self.gone(id),
                 // An entry that was taken off the table while its task had already succeeded.
                 Some(Msg::Server { request, .. }) if request != 0 => {

@@ -17,28 +17,32 @@ pub const PROBES: usize = 5;
 /// judgement.
 pub const COLLISIONS: usize = 1;
 
-/// How a NAT chooses the outside port of a new connection, in PyP2P's names.
+/// How a NAT chooses the outside port of a new connection, in PyP2P's names; the numbers are the C ABI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(i32)]
 pub enum NatType {
     /// Not measured.
     #[default]
-    Unknown,
-    /// The outside port is the local port (no NAT at all looks the same).
-    Preserving,
+    Unknown = 0,
+    /// There is no NAT. PyP2P has no name for it: to its eyes this is [`NatType::Preserving`].
+    None = 1,
+    /// The outside port is the local port.
+    Preserving = 2,
     /// Outside ports follow one another at a fixed distance.
-    Delta,
+    Delta = 3,
     /// The same local port always gets the same outside port. PyP2P never finds this one, but a program may
     /// set it.
-    Reuse,
+    Reuse = 4,
     /// Anything else.
-    Random,
+    Random = 5,
 }
 
 impl NatType {
-    /// The name PyP2P's programs know.
+    /// The name PyP2P's programs know, and `none`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
+            Self::None => "none",
             Self::Preserving => "preserving",
             Self::Delta => "delta",
             Self::Reuse => "reuse",
@@ -48,7 +52,7 @@ impl NatType {
 
     /// The type with this name (exact, lower case).
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Unknown, Self::Preserving, Self::Delta, Self::Reuse, Self::Random]
+        [Self::Unknown, Self::None, Self::Preserving, Self::Delta, Self::Reuse, Self::Random]
             .into_iter()
             .find(|nat| nat.name() == name)
     }

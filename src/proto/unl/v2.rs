@@ -177,7 +177,7 @@ const fn node_letter(kind: NodeType) -> u8 {
 
 const fn nat_letter(kind: NatType) -> u8 {
     match kind {
-        NatType::Preserving => b'g',
+        NatType::Preserving | NatType::None => b'g',
         NatType::Reuse => b'e',
         NatType::Random | NatType::Delta | NatType::Unknown => b'm',
     }

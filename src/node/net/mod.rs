@@ -1,27 +1,31 @@
 //! The handle: what a program holds of its node. Every method may be called from any thread.
+//!
+//! Here is the life of a node and the thread it lives on; [`conns`] is about connections, [`events`] about what comes back,
+//! [`look`] about its state.
+
+mod conns;
+mod events;
+mod look;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::actor::{Actor, Command, panic_text};
-use super::conn::Conn;
-use super::listen::listen;
-use super::outlet;
-use super::shared::Shared;
-use crate::config::{Config, Framing, NetType, NodeType};
+use crate::config::{Config, NetType, NodeType};
 use crate::error::{Code, Error, Result};
-use crate::event::{ConnInfo, Kind, NetInfo, Stats};
+use crate::event::Kind;
+use crate::node::actor::{Actor, Command, panic_text};
+use crate::node::listen::listen;
+use crate::node::shared::Shared;
 use crate::os;
-use crate::proto::line::{self, CRLF, LineError};
-use crate::queue::inbox::{Inbox, View};
+use crate::queue::inbox::Inbox;
 use crate::queue::{Item, Notice};
 
 /// How far a net's life has come.
@@ -92,21 +96,20 @@ impl Net {
             sockets.into_iter().map(into).collect::<Result<Vec<_>>>()?
         };
         let shared = Arc::clone(&self.shared);
-        let (closed_sender, closed) = unbounded_channel();
-        drop(closed_sender);
-        let commands = std::mem::replace(receiver, closed);
+        // Handed over once the thread is there: if there is none, the start can be tried again.
+        let (hand_over, take) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("p2pnet".into());
-        let running = thread.spawn(move || main(runtime, shared, commands, listeners, bound));
-        match running {
-            Ok(thread) => {
-                *life = Life::Running(thread);
-                Ok(())
+        let body = move || {
+            if let Ok((runtime, commands, listeners)) = take.recv() {
+                main(runtime, shared, commands, listeners, bound);
             }
-            Err(e) => {
-                *life = Life::Stopped;
-                Err(Error::io("starting the node's thread", &e))
-            }
-        }
+        };
+        let thread = os::thread::with_signals_blocked(|| thread.spawn(body))
+            .map_err(|e| Error::io("starting the node's thread", &e))?;
+        let commands = std::mem::replace(receiver, unbounded_channel().1);
+        let _ = hand_over.send((runtime, commands, listeners));
+        *life = Life::Running(thread);
+        Ok(())
     }
 
     fn note_addresses(&self, sockets: &[std::net::TcpListener], bound: Option<IpAddr>) {
@@ -139,8 +142,12 @@ impl Net {
             )
         })?;
         if self.commands.send(command(request)).is_err() {
-            self.shared.requests.lock().remove(&request);
-            return Err(Error::new(Code::Closed, "the net is stopped"));
+            let mut requests = self.shared.requests.lock();
+            // Unless the stop has met it already: then its DONE is on its way.
+            if requests.get(&request) == Some(&false) {
+                requests.remove(&request);
+                return Err(Error::new(Code::Closed, "the net is stopped"));
+            }
         }
         Ok(request)
     }
@@ -232,233 +239,11 @@ impl Net {
         }
         finished
     }
-
-    // ---- connections ----
-
-    fn with_conn<T>(
-        &self,
-        id: u64,
-        f: impl FnOnce(&Conn) -> std::result::Result<T, Code>,
-    ) -> std::result::Result<T, Code> {
-        match self.shared.conns.read().get(&id) {
-            Some(conn) => f(conn),
-            None => Err(Code::NotFound),
-        }
-    }
-
-    #[inline]
-    fn send_on(&self, conn: u64, a: &[u8], b: &[u8]) -> std::result::Result<(), Code> {
-        let net = self.shared.number;
-        if let Some(sent) = outlet::send_by_last(net, conn, a, b) {
-            return sent;
-        }
-        self.with_conn(conn, |c| {
-            outlet::remember(net, conn, &c.out);
-            c.out.send(a, b)
-        })
-    }
-
-    fn checked<'a>(&self, text: &'a [u8]) -> std::result::Result<&'a [u8], Code> {
-        match line::check_outgoing(text, self.shared.config.max_line) {
-            Ok(()) => Ok(text),
-            Err(LineError::TooLong { .. }) => Err(Code::TooLarge),
-            Err(LineError::Empty | LineError::HoldsCrlf { .. }) => Err(Code::Invalid),
-        }
-    }
-
-    /// Sends one line; CR LF is added.
-    ///
-    /// # Errors
-    /// [`Code::WouldBlock`] (WRITABLE follows), [`Code::TooLarge`], [`Code::Invalid`] (empty, or CR LF inside),
-    /// [`Code::Closed`], [`Code::NotFound`], [`Code::Unsupported`] with raw framing.
-    pub fn send_line(&self, conn: u64, text: &[u8]) -> std::result::Result<(), Code> {
-        if self.shared.config.framing != Framing::Lines {
-            return Err(Code::Unsupported);
-        }
-        let text = self.checked(text)?;
-        self.send_on(conn, text, CRLF)
-    }
-
-    /// Sends bytes as they are, all or nothing (raw framing).
-    ///
-    /// # Errors
-    /// As [`Net::send_line`]; [`Code::Unsupported`] with line framing.
-    pub fn send(&self, conn: u64, data: &[u8]) -> std::result::Result<(), Code> {
-        if self.shared.config.framing != Framing::Raw {
-            return Err(Code::Unsupported);
-        }
-        if data.is_empty() {
-            return Err(Code::Invalid);
-        }
-        self.send_on(conn, data, &[])
-    }
-
-    /// Sends one line to every open connection but `except` (0 = all). How many took it.
-    ///
-    /// # Errors
-    /// [`Code::WouldBlock`] if some had no room (they did not get it), and what [`Net::send_line`] says of the line.
-    pub fn broadcast_line(&self, text: &[u8], except: u64) -> (usize, std::result::Result<(), Code>) {
-        if self.shared.config.framing != Framing::Lines {
-            return (0, Err(Code::Unsupported));
-        }
-        let text = match self.checked(text) {
-            Ok(text) => text,
-            Err(code) => return (0, Err(code)),
-        };
-        if let Some(dedup) = &self.shared.dedup {
-            dedup.lock().record(Instant::now(), text);
-        }
-        let (mut sent, mut outcome) = (0, Ok(()));
-        for conn in self.shared.conns.read().values().filter(|c| c.id != except) {
-            match conn.out.send(text, CRLF) {
-                Ok(()) => sent += 1,
-                Err(Code::WouldBlock) => outcome = Err(Code::WouldBlock),
-                Err(_) => {}
-            }
-        }
-        (sent, outcome)
-    }
-
-    /// Closes a connection once what is queued is sent; CLOSED follows.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`].
-    pub fn close(&self, conn: u64) -> std::result::Result<(), Code> {
-        self.with_conn(conn, |c| {
-            c.close();
-            Ok(())
-        })
-    }
-
-    /// The ids of the open connections, in the order they were opened.
-    pub fn conns(&self) -> Vec<u64> {
-        let is_open = |c: &&Arc<Conn>| !c.closed.load(Relaxed);
-        let mut ids: Vec<u64> = self.shared.conns.read().values().filter(is_open).map(|c| c.id).collect();
-        ids.sort_unstable();
-        ids
-    }
-
-    /// A connection's situation.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`].
-    pub fn conn_info(&self, conn: u64) -> std::result::Result<ConnInfo, Code> {
-        self.with_conn(conn, |c| Ok(c.info()))
-    }
-
-    /// The net's situation.
-    pub fn info(&self) -> NetInfo {
-        self.shared.info.lock().clone()
-    }
-
-    /// The net's counters.
-    pub fn stats(&self) -> Stats {
-        let c = &self.shared.counters;
-        let mut stats = Stats {
-            lines_in: c.lines_in.get(),
-            lines_out: c.lines_out.get(),
-            bytes_in: c.bytes_in.get(),
-            bytes_out: c.bytes_out.get(),
-            duplicates: c.duplicates.get(),
-            opened: c.opened.get(),
-            closed: c.closed.get(),
-            rejected: c.rejected.get(),
-            log_dropped: self.shared.queue.log_dropped.load(Relaxed),
-            events_queued: self.shared.queue.len(),
-        };
-        for conn in self.shared.conns.read().values().filter(|c| !c.closed.load(Relaxed)) {
-            let out = conn.out.lock();
-            stats.lines_out += out.lines;
-            stats.bytes_out += out.bytes_written;
-            stats.bytes_in += conn.bytes_in.load(Relaxed);
-        }
-        stats
-    }
-
-    // ---- events ----
-
-    /// Takes up to `max` events (0 = what is queued now) and shows each to `show`, until that says false.
-    pub(crate) fn take(
-        &self,
-        max: u32,
-        mut show: impl FnMut(&View<'_>) -> bool,
-    ) -> std::result::Result<u32, Code> {
-        let me = os::thread::current();
-        if !self.shared.queue.is_ready() && self.taker.load(Relaxed) != me {
-            return Ok(0);
-        }
-        let Some(mut inbox) = self.inbox.try_lock() else {
-            return Err(if self.taker.load(Relaxed) == me { Code::Reentrant } else { Code::Busy });
-        };
-        let _taking = Taking::new(&self.taker, me);
-        let (mut count, mut budget) = (0, if max == 0 { self.shared.queue.len() } else { u64::MAX });
-        while max == 0 || count < max {
-            let Some(view) = inbox.next(&self.shared, &mut budget) else { break };
-            count += 1;
-            if !show(&view) {
-                break;
-            }
-        }
-        inbox.settle_if_used_up(&self.shared);
-        Ok(count)
-    }
-
-    /// Whether the calling thread is inside a callback of this net.
-    pub(crate) fn in_callback(&self) -> bool {
-        self.taker.load(Relaxed) == os::thread::current()
-    }
-
-    /// Sleeps until there are events (`Ok(true)`), a wake or the time-out (`Ok(false)`; `None` = no time-out).
-    ///
-    /// # Errors
-    /// [`Code::Closed`] when the net has stopped and every event was taken; [`Code::Reentrant`] in a callback.
-    pub fn wait(&self, timeout: Option<Duration>) -> std::result::Result<bool, Code> {
-        if self.in_callback() {
-            return Err(Code::Reentrant);
-        }
-        if self.shared.queue.wait(timeout) {
-            return Ok(true);
-        }
-        if self.shared.queue.has_ended() && !self.shared.queue.is_ready() {
-            Err(Code::Closed)
-        } else {
-            Ok(false)
-        }
-    }
-
-    /// Ends one [`Net::wait`], the current or the next.
-    pub fn wake(&self) {
-        self.shared.queue.wake();
-    }
-
-    /// A descriptor that is readable while events wait; it belongs to the net.
-    ///
-    /// # Errors
-    /// [`Code::Io`] if the system gives none.
-    pub fn fd(&self) -> Result<i32> {
-        self.shared.queue.fd().map_err(|e| Error::io("making the event descriptor", &e))
-    }
 }
 
 impl Drop for Net {
     fn drop(&mut self) {
         self.join();
-    }
-}
-
-/// Marks the thread that takes events, also if a callback of Rust unwinds.
-struct Taking<'a>(&'a AtomicUsize);
-
-impl<'a> Taking<'a> {
-    fn new(taker: &'a AtomicUsize, me: usize) -> Taking<'a> {
-        taker.store(me, Relaxed);
-        Taking(taker)
-    }
-}
-
-impl Drop for Taking<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Relaxed);
     }
 }
 

@@ -1,0 +1,92 @@
+# p2pnet: what a person types. Everything here runs on a machine with Rust, a C compiler and make.
+#
+#   make            the library and the rendezvous server, optimised
+#   make demo       builds everything and shows two C programs finding each other; a few seconds after the build
+#   make test       every test (as root it installs what it needs by apt; else it says what it skips)
+#   make bench      the table of measurements beside raw TCP (about 5 minutes; make bench-quick: one)
+#   make soak       the long tests
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make header     rewrites include/p2pnet.h from src/ffi/
+#   make format     rustfmt and clang-format
+
+CARGO   ?= cargo
+CC      ?= cc
+CXX     ?= c++
+PYTHON  ?= python3
+PREFIX  ?= /usr/local
+DESTDIR ?=
+LIBDIR  ?= $(PREFIX)/lib
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI     := 0
+
+CFLAGS   ?= -O2 -g
+WARN      = -Wall -Wextra -Werror
+# What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
+STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+SERVER    = target/tools/tools/p2p-rendezvous
+EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
+            $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
+
+.PHONY: all lib server examples demo test bench bench-quick soak install uninstall header format clean
+
+all: lib server
+
+lib:
+	$(CARGO) build --release --lib
+
+# In a target folder of its own: the server's features must not leak into the library built above.
+server:
+	$(CARGO) build --profile tools --features server --bin p2p-rendezvous --target-dir target/tools
+
+examples: lib $(EXAMPLES)
+
+build/examples/%: examples-c/%.c include/p2pnet.h target/release/libp2pnet.a
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CFLAGS) $(WARN) -Iinclude $< target/release/libp2pnet.a $(STATIC_LIBS) -o $@
+
+build/examples/%: examples-c/%.cpp include/p2pnet.h bindings/cpp/p2pnet.hpp target/release/libp2pnet.a
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 $(CFLAGS) $(WARN) -Iinclude -Ibindings/cpp $< target/release/libp2pnet.a $(STATIC_LIBS) -o $@
+
+demo: lib server examples
+	@SERVER=$(SERVER) EXAMPLES=build/examples sh examples-c/demo.sh
+
+test:
+	@$(PYTHON) tests/run.py
+
+soak: lib server
+	@$(PYTHON) tests/run.py --soak
+
+bench: lib server
+	@$(PYTHON) benches/run.py
+
+bench-quick: lib server
+	@$(PYTHON) benches/run.py --quick
+
+install: lib server
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	install -m 644 include/p2pnet.h bindings/cpp/p2pnet.hpp $(DESTDIR)$(PREFIX)/include/
+	install -m 755 target/release/libp2pnet.so $(DESTDIR)$(LIBDIR)/libp2pnet.so.$(VERSION)
+	ln -sf libp2pnet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libp2pnet.so.$(ABI)
+	ln -sf libp2pnet.so.$(ABI) $(DESTDIR)$(LIBDIR)/libp2pnet.so
+	install -m 644 target/release/libp2pnet.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(SERVER) $(DESTDIR)$(PREFIX)/bin/
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
+	  'Name: p2pnet' 'Description: Peer-to-peer lines of text through NATs' 'Version: $(VERSION)' \
+	  'Libs: -L$${libdir} -lp2pnet' 'Libs.private: $(STATIC_LIBS)' 'Cflags: -I$${includedir}' \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/include/p2pnet.h $(DESTDIR)$(PREFIX)/include/p2pnet.hpp \
+	  $(DESTDIR)$(LIBDIR)/libp2pnet.* $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc $(DESTDIR)$(PREFIX)/bin/p2p-rendezvous
+
+header:
+	UPDATE_HEADER=1 $(CARGO) test --test header the_committed_header
+
+format:
+	$(CARGO) fmt
+	clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.hpp' | grep -v '^include/p2pnet.h$$')
+
+clean:
+	$(CARGO) clean
+	rm -rf build

@@ -1,0 +1,501 @@
+// p2pnet.hpp - p2pnet for C++17 and later, in one header over the C API. It needs the standard library only.
+//
+//   p2p::Net net(p2p::Config().set(P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE).set(P2P_OPT_PASSIVE_PORT, 44444));
+//   net.on_event([&](const p2p::Event &ev) {
+//       if (ev.kind() == P2P_EVENT_LINE)
+//           net.send_line(ev.conn(), ev.data());
+//   });
+//   net.start();
+//   while (net.wait()) // until the net has stopped
+//       net.poll();
+//
+// Constants are the C header's (P2P_OPT_*, P2P_EVENT_*, P2P_ERR_*). Its contract about threads, memory and
+// callbacks holds here, and what a function does stands there. What C++ adds:
+//
+// Failure    What can fail because of how the program is written or set up comes in two forms, as in
+//            std::filesystem. One throws p2p::Error; the other takes a p2p::Failure to fill, does not throw
+//            and returns whether it went well. What fails in the course of things (sending to a peer that has
+//            just left) returns a p2p_result to look at. With -fno-exceptions only the second forms exist.
+// Handlers   are any callable, kept in the net. They may throw: the exception ends poll() and comes out of it
+//            on its caller's side; none passes through C. The events after it stay queued for the next
+//            poll(). A handler may destroy its own Net; poll() then returns. The price: poll() asks the
+//            library for one event at a time, about 0.1 us more for each. With -fno-exceptions it does not,
+//            and nothing stops a program from using p2p_on_event() and p2p_poll() on raw().
+// Moving     a Net leaves an empty one behind, good for assigning to and destroying. A handler that captured
+//            the old object by reference has to be given anew.
+// Threads    A Net may be used by several threads as the C contract says. Moving and destroying it are no
+//            such uses.
+#ifndef P2PNET_HPP
+#define P2PNET_HPP
+
+#include <p2pnet.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#ifdef __cpp_exceptions
+#include <exception>
+#include <stdexcept>
+#endif
+
+namespace p2p
+{
+
+/// The story of a failure, for the functions that take one.
+class Failure
+{
+  public:
+    Failure() noexcept { raw_.struct_size = sizeof raw_; }
+    /// P2P_OK if nothing has failed.
+    p2p_result code() const noexcept { return raw_.code; }
+    /// The operating system's error number, 0 if none was involved.
+    int os_error() const noexcept { return raw_.os_error; }
+    /// What failed, on what, why, what to do.
+    const char *message() const noexcept { return raw_.message; }
+    /// For the C functions; it is made anew.
+    p2p_error *raw() noexcept
+    {
+        *this = Failure();
+        return &raw_;
+    }
+    /// Sets code and message when the C function told no story.
+    bool set(p2p_result code) noexcept
+    {
+        raw_.code = code;
+        const std::string_view words(p2p_strerror(code));
+        raw_.message[words.copy(raw_.message, sizeof raw_.message - 1)] = '\0';
+        return code == P2P_OK;
+    }
+
+  private:
+    p2p_error raw_{};
+};
+
+#ifdef __cpp_exceptions
+/// What the throwing forms throw.
+class Error : public std::runtime_error
+{
+  public:
+    explicit Error(const Failure &f)
+        : std::runtime_error(f.message()), code_(f.code()), os_error_(f.os_error())
+    {
+    }
+    p2p_result code() const noexcept { return code_; }
+    int os_error() const noexcept { return os_error_; }
+
+  private:
+    p2p_result code_;
+    int os_error_;
+};
+
+namespace detail
+{
+template <class Attempt>
+void check(Attempt attempt)
+{
+    Failure f;
+    if (!attempt(f))
+        throw Error(f);
+}
+} // namespace detail
+#endif
+
+/// One event, as a view: in a handler it dies when the handler returns. Copy what is to stay.
+class Event
+{
+  public:
+    explicit Event(const p2p_event &raw) noexcept : raw_(&raw) {}
+    p2p_kind kind() const noexcept { return raw_->kind; }
+    p2p_conn conn() const noexcept { return raw_->conn; }
+    p2p_request request() const noexcept { return raw_->request; }
+    p2p_result result() const noexcept { return raw_->result; }
+    bool ok() const noexcept { return raw_->result == P2P_OK; }
+    int os_error() const noexcept { return raw_->os_error; }
+    int code() const noexcept { return raw_->code; }
+    /// The line, the bytes, or a text for people. A NUL follows it.
+    std::string_view data() const noexcept { return {raw_->data, raw_->len}; }
+    std::string_view peer() const noexcept { return raw_->peer; }
+    /// What set_user() stored for the connection.
+    void *user() const noexcept { return raw_->conn_user; }
+    std::uint64_t time_ms() const noexcept { return raw_->time_ms; }
+    const p2p_event &raw() const noexcept { return *raw_; }
+
+  private:
+    const p2p_event *raw_;
+};
+
+/// An event that is the program's own, on any thread and also after the net's end.
+class OwnedEvent
+{
+  public:
+    OwnedEvent() noexcept = default;
+    explicit OwnedEvent(const p2p_event *raw) noexcept : raw_(raw) {}
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    Event operator*() const noexcept { return Event(*raw_); }
+
+  private:
+    struct Free {
+        void operator()(const p2p_event *ev) const noexcept { p2p_event_free(ev); }
+    };
+    std::unique_ptr<const p2p_event, Free> raw_;
+};
+
+using Handler = std::function<void(const Event &)>;
+
+/// The options of a net. Copied when the net is made.
+class Config
+{
+  public:
+    Config() noexcept : raw_(p2p_config_new()) {}
+    bool set(p2p_opt option, std::int64_t value, Failure &f)
+    {
+        return p2p_config_set_int(raw_.get(), option, value, f.raw()) == P2P_OK;
+    }
+    bool set(p2p_opt option, const std::string &value, Failure &f)
+    {
+        return p2p_config_set_str(raw_.get(), option, value.c_str(), f.raw()) == P2P_OK;
+    }
+    bool add_server(p2p_server kind, const std::string &host_port, Failure &f)
+    {
+        return p2p_config_add_server(raw_.get(), kind, host_port.c_str(), f.raw()) == P2P_OK;
+    }
+#ifdef __cpp_exceptions
+    Config &set(p2p_opt option, std::int64_t value)
+    {
+        detail::check([&](Failure &f) { return set(option, value, f); });
+        return *this;
+    }
+    Config &set(p2p_opt option, const std::string &value)
+    {
+        detail::check([&](Failure &f) { return set(option, value, f); });
+        return *this;
+    }
+    Config &add_server(p2p_server kind, const std::string &host_port)
+    {
+        detail::check([&](Failure &f) { return add_server(kind, host_port, f); });
+        return *this;
+    }
+#endif
+    const p2p_config *raw() const noexcept
+    {
+        return raw_.get();
+    }
+
+  private:
+    struct Free {
+        void operator()(p2p_config *cfg) const noexcept { p2p_config_free(cfg); }
+    };
+    std::unique_ptr<p2p_config, Free> raw_;
+};
+
+/// One node. Made by make() or, with exceptions, by the constructor; freed with the object.
+class Net
+{
+  public:
+    /// An empty one, to be assigned to.
+    Net() noexcept = default;
+    ~Net() { reset(); }
+    Net(Net &&) noexcept = default;
+    Net &operator=(Net &&other) noexcept
+    {
+        if (this != &other) {
+            reset();
+            state_ = std::move(other.state_);
+        }
+        return *this;
+    }
+
+    /// A new net, or an empty one with the reason in f.
+    static Net make(const Config &cfg, Failure &f)
+    {
+        Net net;
+        auto state = std::make_shared<State>();
+        if (p2p_net_new(cfg.raw(), &state->net, f.raw()) == P2P_OK)
+            net.state_ = std::move(state);
+        return net;
+    }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+
+    /// Stops it if need be, and frees it; bounded in time.
+    void reset() noexcept
+    {
+        // The state itself lives on while a poll() further up needs it.
+        if (std::shared_ptr<State> old = std::move(state_))
+            p2p_net_free(std::exchange(old->net, nullptr));
+    }
+
+    bool start(Failure &f) noexcept { return p2p_net_start(raw(), f.raw()) == P2P_OK; }
+    void stop() noexcept { p2p_net_stop(raw()); }
+    bool bootstrap(p2p_request &out, Failure &f) noexcept
+    {
+        return p2p_net_bootstrap(raw(), &out, f.raw()) == P2P_OK;
+    }
+    bool advertise(p2p_request &out, Failure &f) noexcept
+    {
+        return p2p_net_advertise(raw(), &out, f.raw()) == P2P_OK;
+    }
+    /// handler gets the DONE event; without one it goes to on_event()'s.
+    bool connect(const std::string &host_port, Handler handler, p2p_request &out, Failure &f)
+    {
+        if (!handler || !state_)
+            return p2p_connect(raw(), host_port.c_str(), nullptr, nullptr, &out, f.raw()) == P2P_OK;
+        // Locked until the request's number is noted: another thread may be taking its DONE already.
+        const std::lock_guard<std::mutex> lock(state_->mutex);
+        state_->pending.push_back({0, std::move(handler), state_.get()});
+        Pending &mine = state_->pending.back();
+        if (p2p_connect(raw(), host_port.c_str(), &Net::on_done, &mine, &out, f.raw()) == P2P_OK) {
+            mine.request = out;
+            return true;
+        }
+        state_->pending.pop_back();
+        return false;
+    }
+    p2p_result cancel(p2p_request request) noexcept { return p2p_cancel(raw(), request); }
+
+#ifdef __cpp_exceptions
+    explicit Net(const Config &cfg)
+    {
+        detail::check([&](Failure &f) { return static_cast<bool>(*this = make(cfg, f)); });
+    }
+    void start()
+    {
+        detail::check([&](Failure &f) { return start(f); });
+    }
+    p2p_request bootstrap()
+    {
+        p2p_request out = 0;
+        detail::check([&](Failure &f) { return bootstrap(out, f); });
+        return out;
+    }
+    p2p_request advertise()
+    {
+        p2p_request out = 0;
+        detail::check([&](Failure &f) { return advertise(out, f); });
+        return out;
+    }
+    p2p_request connect(const std::string &host_port, Handler handler = {})
+    {
+        p2p_request out = 0;
+        detail::check([&](Failure &f) { return connect(host_port, std::move(handler), out, f); });
+        return out;
+    }
+#endif
+
+    /// Sets the function for events; an empty one takes it away. Safe from inside a handler.
+    void on_event(Handler handler)
+    {
+        if (!state_)
+            return;
+        auto fresh = handler ? std::make_shared<const Handler>(std::move(handler)) : nullptr;
+        const std::lock_guard<std::mutex> lock(state_->mutex);
+        state_->handler.swap(fresh);
+        p2p_on_event(raw(), state_->handler ? &Net::on_any : nullptr, state_.get());
+    }
+
+    /// Runs handlers for what has come, at most max events, and returns how many there were. Never blocks.
+    /// Failures: P2P_ERR_STATE without a handler, P2P_ERR_BUSY, P2P_ERR_REENTRANT.
+    bool poll(std::uint32_t max, std::uint32_t &count, Failure &f)
+    {
+        count = 0;
+        if (!state_)
+            return f.set(P2P_ERR_INVALID);
+        const std::shared_ptr<State> keep = state_; // a handler may destroy this very object
+#ifdef __cpp_exceptions
+        // One at a time: after a handler has thrown, the next one must not run.
+        for (int n = 1; n > 0 && count < max && keep->net;) {
+            n = p2p_poll(keep->net, 1);
+            if (n < 0)
+                return f.set(static_cast<p2p_result>(n));
+            if (n > 0 && keep->thrown)
+                std::rethrow_exception(std::exchange(keep->thrown, nullptr));
+            count += static_cast<std::uint32_t>(n);
+        }
+#else
+        const std::int32_t n = max > 0 ? p2p_poll(keep->net, max) : 0;
+        if (n < 0)
+            return f.set(static_cast<p2p_result>(n));
+        count = static_cast<std::uint32_t>(n);
+#endif
+        return f.set(P2P_OK);
+    }
+#ifdef __cpp_exceptions
+    std::uint32_t poll(std::uint32_t max = 1024)
+    {
+        std::uint32_t count = 0;
+        detail::check([&](Failure &f) { return poll(max, count, f); });
+        return count;
+    }
+#endif
+    /// Takes the next event instead of having a handler run for it; empty if there is none.
+    OwnedEvent next() noexcept
+    {
+        const p2p_event *ev = nullptr;
+        if (p2p_next_event(raw(), &ev) != 1)
+            return {};
+        if (ev->kind == P2P_EVENT_DONE)
+            (void)state_->take(ev->request);
+        return OwnedEvent(ev);
+    }
+    /// Sleeps until there are events, for so many milliseconds (-1 = for ever) or until wake(). False once
+    /// the net has stopped and every event has been taken (and for an empty net, or inside a handler).
+    bool wait(std::int32_t timeout_ms = -1) noexcept
+    {
+        return p2p_wait(raw(), timeout_ms) >= 0;
+    }
+    void wake() noexcept
+    {
+        p2p_wake(raw());
+    }
+    /// The descriptor for an event loop, -1 if there is none.
+    std::ptrdiff_t fd() noexcept
+    {
+        std::ptrdiff_t out = -1;
+        p2p_fd(raw(), &out);
+        return out;
+    }
+
+    /// P2P_OK, or why not: P2P_ERR_WOULD_BLOCK (again after WRITABLE), P2P_ERR_NOT_FOUND, P2P_ERR_CLOSED, ...
+    p2p_result send_line(p2p_conn conn, std::string_view line) noexcept
+    {
+        return p2p_send_line(raw(), conn, data_of(line), line.size());
+    }
+    p2p_result send(p2p_conn conn, std::string_view bytes) noexcept
+    {
+        return p2p_send(raw(), conn, data_of(bytes), bytes.size());
+    }
+    p2p_result broadcast_line(std::string_view line, p2p_conn except = 0,
+                              std::uint32_t *sent = nullptr) noexcept
+    {
+        return p2p_broadcast_line(raw(), data_of(line), line.size(), except, sent);
+    }
+    p2p_result close(p2p_conn conn) noexcept
+    {
+        return p2p_conn_close(raw(), conn);
+    }
+    p2p_result set_user(p2p_conn conn, void *user) noexcept
+    {
+        return p2p_conn_set_user(raw(), conn, user);
+    }
+    void *user(p2p_conn conn) noexcept
+    {
+        return p2p_conn_get_user(raw(), conn);
+    }
+
+    /// The open connections, oldest first.
+    std::vector<p2p_conn> conns()
+    {
+        std::vector<p2p_conn> ids;
+        std::size_t count = 0;
+        while (p2p_conn_list(raw(), ids.data(), ids.size(), &count) == P2P_ERR_TOO_SMALL)
+            ids.resize(count);
+        ids.resize(count);
+        return ids;
+    }
+    /// All zero, and empty, for an empty net.
+    p2p_net_info info() noexcept
+    {
+        return filled<p2p_net_info>(&p2p_net_get_info, raw());
+    }
+    p2p_stats stats() noexcept
+    {
+        return filled<p2p_stats>(&p2p_net_get_stats, raw());
+    }
+    /// All zero if there is no such connection.
+    p2p_conn_info conn_info(p2p_conn conn) noexcept
+    {
+        return filled<p2p_conn_info>(&p2p_conn_get_info, raw(), conn);
+    }
+    /// For C functions that are not wrapped here.
+    p2p_net *raw() const noexcept
+    {
+        return state_ ? state_->net : nullptr;
+    }
+
+  private:
+    struct State;
+    struct Pending {
+        p2p_request request;
+        Handler handler;
+        State *state;
+    };
+    /// What C holds pointers to: it stays where it is when the Net moves.
+    struct State {
+        p2p_net *net = nullptr;
+        std::mutex mutex; // for handler and pending; never held while a handler runs
+        std::shared_ptr<const Handler> handler;
+        std::list<Pending> pending;
+#ifdef __cpp_exceptions
+        std::exception_ptr thrown; // of the handler that has just run; only the polling thread touches it
+#endif
+        std::list<Pending> take(p2p_request request)
+        {
+            std::list<Pending> taken;
+            const std::lock_guard<std::mutex> lock(mutex);
+            for (auto it = pending.begin(); it != pending.end(); ++it)
+                if (it->request == request) {
+                    taken.splice(taken.begin(), pending, it);
+                    break;
+                }
+            return taken;
+        }
+    };
+
+    static void call(State &state, const Handler &handler, const p2p_event &ev) noexcept
+    {
+#ifdef __cpp_exceptions
+        try {
+            handler(Event(ev));
+        } catch (...) {
+            state.thrown = std::current_exception();
+        }
+#else
+        (void)state;
+        handler(Event(ev));
+#endif
+    }
+    static void on_any(p2p_net *, const p2p_event *ev, void *user) noexcept
+    {
+        State &state = *static_cast<State *>(user);
+        std::shared_ptr<const Handler> handler; // a handler may replace itself
+        {
+            const std::lock_guard<std::mutex> lock(state.mutex);
+            handler = state.handler;
+        }
+        if (handler)
+            call(state, *handler, *ev);
+    }
+    static void on_done(p2p_net *, const p2p_event *ev, void *user) noexcept
+    {
+        State &state = *static_cast<Pending *>(user)->state;
+        const std::list<Pending> mine = state.take(ev->request);
+        if (!mine.empty())
+            call(state, mine.front().handler, *ev);
+    }
+
+    static const char *data_of(std::string_view text) noexcept
+    {
+        return text.data() ? text.data() : "";
+    }
+    template <class Info, class Function, class... Args>
+    static Info filled(Function function, p2p_net *net, Args... args) noexcept
+    {
+        Info info{};
+        info.struct_size = sizeof info;
+        function(net, args..., &info);
+        return info;
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+} // namespace p2p
+
+#endif

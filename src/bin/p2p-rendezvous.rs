@@ -1,2 +1,0 @@
-//! The rendezvous server (being written).
-fn main() {}

@@ -1,0 +1,124 @@
+//! The handle's side of connections: send, close, look.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use super::Net;
+use crate::config::Framing;
+use crate::error::Code;
+use crate::event::ConnInfo;
+use crate::node::conn::Conn;
+use crate::node::outlet;
+use crate::proto::line::{self, CRLF, LineError};
+
+type Result<T> = std::result::Result<T, Code>;
+
+impl Net {
+    fn with_conn<T>(&self, id: u64, f: impl FnOnce(&Conn) -> Result<T>) -> Result<T> {
+        match self.shared.conns.read().get(&id) {
+            Some(conn) => f(conn),
+            None => Err(Code::NotFound),
+        }
+    }
+
+    #[inline]
+    fn send_on(&self, conn: u64, a: &[u8], b: &[u8]) -> Result<()> {
+        let net = self.shared.number;
+        if let Some(sent) = outlet::send_by_last(net, conn, a, b) {
+            return sent;
+        }
+        self.with_conn(conn, |c| {
+            outlet::remember(net, conn, &c.out);
+            c.out.send(a, b)
+        })
+    }
+
+    fn checked<'a>(&self, text: &'a [u8]) -> Result<&'a [u8]> {
+        match line::check_outgoing(text, self.shared.config.max_line) {
+            Ok(()) => Ok(text),
+            Err(LineError::TooLong { .. }) => Err(Code::TooLarge),
+            Err(LineError::Empty | LineError::HoldsCrlf { .. }) => Err(Code::Invalid),
+        }
+    }
+
+    /// Sends one line; CR LF is added.
+    ///
+    /// # Errors
+    /// [`Code::WouldBlock`] (WRITABLE follows), [`Code::TooLarge`], [`Code::Invalid`] (empty, or CR LF inside),
+    /// [`Code::Closed`], [`Code::NotFound`], [`Code::Unsupported`] with raw framing.
+    pub fn send_line(&self, conn: u64, text: &[u8]) -> Result<()> {
+        if self.shared.config.framing != Framing::Lines {
+            return Err(Code::Unsupported);
+        }
+        let text = self.checked(text)?;
+        self.send_on(conn, text, CRLF)
+    }
+
+    /// Sends bytes as they are, all or nothing (raw framing).
+    ///
+    /// # Errors
+    /// As [`Net::send_line`]; [`Code::Unsupported`] with line framing.
+    pub fn send(&self, conn: u64, data: &[u8]) -> Result<()> {
+        if self.shared.config.framing != Framing::Raw {
+            return Err(Code::Unsupported);
+        }
+        if data.is_empty() {
+            return Err(Code::Invalid);
+        }
+        self.send_on(conn, data, &[])
+    }
+
+    /// Sends one line to every open connection but `except` (0 = all). How many took it.
+    ///
+    /// # Errors
+    /// [`Code::WouldBlock`] if some had no room (they did not get it), and what [`Net::send_line`] says of the line.
+    pub fn broadcast_line(&self, text: &[u8], except: u64) -> (usize, Result<()>) {
+        if self.shared.config.framing != Framing::Lines {
+            return (0, Err(Code::Unsupported));
+        }
+        let text = match self.checked(text) {
+            Ok(text) => text,
+            Err(code) => return (0, Err(code)),
+        };
+        if let Some(dedup) = &self.shared.dedup {
+            dedup.lock().record(Instant::now(), text);
+        }
+        let (mut sent, mut outcome) = (0, Ok(()));
+        for conn in self.shared.conns.read().values().filter(|c| c.id != except) {
+            match conn.out.send(text, CRLF) {
+                Ok(()) => sent += 1,
+                Err(Code::WouldBlock) => outcome = Err(Code::WouldBlock),
+                Err(_) => {}
+            }
+        }
+        (sent, outcome)
+    }
+
+    /// Closes a connection once what is queued is sent; CLOSED follows.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub fn close(&self, conn: u64) -> Result<()> {
+        self.with_conn(conn, |c| {
+            c.close();
+            Ok(())
+        })
+    }
+
+    /// The ids of the open connections, in the order they were opened.
+    pub fn conns(&self) -> Vec<u64> {
+        let is_open = |c: &&Arc<Conn>| !c.closed.load(Relaxed);
+        let mut ids: Vec<u64> = self.shared.conns.read().values().filter(is_open).map(|c| c.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A connection's situation.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub fn conn_info(&self, conn: u64) -> Result<ConnInfo> {
+        self.with_conn(conn, |c| Ok(c.info()))
+    }
+}

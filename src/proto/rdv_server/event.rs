@@ -1,0 +1,166 @@
+//! What the rendezvous server did, for logs and counters.
+
+use super::{CloseReason, Refusal};
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+
+/// Something worth a line in a log. [`Event::what`] names it, [`Event::fields`] gives the details.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A connection was taken.
+    Opened {
+        /// Who connected.
+        peer: SocketAddr,
+    },
+    /// A connection was not taken.
+    Refused {
+        /// Who tried to connect.
+        peer: SocketAddr,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The server ended a connection.
+    Closing {
+        /// Its peer.
+        peer: SocketAddr,
+        /// Why.
+        why: CloseReason,
+    },
+    /// A connection has ended.
+    Closed {
+        /// Its peer.
+        peer: SocketAddr,
+    },
+    /// A node registered.
+    Registered {
+        /// The connection it used.
+        peer: SocketAddr,
+        /// `passive` or `simultaneous`.
+        kind: &'static str,
+        /// The port it named.
+        port: u32,
+    },
+    /// A BOOTSTRAP was answered.
+    Bootstrapped {
+        /// Who asked.
+        peer: SocketAddr,
+        /// How many nodes it was told.
+        nodes: usize,
+    },
+    /// A node was forgotten because it asked for that.
+    Cleared {
+        /// Who asked.
+        peer: SocketAddr,
+    },
+    /// A registration ran out.
+    Expired {
+        /// The node's address.
+        ip: IpAddr,
+    },
+    /// Somebody wants to punch a hole to a node.
+    Candidate {
+        /// Who.
+        peer: SocketAddr,
+        /// To which node.
+        node: IpAddr,
+    },
+    /// A node accepted, and its challenger was told.
+    Fight {
+        /// The node.
+        peer: SocketAddr,
+        /// The challenger.
+        challenger: IpAddr,
+    },
+    /// A line was answered by silence.
+    Ignored {
+        /// Who sent it.
+        peer: SocketAddr,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl Event {
+    /// What happened, in a word or two.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Event::Opened { .. } => "opened",
+            Event::Refused { .. } => "refused",
+            Event::Closing { .. } => "closing",
+            Event::Closed { .. } => "closed",
+            Event::Registered { .. } => "registered",
+            Event::Bootstrapped { .. } => "bootstrapped",
+            Event::Cleared { .. } => "cleared",
+            Event::Expired { .. } => "expired",
+            Event::Candidate { .. } => "candidate",
+            Event::Fight { .. } => "fight",
+            Event::Ignored { .. } => "ignored",
+        }
+    }
+
+    /// Whether an operator wants to see it without asking for details: a limit was hit.
+    pub fn is_notable(&self) -> bool {
+        match self {
+            Event::Refused { .. } => true,
+            Event::Closing { why, .. } => !matches!(why, CloseReason::Quit | CloseReason::Idle),
+            _ => false,
+        }
+    }
+
+    /// Calls `field` with the name and value of each detail.
+    pub fn fields(&self, field: &mut dyn FnMut(&'static str, &dyn Display)) {
+        match self {
+            Event::Opened { peer } | Event::Closed { peer } | Event::Cleared { peer } => field("peer", peer),
+            Event::Refused { peer, why } => {
+                field("peer", peer);
+                field("why", &why.word());
+            }
+            Event::Closing { peer, why } => {
+                field("peer", peer);
+                field("why", &why.word());
+            }
+            Event::Registered { peer, kind, port } => {
+                field("peer", peer);
+                field("kind", kind);
+                field("port", port);
+            }
+            Event::Bootstrapped { peer, nodes } => {
+                field("peer", peer);
+                field("nodes", nodes);
+            }
+            Event::Expired { ip } => field("ip", ip),
+            Event::Candidate { peer, node } => {
+                field("peer", peer);
+                field("node", node);
+            }
+            Event::Fight { peer, challenger } => {
+                field("peer", peer);
+                field("challenger", challenger);
+            }
+            Event::Ignored { peer, why } => {
+                field("peer", peer);
+                field("why", why);
+            }
+        }
+    }
+}
+
+/// How often each thing happened since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field counts the verb or the happening it is named after")]
+pub struct Counters {
+    pub opened: u64,
+    pub refused: u64,
+    pub closed_by_us: u64,
+    pub bootstrap: u64,
+    pub passive_ready: u64,
+    pub simultaneous_ready: u64,
+    pub source_tcp: u64,
+    pub candidate: u64,
+    pub accept: u64,
+    pub clear: u64,
+    pub quit: u64,
+    pub ignored: u64,
+    pub expired: u64,
+    pub replies: u64,
+}

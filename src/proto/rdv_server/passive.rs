@@ -1,0 +1,252 @@
+//! The passive nodes a rendezvous server knows: found by address, drawn at random, dropped when old.
+//!
+//! Nodes of one family stand in a plain list, so that drawing `n` of them costs O(n log n) however many there are.
+
+use super::limits::account_of;
+use crate::proto::rdv_msg::MAX_NODES;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+struct Place {
+    index: usize,
+    since: Instant,
+}
+
+/// Passive nodes, at most one per address.
+#[derive(Debug)]
+pub(super) struct Passive {
+    most: usize,
+    per_network: usize,
+    places: BTreeMap<IpAddr, Place>,
+    by_age: BTreeSet<(Instant, IpAddr)>,
+    v4: Vec<SocketAddr>,
+    v6: Vec<SocketAddr>,
+    /// Nodes per IPv6 /64; an IPv4 address is its own network.
+    networks: BTreeMap<IpAddr, usize>,
+}
+
+impl Passive {
+    pub(super) fn new(most: usize, per_network: usize) -> Passive {
+        Passive {
+            most: most.max(1),
+            per_network,
+            places: BTreeMap::new(),
+            by_age: BTreeSet::new(),
+            v4: Vec::new(),
+            v6: Vec::new(),
+            networks: BTreeMap::new(),
+        }
+    }
+
+    /// Adds or renews a node. `false`: its network has too many already.
+    pub(super) fn insert(&mut self, now: Instant, node: SocketAddr) -> bool {
+        let ip = node.ip();
+        self.remove(ip);
+        let network = account_of(ip);
+        if ip.is_ipv6() && self.networks.get(&network).is_some_and(|&n| n >= self.per_network) {
+            return false;
+        }
+        if self.places.len() >= self.most
+            && let Some(&(_, oldest)) = self.by_age.first()
+        {
+            self.remove(oldest);
+        }
+        let list = self.list_mut(ip);
+        let index = list.len();
+        list.push(node);
+        self.places.insert(ip, Place { index, since: now });
+        self.by_age.insert((now, ip));
+        if ip.is_ipv6() {
+            *self.networks.entry(network).or_insert(0) += 1;
+        }
+        true
+    }
+
+    /// Forgets the node at `ip`; `false` if there was none.
+    pub(super) fn remove(&mut self, ip: IpAddr) -> bool {
+        let Some(Place { index, since }) = self.places.remove(&ip) else { return false };
+        self.by_age.remove(&(since, ip));
+        let list = self.list_mut(ip);
+        if index < list.len() {
+            list.swap_remove(index);
+        }
+        // The last node has moved into the gap.
+        if let Some(moved) = list.get(index).map(SocketAddr::ip)
+            && let Some(place) = self.places.get_mut(&moved)
+        {
+            place.index = index;
+        }
+        let network = account_of(ip);
+        if let Some(n) = self.networks.get_mut(&network) {
+            *n = n.saturating_sub(1);
+            if *n == 0 {
+                self.networks.remove(&network);
+            }
+        }
+        true
+    }
+
+    /// Up to `n` (at most [`MAX_NODES`]) different nodes of the asker's family in random order, never the asker's own.
+    pub(super) fn draw(&self, rng: &mut fastrand::Rng, asker: IpAddr, n: usize) -> Vec<SocketAddr> {
+        let list = if asker.is_ipv4() { &self.v4 } else { &self.v6 };
+        let n = n.min(MAX_NODES);
+        let mut drawn = Vec::with_capacity(n.min(list.len()));
+        // A Fisher-Yates shuffle of the list of indices, of which only the touched part exists.
+        let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
+        for i in 0..list.len() {
+            if drawn.len() == n {
+                break;
+            }
+            let j = rng.usize(i..list.len());
+            let index = moved.get(&j).copied().unwrap_or(j);
+            let here = moved.get(&i).copied().unwrap_or(i);
+            moved.insert(j, here);
+            drawn.extend(list.get(index).filter(|node| node.ip() != asker));
+        }
+        drawn
+    }
+
+    /// Forgets one node that is older than `lifetime` and returns it; call again until there is none.
+    pub(super) fn expire(&mut self, now: Instant, lifetime: Duration) -> Option<IpAddr> {
+        let &(since, ip) = self.by_age.first()?;
+        if now.saturating_duration_since(since) < lifetime {
+            return None;
+        }
+        self.remove(ip);
+        Some(ip)
+    }
+
+    /// When the oldest node registered.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.by_age.first().map(|&(since, _)| since)
+    }
+
+    pub(super) fn len_v4(&self) -> usize {
+        self.v4.len()
+    }
+
+    pub(super) fn len_v6(&self) -> usize {
+        self.v6.len()
+    }
+
+    fn list_mut(&mut self, ip: IpAddr) -> &mut Vec<SocketAddr> {
+        if ip.is_ipv4() { &mut self.v4 } else { &mut self.v6 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn node(n: u32) -> SocketAddr {
+        SocketAddr::from(((n + 0x0a00_0000).to_be_bytes(), 1000 + (n % 1000) as u16))
+    }
+
+    #[test]
+    fn draws_do_not_repeat_and_leave_out_the_asker() {
+        let now = Instant::now();
+        let mut table = Passive::new(1000, 64);
+        (0..50).for_each(|n| assert!(table.insert(now, node(n))));
+        let mut rng = fastrand::Rng::with_seed(1);
+        for n in [1, 2, 49, 50, 100, 1000] {
+            let drawn = table.draw(&mut rng, node(7).ip(), n);
+            let different: BTreeSet<_> = drawn.iter().collect();
+            assert_eq!(drawn.len(), n.min(49), "as many as there are");
+            assert_eq!(different.len(), drawn.len());
+            assert!(!drawn.contains(&node(7)));
+        }
+        assert!(table.draw(&mut rng, "::1".parse().unwrap(), 10).is_empty(), "another family");
+    }
+
+    #[test]
+    fn every_node_is_drawn_about_equally_often() {
+        let now = Instant::now();
+        let mut table = Passive::new(1000, 64);
+        (0..20).for_each(|n| assert!(table.insert(now, node(n))));
+        let mut rng = fastrand::Rng::with_seed(2);
+        let mut counts = [0u32; 20];
+        for _ in 0..20_000 {
+            for drawn in table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 5) {
+                counts[(drawn.port() - 1000) as usize] += 1;
+            }
+        }
+        assert!(counts.iter().all(|&c| (4500..5500).contains(&c)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_draw_costs_what_it_asks_for() {
+        let now = Instant::now();
+        let mut table = Passive::new(200_000, 64);
+        (0..100_000).for_each(|n| assert!(table.insert(now, node(n))));
+        let mut rng = fastrand::Rng::with_seed(4);
+        // Looking at the whole table each time would take minutes.
+        for _ in 0..5_000 {
+            assert_eq!(table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 20).len(), 20);
+        }
+    }
+
+    #[test]
+    fn a_full_table_drops_the_oldest() {
+        let now = Instant::now();
+        let mut table = Passive::new(3, 64);
+        for n in 0..4 {
+            table.insert(now + Duration::from_secs(u64::from(n)), node(n));
+        }
+        let mut rng = fastrand::Rng::with_seed(3);
+        let drawn: BTreeSet<_> = table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 10).into_iter().collect();
+        assert_eq!(drawn, (1..4).map(node).collect());
+    }
+
+    #[test]
+    fn one_v6_network_cannot_fill_the_table() {
+        let now = Instant::now();
+        let mut table = Passive::new(1000, 2);
+        let at = |text: &str| SocketAddr::new(text.parse().unwrap(), 5);
+        assert!(table.insert(now, at("2001:db8::1")));
+        assert!(table.insert(now, at("2001:db8::2")));
+        assert!(!table.insert(now, at("2001:db8::3")));
+        assert!(table.insert(now, at("2001:db8::2")), "renewing is no new node");
+        assert!(table.insert(now, at("2001:db8:0:1::1")));
+        assert!(table.remove("2001:db8::1".parse().unwrap()));
+        assert!(table.insert(now, at("2001:db8::3")));
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_is_a_map_with_a_limit(ops in prop::collection::vec((0..3u8, 0..30u32, 0..20u64), 0..200)) {
+            let start = Instant::now();
+            let mut now = start;
+            let mut table = Passive::new(20, 64);
+            let mut model: BTreeMap<IpAddr, Instant> = BTreeMap::new();
+            for (op, n, step) in ops {
+                now += Duration::from_secs(step);
+                let ip = node(n).ip();
+                match op {
+                    0 => {
+                        model.remove(&ip);
+                        if model.len() == 20 {
+                            let oldest = model.iter().map(|(ip, at)| (*at, *ip)).min().unwrap();
+                            model.remove(&oldest.1);
+                        }
+                        model.insert(ip, now);
+                        prop_assert!(table.insert(now, node(n)));
+                    }
+                    1 => prop_assert_eq!(table.remove(ip), model.remove(&ip).is_some()),
+                    _ => {
+                        while table.expire(now, Duration::from_secs(60)).is_some() {}
+                        model.retain(|_, at| now - *at < Duration::from_secs(60));
+                    }
+                }
+                let mut rng = fastrand::Rng::with_seed(u64::from(n));
+                let all = table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 100);
+                let all: BTreeSet<IpAddr> = all.iter().map(SocketAddr::ip).collect();
+                prop_assert_eq!(all, model.keys().copied().collect::<BTreeSet<_>>());
+                prop_assert_eq!(table.oldest(), model.values().min().copied());
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What each request does: the verbs of the rendezvous protocol, one function each.
+
+use super::challenge::Candidate;
+use super::{CloseReason, ConnId, Event, Rendezvous};
+use crate::proto::rdv_msg::{MAX_NODES, Reply, Request, Transport, ntp_seconds};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+
+/// How far, in seconds, the time in an ACCEPT may be from the server's.
+const NTP_WINDOW: f64 = 600.0;
+
+impl Rendezvous {
+    /// A line came, without its CRLF. `unix_now`: the wall clock in seconds. Lines of connections that have ended
+    /// are ignored.
+    pub fn line(&mut self, now: Instant, unix_now: f64, conn: ConnId, line: &[u8]) {
+        let Some(peer) = self.conns.get(&conn).map(|c| c.peer) else { return };
+        if !self.accounts.request(now, peer.ip()) {
+            self.close(now, conn, CloseReason::Rate);
+            return;
+        }
+        let Some(request) = std::str::from_utf8(line).ok().and_then(Request::parse) else {
+            self.ignore(peer, "not a request");
+            return;
+        };
+        self.touch(now, conn, matches!(request, Request::SimultaneousReady { .. }));
+        match request {
+            Request::Bootstrap { n } => self.bootstrap(conn, peer, n),
+            Request::PassiveReady { port, .. } => self.passive_ready(now, peer, port),
+            Request::SimultaneousReady { port, .. } => {
+                self.counters.simultaneous_ready += 1;
+                self.log(Event::Registered { peer, kind: "simultaneous", port });
+                let told = self.challenges.register(now, peer.ip(), conn);
+                self.tell(Some((conn, told)));
+            }
+            Request::SourceTcp { .. } => {
+                self.counters.source_tcp += 1;
+                self.send(conn, Reply::RemoteTcp(peer.port()));
+            }
+            Request::Candidate { ip, transport, predictions } => {
+                self.candidate(now, conn, peer, ip, transport, predictions);
+            }
+            Request::Accept { ip, predictions, transport, ntp } => {
+                let reply = Reply::Fight { ip: peer.ip(), predictions, transport, ntp: ntp.to_owned() };
+                let close = ntp_seconds(ntp).is_some_and(|t| (t.trunc() - unix_now).abs() <= NTP_WINDOW);
+                self.accept(peer, ip, close, reply);
+            }
+            Request::Clear => {
+                self.counters.clear += 1;
+                let known = self.passive.remove(peer.ip()) | self.challenges.clear(peer.ip());
+                if known {
+                    self.log(Event::Cleared { peer });
+                }
+            }
+            Request::Quit => {
+                self.counters.quit += 1;
+                self.close(now, conn, CloseReason::Quit);
+            }
+        }
+    }
+
+    fn bootstrap(&mut self, conn: ConnId, peer: SocketAddr, n: u32) {
+        self.counters.bootstrap += 1;
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        if !(1..=MAX_NODES).contains(&n) {
+            self.ignore(peer, "BOOTSTRAP for less than 1 or more than 100 nodes");
+            return;
+        }
+        let nodes = self.passive.draw(&mut self.rng, peer.ip(), n);
+        self.log(Event::Bootstrapped { peer, nodes: nodes.len() });
+        self.send(conn, if nodes.is_empty() { Reply::NodesEmpty } else { Reply::Nodes(nodes) });
+    }
+
+    fn passive_ready(&mut self, now: Instant, peer: SocketAddr, port: u32) {
+        self.counters.passive_ready += 1;
+        let ip = peer.ip();
+        let loopback = ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST);
+        let Some(listen) = u16::try_from(port).ok().filter(|&port| port != 0) else {
+            self.ignore(peer, "PASSIVE READY with a port outside 1-65535");
+            return;
+        };
+        if loopback && !self.limits.list_loopback {
+            self.ignore(peer, "PASSIVE READY from 127.0.0.1 or ::1, which are never listed");
+        } else if self.passive.insert(now, SocketAddr::new(ip, listen)) {
+            self.log(Event::Registered { peer, kind: "passive", port });
+        } else {
+            self.ignore(peer, "PASSIVE READY from a network with too many nodes");
+        }
+    }
+
+    fn candidate(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        peer: SocketAddr,
+        node: IpAddr,
+        transport: Transport,
+        predictions: Vec<u16>,
+    ) {
+        self.counters.candidate += 1;
+        if self.challenges.channel(node).is_none() {
+            self.ignore(peer, "CANDIDATE for a node that is not there");
+            return;
+        }
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        if !state.challenging.contains(&node) {
+            if state.challenging.len() >= self.limits.candidates_per_connection {
+                state.challenging.retain(|&node| self.challenges.is_candidate(node, conn));
+            }
+            if state.challenging.len() >= self.limits.candidates_per_connection {
+                self.ignore(peer, "CANDIDATE from a connection that challenges too many nodes");
+                return;
+            }
+            state.challenging.push(node);
+        }
+        let candidate =
+            Candidate { ip: peer.ip(), conn, since: now, predictions, transport, accepted: false };
+        if !self.challenges.add(node, candidate, self.limits.candidates_per_node) {
+            self.ignore(peer, "CANDIDATE for a node that has too many");
+            return;
+        }
+        self.log(Event::Candidate { peer, node });
+        self.send(conn, Reply::PredictionSet);
+        let told = self.challenges.synchronize(now, node);
+        self.tell(told);
+    }
+
+    fn accept(&mut self, peer: SocketAddr, challenger: IpAddr, time_is_close: bool, fight: Reply) {
+        self.counters.accept += 1;
+        if !time_is_close {
+            self.ignore(peer, "time of ACCEPT is too far from ours");
+        } else if let Some(conn) = self.challenges.accept(peer.ip(), challenger) {
+            self.log(Event::Fight { peer, challenger });
+            self.send(conn, fight);
+        } else {
+            self.ignore(peer, "no such challenge to accept");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `/metrics`: counters and gauges in the text format of Prometheus.
+
+use super::Http;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+/// How often each HTTP call was made.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Counts {
+    pub(super) fn add(&self, what: &'static str) {
+        *self.0.lock().entry(what).or_insert(0) += 1;
+    }
+}
+
+impl Http {
+    /// The page.
+    pub(super) fn metrics(&self) -> String {
+        let (counters, gauges) = self.hub.numbers();
+        let (nodes, messages, bytes) = self.post.with(|mailbox| mailbox.size());
+        let mut page = Page(String::new());
+        page.family("p2p_rendezvous_requests_total", "counter", "Requests on the rendezvous ports, by verb.");
+        for (verb, n) in [
+            ("bootstrap", counters.bootstrap),
+            ("passive_ready", counters.passive_ready),
+            ("simultaneous_ready", counters.simultaneous_ready),
+            ("source_tcp", counters.source_tcp),
+            ("candidate", counters.candidate),
+            ("accept", counters.accept),
+            ("clear", counters.clear),
+            ("quit", counters.quit),
+        ] {
+            page.labelled("p2p_rendezvous_requests_total", "verb", verb, n);
+        }
+        for (name, help, n) in [
+            ("p2p_rendezvous_opened_total", "Rendezvous connections taken.", counters.opened),
+            ("p2p_rendezvous_refused_total", "Rendezvous connections refused by a limit.", counters.refused),
+            (
+                "p2p_rendezvous_closed_by_us_total",
+                "Rendezvous connections the server ended.",
+                counters.closed_by_us,
+            ),
+            ("p2p_rendezvous_ignored_total", "Lines answered by silence.", counters.ignored),
+            ("p2p_rendezvous_expired_total", "Registrations that ran out.", counters.expired),
+            ("p2p_rendezvous_replies_total", "Lines sent.", counters.replies),
+        ] {
+            page.family(name, "counter", help);
+            page.value(name, n);
+        }
+        page.family("p2p_rendezvous_nodes", "gauge", "Nodes registered, by kind.");
+        for (kind, n) in [
+            ("passive_ipv4", gauges.passive_v4),
+            ("passive_ipv6", gauges.passive_v6),
+            ("simultaneous", gauges.simultaneous),
+        ] {
+            page.labelled("p2p_rendezvous_nodes", "kind", kind, n as u64);
+        }
+        page.family("p2p_http_requests_total", "counter", "HTTP requests, by call or reason of refusal.");
+        for (call, n) in self.counts.0.lock().iter() {
+            page.labelled("p2p_http_requests_total", "call", call, *n);
+        }
+        let http_connections = self.connections.load(Ordering::Relaxed);
+        let waiting = self.limits.waiters.saturating_sub(self.waiters.available_permits());
+        for (name, help, n) in [
+            ("p2p_rendezvous_connections", "Open rendezvous connections.", gauges.connections),
+            ("p2p_rendezvous_candidates", "Challengers waiting for a node.", gauges.candidates),
+            ("p2p_http_connections", "Open HTTP connections.", http_connections),
+            ("p2p_http_waiting", "List calls waiting for a message.", waiting),
+            ("p2p_mailbox_nodes", "Nodes registered with the mailbox.", nodes),
+            ("p2p_mailbox_messages", "Messages waiting in the mailbox.", messages),
+            ("p2p_mailbox_bytes", "Bytes these messages count for.", bytes),
+        ] {
+            page.family(name, "gauge", help);
+            page.value(name, n as u64);
+        }
+        page.0
+    }
+}
+
+struct Page(String);
+
+// Writing to a string does not fail.
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, n: u64) {
+        let _ = writeln!(self.0, "{name} {n}");
+    }
+
+    fn labelled(&mut self, name: &str, label: &str, value: &str, n: u64) {
+        let _ = writeln!(self.0, "{name}{{{label}=\"{value}\"}} {n}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Small things every part of the server needs: listening sockets, racing two futures, the stop signal.
+
+use super::StartError;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+/// Connections the kernel holds for us until we accept them.
+const BACKLOG: i32 = 1024;
+
+/// Listens on `addr`; `[::]` takes IPv4 as well. `purpose` and `flag` are for the error.
+pub(super) fn listen(
+    addr: SocketAddr,
+    purpose: &'static str,
+    flag: &'static str,
+) -> Result<TcpListener, StartError> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(!addr.ip().is_unspecified())?;
+        }
+        // A restarted server gets its port back at once; two servers still cannot share it.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open().map_err(|source| StartError::Listen { addr, purpose, flag, source })
+}
+
+/// Finds dead peers within about two minutes, sends small lines at once.
+pub(super) fn tune(stream: &TcpStream) {
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    // Best effort: without them the connection still works.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = stream.set_nodelay(true);
+}
+
+/// What finished first.
+pub(super) enum Either<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// Waits for the first of two futures (the left one if both are ready) and drops the other.
+pub(super) async fn race<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Output> {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    poll_fn(|cx| {
+        if let Poll::Ready(value) = a.as_mut().poll(cx) {
+            return Poll::Ready(Either::Left(value));
+        }
+        b.as_mut().poll(cx).map(Either::Right)
+    })
+    .await
+}
+
+/// What each task of the server holds: it hears of the stop, and the server hears when the last one is gone.
+#[derive(Clone)]
+pub(super) struct Life {
+    stop: watch::Receiver<bool>,
+    _alive: mpsc::Sender<()>,
+}
+
+/// The server's end of [`Life`].
+pub(super) struct Lives {
+    stop: watch::Sender<bool>,
+    gone: mpsc::Receiver<()>,
+}
+
+impl Life {
+    pub(super) fn new() -> (Lives, Life) {
+        let (stop, heard) = watch::channel(false);
+        let (alive, gone) = mpsc::channel(1);
+        (Lives { stop, gone }, Life { stop: heard, _alive: alive })
+    }
+
+    /// Completes when the server stops, or is dropped.
+    pub(super) async fn stopped(&self) {
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+
+    /// Runs `task` until it ends or the server stops.
+    pub(super) async fn run(&self, task: impl Future<Output = ()>) {
+        race(self.stopped(), task).await;
+    }
+}
+
+impl Lives {
+    /// Tells all tasks to end and waits for them, at most `patience`.
+    pub(super) async fn stop(mut self, patience: Duration) {
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(patience, self.gone.recv()).await;
+    }
+}

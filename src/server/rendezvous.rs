@@ -1,0 +1,173 @@
+//! The rendezvous ports: accepts connections and lets [`Rendezvous`] think.
+//!
+//! The state machine sits behind one lock that is never held across an await; a connection's task brings it lines,
+//! and what it answers goes to the outboxes of the connections concerned.
+
+use super::conn::{self, Outbox};
+use super::log::{Level, Log};
+use super::net::{Either, Life, race, tune};
+use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Limits, Output, Refusal, Rendezvous};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+/// The rendezvous server's state and its connections.
+pub(super) struct Hub {
+    state: Mutex<State>,
+    /// The next timeout has become earlier.
+    earlier: Notify,
+    log: Log,
+    write_buffer: usize,
+}
+
+struct State {
+    server: Rendezvous,
+    outboxes: HashMap<ConnId, Arc<Outbox>>,
+    /// When the timer task will wake up.
+    armed: Option<Instant>,
+}
+
+/// How full the tables are.
+pub(super) struct Gauges {
+    pub(super) connections: usize,
+    pub(super) passive_v4: usize,
+    pub(super) passive_v6: usize,
+    pub(super) simultaneous: usize,
+    pub(super) candidates: usize,
+}
+
+impl Hub {
+    pub(super) fn new(limits: Limits, seed: u64, write_buffer: usize, log: Log) -> Hub {
+        let server = Rendezvous::new(limits, seed);
+        let state = State { server, outboxes: HashMap::new(), armed: None };
+        Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer }
+    }
+
+    /// Accepts connections until the server stops.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, life: Life) {
+        life.run(async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, peer)) => {
+                        let Ok((id, outbox)) = self.open(peer) else { continue };
+                        tune(&stream);
+                        let (hub, life) = (self.clone(), life.clone());
+                        tokio::spawn(async move {
+                            life.run(conn::serve(&hub, id, &outbox, stream)).await;
+                            hub.closed(id);
+                        });
+                    }
+                    Err(error) => accept_failed(&self.log, &error).await,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Wakes the state machine when it wants to be woken.
+    pub(super) async fn run_timer(self: Arc<Self>, life: Life) {
+        life.run(async {
+            loop {
+                let next = {
+                    let mut state = self.state.lock();
+                    state.armed = state.server.poll_timeout();
+                    state.armed
+                };
+                let sleep = async {
+                    match next {
+                        Some(at) => tokio::time::sleep_until(at.into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                if let Either::Left(()) = race(sleep, self.earlier.notified()).await {
+                    self.with(|server, now| server.on_timeout(now));
+                }
+            }
+        })
+        .await;
+    }
+
+    fn open(&self, peer: SocketAddr) -> Result<(ConnId, Arc<Outbox>), Refusal> {
+        let mut state = self.state.lock();
+        let opened = state.server.open(Instant::now(), peer).map(|id| {
+            let outbox = Arc::new(Outbox::default());
+            state.outboxes.insert(id, outbox.clone());
+            (id, outbox)
+        });
+        self.settle(&mut state);
+        opened
+    }
+
+    /// A line came on a connection.
+    pub(super) fn line(&self, conn: ConnId, line: &[u8]) {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.with(|server, now| server.line(now, unix.as_secs_f64(), conn, line));
+    }
+
+    /// The connection has to be ended for a reason the state machine cannot see.
+    pub(super) fn close(&self, conn: ConnId, reason: CloseReason) {
+        self.with(|server, now| server.close(now, conn, reason));
+    }
+
+    fn closed(&self, conn: ConnId) {
+        self.with(|server, now| server.closed(now, conn));
+        self.state.lock().outboxes.remove(&conn);
+    }
+
+    /// Counters and gauges for `/metrics`.
+    pub(super) fn numbers(&self) -> (Counters, Gauges) {
+        let state = self.state.lock();
+        let (passive_v4, passive_v6) = state.server.passive_nodes();
+        let gauges = Gauges {
+            connections: state.server.connections(),
+            passive_v4,
+            passive_v6,
+            simultaneous: state.server.simultaneous_nodes(),
+            candidates: state.server.candidates(),
+        };
+        (state.server.counters(), gauges)
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Rendezvous, Instant)) {
+        let mut state = self.state.lock();
+        act(&mut state.server, Instant::now());
+        self.settle(&mut state);
+    }
+
+    /// Carries out what the state machine says, until it says nothing more.
+    fn settle(&self, state: &mut State) {
+        while let Some(output) = state.server.poll_output() {
+            match output {
+                Output::Send { conn, reply } => {
+                    let Some(outbox) = state.outboxes.get(&conn) else { continue };
+                    if !outbox.push(&reply, self.write_buffer) {
+                        state.server.close(Instant::now(), conn, CloseReason::SlowReader);
+                    }
+                }
+                Output::Close { conn, reason } => {
+                    if let Some(outbox) = state.outboxes.remove(&conn) {
+                        outbox.finish(matches!(reason, CloseReason::SlowReader));
+                    }
+                }
+                Output::Log(event) => {
+                    let level = if event.is_notable() { Level::Warn } else { Level::Debug };
+                    self.log.line(level, event.what(), |field| event.fields(field));
+                }
+            }
+        }
+        let next = state.server.poll_timeout();
+        if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
+            self.earlier.notify_one();
+        }
+    }
+}
+
+/// Out of file descriptors or memory: connections that end will make room, so wait a little instead of spinning.
+pub(super) async fn accept_failed(log: &Log, error: &std::io::Error) {
+    log.line(Level::Warn, "accept-failed", |field| field("error", error));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}

@@ -1,0 +1,158 @@
+//! A whole network on loopback, for programs' own tests: a rendezvous server and any number of nodes, offline.
+//!
+//! Each node has an address of its own in 127/8, so the rules that tell nodes apart by their address work as on the
+//! internet, and several test networks run side by side.
+//!
+//! ```
+//! use p2pnet::{testing::Testnet, event::Kind};
+//!
+//! let testnet = Testnet::start()?;
+//! let alice = testnet.node(|_| {})?;
+//! alice.request(|net| net.advertise())?;
+//! let bob = testnet.node(|_| {})?;
+//! bob.request(|net| net.bootstrap())?;
+//! let to_alice = bob.expect(Kind::Opened).conn;
+//! bob.net.send_line(to_alice, b"hello").map_err(|code| p2pnet::Error::new(code, "sending"))?;
+//! assert_eq!(alice.expect(Kind::Line).text(), "hello");
+//! # Ok::<(), p2pnet::Error>(())
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::config::{Config, NodeType, ServerKind};
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, Kind};
+use crate::node::Net;
+use crate::server::{Server, ServerConfig, ServerThread};
+
+/// When something is not there after this long, it is not slow: it hangs.
+const HUNG: Duration = Duration::from_secs(60);
+
+/// A rendezvous server on loopback and the addresses for its nodes. Stops when it is dropped.
+pub struct Testnet {
+    server: ServerThread,
+    subnet: [u8; 2],
+    next_host: AtomicU8,
+}
+
+impl Testnet {
+    /// Starts the server on an address of 127/8 that no other test network is likely to have.
+    ///
+    /// # Errors
+    /// [`Code::Io`] if the server cannot listen.
+    pub fn start() -> Result<Testnet> {
+        let subnet = [fastrand::u8(1..=254), fastrand::u8(..)];
+        let ip = IpAddr::V4(Ipv4Addr::new(127, subnet[0], subnet[1], 1));
+        let server = Server::spawn(ServerConfig::on(ip))
+            .map_err(|e| Error::new(Code::Io, format!("test server: {e}")))?;
+        Ok(Testnet { server, subnet, next_host: AtomicU8::new(2) })
+    }
+
+    /// Where the rendezvous server listens.
+    pub fn server(&self) -> SocketAddr {
+        self.server.local_addrs().rendezvous[0]
+    }
+
+    /// An address of 127/8 that no other node of this network has.
+    pub fn address(&self) -> IpAddr {
+        let host = self.next_host.fetch_add(1, Relaxed);
+        Ipv4Addr::new(127, self.subnet[0], self.subnet[1], host).into()
+    }
+
+    /// The configuration of a passive node of this network, on an address of its own.
+    ///
+    /// # Errors
+    /// None in practice: the server's address is well formed.
+    pub fn config(&self) -> Result<Config> {
+        let mut config =
+            Config { passive_bind: Some(self.address()), node_type: NodeType::Passive, ..Config::default() };
+        config.add_server(ServerKind::Rendezvous, &self.server().to_string())?;
+        Ok(config)
+    }
+
+    /// Starts a passive node; `change` may change its configuration first.
+    ///
+    /// # Errors
+    /// What [`Net::new`] and [`Net::start`] say.
+    pub fn node(&self, change: impl FnOnce(&mut Config)) -> Result<TestNode> {
+        let mut config = self.config()?;
+        change(&mut config);
+        TestNode::start(config)
+    }
+}
+
+/// A node under test, with the events that were passed over while another was waited for.
+pub struct TestNode {
+    /// The node.
+    pub net: Net,
+    passed_over: std::sync::Mutex<Vec<Event>>,
+}
+
+impl TestNode {
+    /// Starts a node with this configuration and waits for READY.
+    ///
+    /// # Errors
+    /// What [`Net::new`] and [`Net::start`] say.
+    pub fn start(config: Config) -> Result<TestNode> {
+        let net = Net::new(config)?;
+        net.start()?;
+        let node = TestNode { net, passed_over: std::sync::Mutex::default() };
+        node.expect(Kind::Ready);
+        Ok(node)
+    }
+
+    /// Where the node listens.
+    pub fn listens(&self) -> SocketAddr {
+        let info = self.net.info();
+        SocketAddr::new(info.lan_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), info.passive_port)
+    }
+
+    /// The first event that `wanted` accepts, of those that have come or will come; others are kept in their order.
+    ///
+    /// # Panics
+    /// If there is none after a minute: the test hangs.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut passed_over = self.passed_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(at) = passed_over.iter().position(&wanted) {
+            return passed_over.remove(at);
+        }
+        let until = std::time::Instant::now() + HUNG;
+        loop {
+            while let Ok(Some(event)) = self.net.next_event() {
+                if wanted(&event) {
+                    return event;
+                }
+                passed_over.push(event);
+            }
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            assert!(!left.is_zero(), "hung: no {what} within {HUNG:?}; there were {passed_over:?}");
+            let waited = self.net.wait(Some(left));
+            assert!(waited != Err(Code::Closed), "the net stopped before {what}; there were {passed_over:?}");
+        }
+    }
+
+    /// The next event of this kind.
+    ///
+    /// # Panics
+    /// As [`TestNode::wait_for`].
+    pub fn expect(&self, kind: Kind) -> Event {
+        self.wait_for(&format!("{kind:?}"), |e| e.kind == kind)
+    }
+
+    /// Makes a request and waits for its DONE.
+    ///
+    /// # Errors
+    /// What the request says, at once or by its DONE.
+    pub fn request(&self, ask: impl FnOnce(&Net) -> Result<u64>) -> Result<Event> {
+        let request = ask(&self.net)?;
+        let done = self.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
+        match done.result {
+            Ok(()) => Ok(done),
+            Err(code) => {
+                Err(Error { code, os_error: done.os_error, message: done.text().into_owned().into() })
+            }
+        }
+    }
+}

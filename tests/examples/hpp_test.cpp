@@ -1,0 +1,242 @@
+// hpp_test.cpp - what p2pnet.hpp promises, with and without exceptions. Built and run by run.py.
+#include <p2pnet.hpp>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+static int passed = 0, failed = 0;
+
+static void check(bool ok, const char *what)
+{
+    (ok ? passed : failed)++;
+    if (!ok)
+        std::printf("FAILED: %s\n", what);
+}
+
+static_assert(!std::is_copy_constructible_v<p2p::Net> && !std::is_copy_assignable_v<p2p::Net>);
+static_assert(std::is_nothrow_move_constructible_v<p2p::Net> && std::is_nothrow_move_assignable_v<p2p::Net>);
+static_assert(std::is_nothrow_move_constructible_v<p2p::Config> &&
+              !std::is_copy_constructible_v<p2p::Config>);
+
+static p2p::Net node(const char *bind)
+{
+    p2p::Failure f;
+    p2p::Config cfg;
+    check(cfg.set(P2P_OPT_PASSIVE_BIND, bind, f), f.message());
+    check(cfg.set(P2P_OPT_PASSIVE_PORT, 0, f), f.message());
+    p2p::Net net = p2p::Net::make(cfg, f);
+    check(static_cast<bool>(net) && net.start(f), f.message());
+    return net;
+}
+
+static std::string address(p2p::Net &net, const char *bind)
+{
+    return std::string(bind) + ":" + std::to_string(net.info().passive_port);
+}
+
+// Polls both, by the form that both kinds of build have, until done.
+template <class Done>
+static void poll_until(p2p::Net &a, p2p::Net &b, Done done)
+{
+    p2p::Failure f;
+    std::uint32_t count = 0;
+    for (int i = 0; i < 10000 && !done(); i++) {
+        (a ? a : b).wait(1);
+        for (p2p::Net *net : {&a, &b})
+            if (*net && !net->poll(100, count, f))
+                check(false, f.message());
+    }
+    check(done(), "hung");
+}
+
+static void lines_and_moving()
+{
+    p2p::Net a = node("127.0.0.2"), b = node("127.0.0.3");
+    int opened = 0, lines = 0, dones = 0, own_dones = 0;
+    p2p_conn to = 0;
+    void *const mark = &lines;
+    a.on_event([&](const p2p::Event &ev) {
+        lines += ev.kind() == P2P_EVENT_LINE && ev.data() == "hello" && *(ev.data().data() + 5) == '\0';
+        opened += ev.kind() == P2P_EVENT_OPENED;
+    });
+    b.on_event([&](const p2p::Event &ev) { dones += ev.kind() == P2P_EVENT_DONE; });
+    p2p::Failure f;
+    p2p_request request = 0;
+    check(
+        b.connect(
+            address(a, "127.0.0.2"), [&](const p2p::Event &ev) { own_dones++, to = ev.conn(); }, request, f),
+        f.message());
+    p2p::Net moved = std::move(b); // the handlers go along
+    check(!b && b.send_line(1, "x") == P2P_ERR_INVALID && !b.wait(0) && b.fd() == -1,
+          "an empty net does nothing");
+    poll_until(a, moved, [&] { return to != 0 && opened == 1; });
+    check(own_dones == 1 && dones == 0 && request != 0, "a request's own handler gets its DONE, nobody else");
+    check(moved.set_user(to, mark) == P2P_OK && moved.user(to) == mark, "user pointer");
+    check(moved.conns() == std::vector<p2p_conn>{to} && a.conns().size() == 1, "the list of connections");
+    check(moved.conn_info(to).via == P2P_VIA_DIRECT && moved.info().outbound == 1, "info");
+    const std::string_view part = std::string_view("hello world").substr(0, 5); // no NUL behind it
+    check(moved.send_line(to, part) == P2P_OK, "send_line");
+    check(moved.send_line(to, std::string_view()) == P2P_ERR_INVALID, "an empty line is refused");
+    check(moved.send_line(9999, "x") == P2P_ERR_NOT_FOUND, "an unknown connection");
+    poll_until(a, moved, [&] { return lines == 1; });
+    check(moved.stats().lines_out == 1 && a.stats().lines_in == 1, "stats");
+    b = std::move(moved); // back again, into the empty one
+    b.on_event({});
+    check(b.send_line(to, "bye") == P2P_OK, "after moving back");
+    b.stop();
+    while (b.wait(10000))
+        while (p2p::OwnedEvent ev = b.next())
+            check((*ev).raw().struct_size > 0, "an event of our own");
+    check(!b.wait(0), "wait() ends with the net");
+}
+
+static void handlers_that_meddle()
+{
+    p2p::Net a = node("127.0.0.2"), none;
+    int first = 0, second = 0;
+    a.on_event([&](const p2p::Event &) {
+        const std::string long_enough_not_to_be_in_place(100, 'x');
+        first++;
+        a.on_event([&](const p2p::Event &) { second++; }); // frees the running handler, if done wrongly
+        check(long_enough_not_to_be_in_place.size() == 100, "still here"); // what ASan looks at
+    });
+    poll_until(a, none, [&] { return first == 1; });
+    a.stop();
+    while (a.wait(10000)) {
+        p2p::Failure f;
+        std::uint32_t count = 0;
+        a.poll(1, count, f);
+    }
+    check(first == 1 && second >= 1, "a handler that replaces itself");
+
+    p2p::Net c = node("127.0.0.2");
+    bool gone = false;
+    c.on_event([&](const p2p::Event &) {
+        c.reset();
+        gone = true;
+    });
+    poll_until(none, c, [&] { return gone; });
+    check(!c, "a handler that frees its net");
+
+    p2p::Net d = node("127.0.0.2");
+    d.on_event([&](const p2p::Event &) {
+        p2p::Failure f;
+        std::uint32_t count = 0;
+        check(!d.poll(1, count, f) && f.code() == P2P_ERR_REENTRANT && *f.message(), "poll() in a handler");
+        gone = false;
+    });
+    poll_until(d, none, [&] { return !gone; });
+}
+
+static void failures()
+{
+    p2p::Failure f;
+    p2p::Config cfg;
+    check(!cfg.set(P2P_OPT_PASSIVE_PORT, 70000, f) && f.code() == P2P_ERR_RANGE, "out of range");
+    check(std::strstr(f.message(), "70000") != nullptr, f.message());
+    check(!cfg.add_server(P2P_SERVER_RENDEZVOUS, "nonsense", f) && f.code() == P2P_ERR_INVALID,
+          "a server's address");
+    p2p::Net net;
+    check(!net.start(f) && f.code() == P2P_ERR_INVALID, "an empty net");
+    std::uint32_t count = 0;
+    check(!net.poll(1, count, f) && f.code() == P2P_ERR_INVALID, "polling an empty net");
+    net = p2p::Net::make(cfg, f);
+    p2p_request request = 0;
+    check(!net.connect(
+              "nonsense", [](const p2p::Event &) {}, request, f) &&
+              request == 0,
+          "connect to nonsense");
+    net = p2p::Net(); // frees the old one
+    check(!net, "assigned");
+}
+
+#ifdef __cpp_exceptions
+template <class Function>
+static p2p_result code_of(Function function)
+{
+    try {
+        function();
+        return P2P_OK;
+    } catch (const p2p::Error &e) {
+        return *e.what() ? e.code() : P2P_OK;
+    }
+}
+
+static void exceptions()
+{
+    p2p::Config cfg;
+    check(code_of([&] { cfg.set(P2P_OPT_PASSIVE_PORT, -1); }) == P2P_ERR_RANGE, "set throws");
+    check(code_of([&] { cfg.set(P2P_OPT_PASSIVE_BIND, "nonsense"); }) == P2P_ERR_INVALID,
+          "set of a text throws");
+    cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.2").set(P2P_OPT_PASSIVE_PORT, 0);
+    p2p::Net a(cfg), b(p2p::Config().set(P2P_OPT_PASSIVE_BIND, "127.0.0.3"));
+    check(code_of([&] { a.bootstrap(); }) != P2P_OK, "bootstrap before the start throws");
+    a.start(), b.start();
+    check(code_of([&] { a.start(); }) == P2P_ERR_STATE, "a second start throws");
+    check(code_of([&] { a.connect("nonsense"); }) == P2P_ERR_INVALID, "connect throws");
+    int seen = 0, thrown = 0, rest = 0;
+    a.on_event([&](const p2p::Event &ev) {
+        if (ev.kind() == P2P_EVENT_LINE)
+            seen++;
+        if (ev.kind() == P2P_EVENT_LINE && seen % 10 == 0)
+            throw seen;
+    });
+    p2p_conn to = 0;
+    b.on_event([](const p2p::Event &) {});
+    b.connect(address(a, "127.0.0.2"), [&](const p2p::Event &ev) {
+        to = ev.conn();
+        throw std::string("from a request's handler");
+    });
+    for (int i = 0; i < 10000 && to == 0; i++) {
+        b.wait(1);
+        try {
+            b.poll();
+        } catch (const std::string &text) {
+            rest += text == "from a request's handler";
+        }
+    }
+    check(rest == 1, "an exception of a request's handler comes out of poll()");
+    for (int i = 0; i < 100; i++)
+        check(b.send_line(to, "line") == P2P_OK, "send");
+    for (int i = 0; i < 10000 && seen < 100; i++) {
+        a.wait(1);
+        try {
+            a.poll();
+        } catch (int at) {
+            thrown++;
+            check(at == seen && at == thrown * 10, "no handler runs between the throw and the catch");
+        }
+    }
+    check(seen == 100 && thrown == 10, "no event is lost by an exception");
+
+    a.on_event([&](const p2p::Event &) {
+        a.reset();
+        throw 1;
+    });
+    b.send_line(to, "end");
+    rest = 0;
+    for (int i = 0; i < 10000 && a; i++) {
+        a.wait(1);
+        try {
+            a.poll();
+        } catch (int) {
+            rest = 2;
+        }
+    }
+    check(rest == 2, "a handler that frees its net and throws");
+}
+#endif
+
+int main()
+{
+    failures();
+    lines_and_moving();
+    handlers_that_meddle();
+#ifdef __cpp_exceptions
+    exceptions();
+#endif
+    std::printf("%d passed, %d failed\n", passed, failed);
+    return failed ? 1 : 0;
+}

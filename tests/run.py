@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Runs every test of the project and ends with one line that counts them.
+
+  tests/run.py                 everything (make test)
+  tests/run.py fmt clippy rust only these steps
+  tests/run.py --soak          the long tests instead (make soak)
+  tests/run.py --list          the steps
+
+Each step writes its whole output to target/test-logs/STEP.log; a step that fails shows the end of it. What cannot run on
+this machine is counted as skipped, with the reason. Exit status 0 only if nothing failed.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "target" / "test-logs"
+FEATURES = ["--features", "server,testing"]
+# Programs the tests use, and the Debian packages that bring them.
+PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config"}
+
+COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
+SKIP_LINE = re.compile(r"^\s*skip(?:ped)?\b[: ]+(.*)$", re.M | re.I)
+
+
+class Result:
+    """What a step has shown: how many checks passed and failed, and why others did not run."""
+
+    def __init__(self, passed=0, failed=0, skipped=()):
+        self.passed, self.failed, self.skipped = passed, failed, list(skipped)
+
+
+def run(step, command, env=None):
+    """Runs a command with its output in the step's log; gives exit status and output."""
+    log = LOGS / f"{step}.log"
+    with log.open("a", encoding="utf-8") as out:
+        out.write(f"$ {' '.join(map(str, command))}\n")
+        out.flush()
+        start = out.tell()
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                              stdout=out, stderr=subprocess.STDOUT, check=False)
+    with log.open("rb") as whole:
+        whole.seek(start)
+        return done.returncode, whole.read().decode("utf-8", "replace")
+
+
+def one(step, *commands, env=None):
+    """A step of commands that each count as one check."""
+    result = Result()
+    for command in commands:
+        status, _ = run(step, command, env)
+        if status == 0:
+            result.passed += 1
+        else:
+            result.failed += 1
+    return result
+
+
+def counted(step, command, pattern=COUNT, env=None):
+    """A step whose output counts its checks."""
+    status, text = run(step, command, env)
+    found = [tuple(int(n or 0) for n in m.groups()) for m in pattern.finditer(text)]
+    passed, failed = sum(f[0] for f in found), sum(f[1] for f in found)
+    skipped = sum(f[2] for f in found)
+    reasons = SKIP_LINE.findall(text)[:skipped] if skipped else []
+    reasons += ["no reason given"] * (skipped - len(reasons))
+    if status != 0 and failed == 0:
+        failed = 1
+    if status == 0 and passed + skipped == 0:
+        with (LOGS / f"{step}.log").open("a") as out:
+            out.write("the step ended well but counted no check: that is a failure\n")
+        failed = 1
+    return Result(passed, failed, reasons)
+
+
+def missing(*programs):
+    """A result that says why a step cannot run, or None."""
+    absent = [p for p in programs if not shutil.which(p)]
+    return Result(skipped=[f"{', '.join(absent)} not installed"]) if absent else None
+
+
+def step_fmt():
+    return one("fmt", ["cargo", "fmt", "--all", "--check"])
+
+
+def step_cformat():
+    files = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.cpp", "*.hpp"], cwd=ROOT, capture_output=True,
+                           text=True, check=False).stdout.split()
+    files = [f for f in files if f != "include/p2pnet.h"]
+    return missing("clang-format") or one("cformat", ["clang-format", "--dry-run", "-Werror", *files])
+
+
+def step_clippy():
+    return one("clippy",
+               ["cargo", "clippy", "--lib", "--", "-D", "warnings"],
+               ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"])
+
+
+def step_doc():
+    return one("doc", ["cargo", "doc", "--no-deps", *FEATURES], env={"RUSTDOCFLAGS": "-D warnings"})
+
+
+def step_rust():
+    return counted("rust", ["cargo", "test", *FEATURES], CARGO_COUNT)
+
+
+def script(name, path, *args):
+    """A step that is a script of its own."""
+    def step():
+        return counted(name, [sys.executable, path, *args])
+    return step
+
+
+def step_demo():
+    return one("demo", ["make", "demo"])
+
+
+STEPS = {
+    "fmt": (step_fmt, "Rust is formatted"),
+    "cformat": (step_cformat, "C and C++ are formatted"),
+    "clippy": (step_clippy, "no lint warns"),
+    "doc": (step_doc, "the documentation builds without a warning"),
+    "rust": (step_rust, "unit, property, header, vector and server tests"),
+    "namespace": (script("namespace", "tests/namespace.py"), "interfaces by label, peers that die without a word"),
+    "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
+    "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
+    "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
+    "demo": (step_demo, "make demo"),
+}
+# The long tests: the same programs, given more to do.
+SOAK = {
+    "sim": (lambda: counted("sim", ["cargo", "test", "--release", "--test", "sim"], CARGO_COUNT,
+                            {"SIM_SEEDS": "50000"}), "50,000 networks in virtual time"),
+    "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
+                                 CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
+}
+
+
+def install_packages():
+    """As root, installs what the tests use and the machine lacks; else says what is missing."""
+    packages = sorted({PACKAGES[p] for p in PACKAGES if not shutil.which(p)})
+    if not packages:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"not installed: {' '.join(packages)} (as root on Debian they would be); some tests will be skipped")
+        return
+    print(f"installing {' '.join(packages)} ...", flush=True)
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    status, _ = run("packages", ["apt-get", "install", "-y", "--no-install-recommends", *packages], env)
+    if status != 0:
+        run("packages", ["apt-get", "update"], env)
+        run("packages", ["apt-get", "install", "-y", "--no-install-recommends", *packages], env)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", metavar="STEP")
+    parser.add_argument("--soak", action="store_true", help="the long tests")
+    parser.add_argument("--list", action="store_true", help="what there is")
+    options = parser.parse_args()
+    table = SOAK if options.soak else STEPS
+    if options.list:
+        for name, (_, what) in table.items():
+            print(f"{name:10} {what}")
+        return 0
+    unknown = [s for s in options.steps if s not in table]
+    if unknown:
+        parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(table)}")
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    install_packages()
+    total = Result()
+    begun = time.monotonic()
+    for name in options.steps or table:
+        function, what = table[name]
+        print(f"{name:10} {what} ... ", end="", flush=True)
+        start = time.monotonic()
+        result = function()
+        seconds = time.monotonic() - start
+        parts = [f"{result.passed} passed"]
+        if result.failed:
+            parts.append(f"{result.failed} FAILED")
+        if result.skipped:
+            parts.append(f"{len(result.skipped)} skipped")
+        print(f"{', '.join(parts)}  ({seconds:.0f} s)", flush=True)
+        for reason in result.skipped:
+            print(f"           skipped: {reason}")
+        if result.failed:
+            log = LOGS / f"{name}.log"
+            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:] if log.exists() else []
+            print("\n".join(f"  | {line}" for line in tail))
+            print(f"  whole output: {log.relative_to(ROOT)}")
+        total.passed += result.passed
+        total.failed += result.failed
+        total.skipped += result.skipped
+    print(f"\n{time.monotonic() - begun:.0f} s in all")
+    print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
