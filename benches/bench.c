@@ -7,14 +7,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-uint64_t cpu_ns(void) {
+uint64_t cpu_ns(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* The number behind `key` in a "Key:  number" file of /proc. */
-static long proc_field(const char *path, const char *key) {
+static long proc_field(const char *path, const char *key)
+{
     char line[256];
     long value = -1;
     FILE *f = fopen(path, "r");
@@ -27,17 +29,20 @@ static long proc_field(const char *path, const char *key) {
     return value;
 }
 
-long rss_bytes(void) {
+long rss_bytes(void)
+{
     long kib = proc_field("/proc/self/status", "VmRSS:");
     need(kib > 0);
     return kib * 1024;
 }
 
-long thread_count(void) {
+long thread_count(void)
+{
     return proc_field("/proc/self/status", "Threads:");
 }
 
-uint64_t wakeups_of_others(void) {
+uint64_t wakeups_of_others(void)
+{
     uint64_t sum = 0;
     char path[300];
     long self = syscall(SYS_gettid);
@@ -54,19 +59,22 @@ uint64_t wakeups_of_others(void) {
     return sum;
 }
 
-static int by_value(const void *a, const void *b) {
+static int by_value(const void *a, const void *b)
+{
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-void quantiles(uint64_t *values, size_t count, uint64_t *p50, uint64_t *p99) {
+void quantiles(uint64_t *values, size_t count, uint64_t *p50, uint64_t *p99)
+{
     need(count > 0);
     qsort(values, count, sizeof *values, by_value);
     *p50 = values[count / 2];
     *p99 = values[count * 99 / 100];
 }
 
-struct lines lines_make(size_t len) {
+struct lines lines_make(size_t len)
+{
     struct lines l = {.len = len, .stride = len + 2};
     need(len >= 16);
     l.count = (256 * 1024 + l.stride - 1) / l.stride;

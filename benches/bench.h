@@ -28,7 +28,8 @@
     } while (0)
 
 /* Nanoseconds of a clock that only goes forward. */
-static inline uint64_t now_ns(void) {
+static inline uint64_t now_ns(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
@@ -60,7 +61,8 @@ struct lines {
 struct lines lines_make(size_t len);
 
 /* The first eight bytes of line `i`; the last eight are their complement. Never a CR, LF or NUL. */
-static inline uint64_t line_mark(size_t i) {
+static inline uint64_t line_mark(size_t i)
+{
     uint64_t n = i;
     return 0x3030303030303030u + (n & 63) + ((n >> 6 & 63) << 8) + ((n >> 12 & 63) << 16);
 }
@@ -75,7 +77,8 @@ struct check {
     unsigned until_whole;
 };
 
-static inline void check_line(struct check *c, const char *data, size_t len) {
+static inline void check_line(struct check *c, const char *data, size_t len)
+{
     const struct lines *e = c->expected;
     uint64_t head, tail, mark = line_mark(c->next);
     if (len == e->len) {

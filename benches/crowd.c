@@ -15,22 +15,26 @@ static uint64_t lines_in, sent_at, took[BROADCASTS];
 static int broadcast_count;
 static char answer[128];
 
-static void tell(const char *text) {
+static void tell(const char *text)
+{
     contender_send(0, text, strlen(text));
 }
 
-void on_open(int connection) {
+void on_open(int connection)
+{
     (void)connection;
     if (++open_count == wanted && serving)
         tell("ALL");
 }
 
-static void broadcast(void) {
+static void broadcast(void)
+{
     sent_at = now_ns();
     contender_broadcast(LINE, sizeof LINE - 1);
 }
 
-static void serve(const char *order) {
+static void serve(const char *order)
+{
     char text[128];
     if (strcmp(order, "RSS") == 0) {
         snprintf(text, sizeof text, "%ld", rss_bytes() - rss_before);
@@ -51,7 +55,8 @@ static void serve(const char *order) {
     }
 }
 
-void on_line(int connection, const char *line, size_t len) {
+void on_line(int connection, const char *line, size_t len)
+{
     char text[128];
     need(len < sizeof text);
     memcpy(text, line, len), text[len] = '\0';
@@ -69,7 +74,8 @@ void on_line(int connection, const char *line, size_t len) {
     }
 }
 
-void work_server(const struct args *a) {
+void work_server(const struct args *a)
+{
     serving = true;
     wanted = a->connections;
     contender_open(a->way, true, wanted);
@@ -79,14 +85,16 @@ void work_server(const struct args *a) {
     contender_close();
 }
 
-static double ask(const char *order) {
+static double ask(const char *order)
+{
     answer[0] = '\0';
     tell(order);
     pump_until(answer[0] != '\0');
     return atof(answer);
 }
 
-void work_client(const struct args *a) {
+void work_client(const struct args *a)
+{
     wanted = a->connections;
     double n = wanted;
     contender_open(a->way, false, wanted);

@@ -10,13 +10,15 @@ static uint64_t cpu_at_start;
 static int open_count;
 static unsigned long long server_count, server_wrong, server_cpu_ns;
 
-void on_open(int connection) {
+void on_open(int connection)
+{
     (void)connection;
     open_count++;
     cpu_at_start = cpu_ns();
 }
 
-void on_line(int connection, const char *line, size_t len) {
+void on_line(int connection, const char *line, size_t len)
+{
     if (!serving) {
         char text[128];
         need(len < sizeof text);
@@ -35,7 +37,8 @@ void on_line(int connection, const char *line, size_t len) {
     }
 }
 
-void work_server(const struct args *a) {
+void work_server(const struct args *a)
+{
     serving = true;
     block = lines_make(a->len);
     check.expected = &block;
@@ -46,7 +49,8 @@ void work_server(const struct args *a) {
 }
 
 /* A copy of the block with something wrong in it. */
-static struct lines spoilt(const char *how) {
+static struct lines spoilt(const char *how)
+{
     struct lines s = lines_make(block.len);
     char *second = s.text + s.stride;
     if (strcmp(how, "drop") == 0)
@@ -62,7 +66,8 @@ static struct lines spoilt(const char *how) {
     return s;
 }
 
-void work_client(const struct args *a) {
+void work_client(const struct args *a)
+{
     block = lines_make(a->len);
     contender_open(a->way, false, 1);
     contender_connect(a->port, 1);

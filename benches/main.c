@@ -8,17 +8,20 @@
 
 #include <unistd.h>
 
-static const char *value_of(const char *arg, const char *name) {
+static const char *value_of(const char *arg, const char *name)
+{
     size_t n = strlen(name);
     return strncmp(arg, name, n) == 0 && arg[n] == '=' ? arg + n + 1 : NULL;
 }
 
-void result(const char *name, double value) {
+void result(const char *name, double value)
+{
     printf("%s %.17g\n", name, value);
     fflush(stdout);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct args a = {.way = contender_ways[0], .len = 64, .seconds = 0.5, .connections = 1, .sabotage = ""};
     for (int i = 1; i < argc; i++) {
         const char *v;

@@ -11,7 +11,8 @@ static p2p_conn *ids;
 static int id_count, id_room;
 static bool is_ready, is_stopped, writable;
 
-static void on_event(p2p_net *n, const p2p_event *ev, void *user) {
+static void on_event(p2p_net *n, const p2p_event *ev, void *user)
+{
     (void)user;
     switch (ev->kind) {
     case P2P_EVENT_LINE:
@@ -45,13 +46,15 @@ static void on_event(p2p_net *n, const p2p_event *ev, void *user) {
     }
 }
 
-static void set(p2p_config *cfg, p2p_opt option, int64_t value) {
+static void set(p2p_config *cfg, p2p_opt option, int64_t value)
+{
     p2p_error e = {.struct_size = sizeof e};
     if (p2p_config_set_int(cfg, option, value, &e) != P2P_OK)
         die("%s", e.message);
 }
 
-void contender_open(const char *way, bool server, int connections) {
+void contender_open(const char *way, bool server, int connections)
+{
     (void)way;
     p2p_error e = {.struct_size = sizeof e};
     p2p_config *cfg = p2p_config_new();
@@ -78,13 +81,15 @@ void contender_open(const char *way, bool server, int connections) {
     }
 }
 
-int contender_port(void) {
+int contender_port(void)
+{
     p2p_net_info info = {.struct_size = sizeof info};
     need(p2p_net_get_info(net, &info) == P2P_OK);
     return (int)info.passive_port;
 }
 
-void contender_connect(int port, int count) {
+void contender_connect(int port, int count)
+{
     char to[P2P_ADDR_LEN];
     p2p_error e = {.struct_size = sizeof e};
     snprintf(to, sizeof to, "127.0.0.1:%d", port);
@@ -93,7 +98,8 @@ void contender_connect(int port, int count) {
             die("%s", e.message);
 }
 
-void contender_send(int c, const char *line, size_t len) {
+void contender_send(int c, const char *line, size_t len)
+{
     p2p_result r;
     while ((r = p2p_send_line(net, ids[c], line, len)) == P2P_ERR_WOULD_BLOCK) {
         writable = false;
@@ -106,30 +112,36 @@ void contender_send(int c, const char *line, size_t len) {
         die("sending: %s", p2p_strerror(r));
 }
 
-void contender_send_block(int c, const struct lines *block) {
+void contender_send_block(int c, const struct lines *block)
+{
     for (size_t i = 0; i < block->count; i++)
         contender_send(c, block->text + i * block->stride, block->len);
 }
 
-void contender_flush(int c) {
+void contender_flush(int c)
+{
     (void)c; /* nothing is kept back */
 }
 
-void contender_broadcast(const char *line, size_t len) {
+void contender_broadcast(const char *line, size_t len)
+{
     uint32_t sent;
     need(p2p_broadcast_line(net, line, len, 0, &sent) == P2P_OK);
     need((int)sent == id_count);
 }
 
-void contender_poll(void) {
+void contender_poll(void)
+{
     need(p2p_poll(net, 0) >= 0);
 }
 
-void contender_wait(void) {
+void contender_wait(void)
+{
     need(p2p_wait(net, -1) >= 0);
 }
 
-void contender_close(void) {
+void contender_close(void)
+{
     need(p2p_net_free(net) == P2P_OK);
     free(ids);
     net = NULL;

@@ -10,12 +10,14 @@ static struct check check;
 static int open_count;
 static uint64_t returned;
 
-void on_open(int connection) {
+void on_open(int connection)
+{
     (void)connection;
     open_count++;
 }
 
-void on_line(int connection, const char *line, size_t len) {
+void on_line(int connection, const char *line, size_t len)
+{
     if (serving && len == 3) {
         finished = true;
     } else if (serving) {
@@ -26,7 +28,8 @@ void on_line(int connection, const char *line, size_t len) {
     }
 }
 
-void work_server(const struct args *a) {
+void work_server(const struct args *a)
+{
     serving = true;
     contender_open(a->way, true, 1);
     result("port", contender_port());
@@ -34,12 +37,14 @@ void work_server(const struct args *a) {
     contender_close();
 }
 
-static void round_trip(uint64_t number) {
+static void round_trip(uint64_t number)
+{
     contender_send(0, block.text + number % block.count * block.stride, block.len);
     pump_until(returned > number);
 }
 
-void work_client(const struct args *a) {
+void work_client(const struct args *a)
+{
     block = lines_make(a->len);
     check.expected = &block;
     uint64_t *times = malloc(MOST * sizeof *times), *warm = times, count = 0, n = 0, p50, p99;

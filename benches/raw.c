@@ -40,12 +40,14 @@ static int ready_count;
 static char *input, *output;
 static size_t output_used;
 
-static void watch(int fd, int number) {
+static void watch(int fd, int number)
+{
     struct epoll_event e = {.events = EPOLLIN, .data.fd = number};
     need(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0);
 }
 
-static void add(int fd) {
+static void add(int fd)
+{
     int on = 1;
     need(connection_count < connection_room);
     need(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
@@ -55,7 +57,8 @@ static void add(int fd) {
     on_open(connection_count++);
 }
 
-void contender_open(const char *name, bool server, int room) {
+void contender_open(const char *name, bool server, int room)
+{
     way = strcmp(name, "copy") == 0 ? COPY : strcmp(name, "1write") == 0 ? ONE_WRITE : BATCH;
     connections = calloc((size_t)room, sizeof *connections);
     connection_room = room;
@@ -72,14 +75,16 @@ void contender_open(const char *name, bool server, int room) {
     watch(listener, LISTENER);
 }
 
-int contender_port(void) {
+int contender_port(void)
+{
     struct sockaddr_in at;
     socklen_t size = sizeof at;
     need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
     return ntohs(at.sin_port);
 }
 
-void contender_connect(int port, int count) {
+void contender_connect(int port, int count)
+{
     struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     while (count--) {
@@ -89,7 +94,8 @@ void contender_connect(int port, int count) {
     }
 }
 
-static void write_all(int fd, const char *data, size_t len) {
+static void write_all(int fd, const char *data, size_t len)
+{
     while (len > 0) {
         ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
         if (n < 0) {
@@ -103,7 +109,8 @@ static void write_all(int fd, const char *data, size_t len) {
     }
 }
 
-void contender_send(int c, const char *line, size_t len) {
+void contender_send(int c, const char *line, size_t len)
+{
     char whole[1024];
     need(len + 2 <= sizeof whole);
     memcpy(whole, line, len);
@@ -111,13 +118,15 @@ void contender_send(int c, const char *line, size_t len) {
     write_all(connections[c].fd, whole, len + 2);
 }
 
-void contender_flush(int c) {
+void contender_flush(int c)
+{
     write_all(connections[c].fd, output, output_used);
     output_used = 0;
 }
 
 /* A function of its own, as the call that a library makes of it. */
-static __attribute__((noinline)) void send_by_copy(int c, const char *line, size_t len) {
+static __attribute__((noinline)) void send_by_copy(int c, const char *line, size_t len)
+{
     if (output_used + len + 2 > BUFFER)
         contender_flush(c);
     memcpy(output + output_used, line, len);
@@ -125,7 +134,8 @@ static __attribute__((noinline)) void send_by_copy(int c, const char *line, size
     output_used += len + 2;
 }
 
-void contender_send_block(int c, const struct lines *block) {
+void contender_send_block(int c, const struct lines *block)
+{
     if (way == BATCH)
         write_all(connections[c].fd, block->text, block->bytes);
     for (size_t i = 0; way == COPY && i < block->count; i++)
@@ -134,12 +144,14 @@ void contender_send_block(int c, const struct lines *block) {
         write_all(connections[c].fd, block->text + i * block->stride, block->stride);
 }
 
-void contender_broadcast(const char *line, size_t len) {
+void contender_broadcast(const char *line, size_t len)
+{
     for (int c = 0; c < connection_count; c++)
         contender_send(c, line, len);
 }
 
-static void receive(int number) {
+static void receive(int number)
+{
     struct connection *c = &connections[number];
     size_t held = c->held;
     if (held > 0)
@@ -168,7 +180,8 @@ static void receive(int number) {
     }
 }
 
-void contender_poll(void) {
+void contender_poll(void)
+{
     if (ready_count == 0)
         ready_count = epoll_wait(epoll, ready, 64, 0);
     for (int i = 0; i < ready_count; i++) {
@@ -184,13 +197,15 @@ void contender_poll(void) {
     ready_count = 0;
 }
 
-void contender_wait(void) {
+void contender_wait(void)
+{
     if (ready_count == 0)
         ready_count = epoll_wait(epoll, ready, 64, -1);
     need(ready_count >= 0 || errno == EINTR);
 }
 
-void contender_close(void) {
+void contender_close(void)
+{
     for (int c = 0; c < connection_count; c++) {
         close(connections[c].fd);
         free(connections[c].partial);

@@ -4,21 +4,25 @@
 
 #define TIMES 51
 
-void on_open(int connection) {
+void on_open(int connection)
+{
     (void)connection;
     die("nobody should connect");
 }
 
-void on_line(int connection, const char *line, size_t len) {
+void on_line(int connection, const char *line, size_t len)
+{
     (void)connection, (void)line, (void)len;
 }
 
-void work_server(const struct args *a) {
+void work_server(const struct args *a)
+{
     (void)a;
     die("this work has no server");
 }
 
-void work_client(const struct args *a) {
+void work_client(const struct args *a)
+{
     uint64_t ready[TIMES], gone[TIMES], ready_p50, gone_p50, p99;
     for (int i = 0; i < TIMES; i++) {
         long before = rss_bytes();

@@ -1,18 +1,15 @@
 //! A connection as any thread sees it: send, close, look at it. The task that owns its socket is in [`super::link`].
 
 use std::ffi::CString;
-use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
-use super::sendbuf::{After, SendBuf};
+use super::outlet::Outlet;
 use crate::config::Config;
-use crate::error::Code;
 use crate::event::{ConnInfo, Via};
 
 /// One open connection.
@@ -21,10 +18,8 @@ pub(crate) struct Conn {
     pub(crate) via: Via,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
-    pub(crate) stream: TcpStream,
-    pub(crate) out: Mutex<SendBuf>,
-    /// Wakes the connection's task: something to write, to close, or room to read again.
-    pub(crate) wake: Notify,
+    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) out: Arc<Outlet>,
     /// Received bytes that are in the queue or in the program's hands.
     unread: AtomicUsize,
     /// The task has stopped reading and waits for `unread` to fall.
@@ -40,13 +35,13 @@ pub(crate) struct Conn {
 
 impl Conn {
     pub(crate) fn new(id: u64, via: Via, peer: SocketAddr, stream: TcpStream, config: &Config) -> Conn {
+        let stream = Arc::new(stream);
         Conn {
             id,
             via,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
+            out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer)),
             stream,
-            out: Mutex::new(SendBuf::new(config.send_buffer)),
-            wake: Notify::new(),
             unread: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             recv_limit: config.recv_buffer,
@@ -57,34 +52,15 @@ impl Conn {
         }
     }
 
-    /// Queues `a` and `b` as one piece, or writes it at once if the connection is quiet.
-    pub(crate) fn send(&self, a: &[u8], b: &[u8]) -> Result<(), Code> {
-        let mut out = self.out.lock();
-        // An error of the system is left to the task: it meets the same one and closes the connection with it.
-        let after = out.append([a, b], |[a, b]| {
-            let written = if b.is_empty() {
-                self.stream.try_write(a)
-            } else {
-                self.stream.try_write_vectored(&[IoSlice::new(a), IoSlice::new(b)])
-            };
-            written.unwrap_or(0)
-        })?;
-        drop(out);
-        if after == After::WakeWriter {
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
     /// Closes once everything queued is written.
     pub(crate) fn close(&self) {
         self.out.lock().close();
-        self.wake.notify_one();
+        self.out.wake.notify_one();
     }
 
     /// No more data either way; whoever waits on the socket sees its end.
     pub(crate) fn shut(&self) {
-        let _ = socket2::SockRef::from(&self.stream).shutdown(Shutdown::Both);
+        let _ = socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Both);
     }
 
     // ---- receive accounting ----
@@ -112,7 +88,7 @@ impl Conn {
     pub(crate) fn taken(&self, n: usize) {
         let before = self.unread.fetch_sub(n, SeqCst);
         if before - n <= self.recv_limit / 2 && self.paused.swap(false, SeqCst) {
-            self.wake.notify_one();
+            self.out.wake.notify_one();
         }
     }
 
@@ -128,5 +104,11 @@ impl Conn {
             bytes_out: out.bytes_written,
             age_ms: self.opened.elapsed().as_millis() as u64,
         }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.out.end();
     }
 }

@@ -156,7 +156,7 @@ impl Link {
                     return Err(e);
                 }
                 if all_sent {
-                    let sock = socket2::SockRef::from(&self.conn.stream);
+                    let sock = socket2::SockRef::from(&*self.conn.stream);
                     let _ = sock.shutdown(std::net::Shutdown::Write);
                     return Ok(());
                 }
@@ -188,7 +188,7 @@ impl Link {
             self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
         }
         let Link { conn, room, deadline, .. } = self;
-        let woken = conn.wake.notified();
+        let woken = conn.out.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
             if woken.as_mut().poll(cx).is_ready() {

@@ -17,6 +17,7 @@ mod link;
 mod listen;
 mod log;
 mod net;
+mod outlet;
 mod receive;
 mod rendezvous;
 mod resolve;

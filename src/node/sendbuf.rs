@@ -165,6 +165,12 @@ impl SendBuf {
         self.closing = true;
     }
 
+    /// The connection is gone, and with it what it did not send.
+    pub(crate) fn end(&mut self) {
+        self.closing = true;
+        self.pending = Vec::new();
+    }
+
     /// The writer exchanges its empty buffer for the pending one. False: there is nothing, and the writer has to be
     /// woken for the next.
     pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) -> bool {

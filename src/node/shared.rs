@@ -35,6 +35,9 @@ impl Hasher for IdHasher {
 
 type ById<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
 
+/// How many nets this process has made.
+static NETS: AtomicU64 = AtomicU64::new(0);
+
 /// The state of one net that more than one thread sees.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -47,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Mutex<ById<bool>>,
     /// The lines seen, if duplicates are not delivered.
     pub(crate) dedup: Option<Mutex<Dedup>>,
+    /// A number that no other net of this process has had.
+    pub(crate) number: u64,
     next_id: AtomicU64,
     /// Whether the runtime thread is done, for those who wait for it.
     finished: Mutex<bool>,
@@ -75,6 +80,7 @@ impl Shared {
             dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),
             finished: Mutex::new(false),
             finish: Condvar::new(),
+            number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
             config,
         }

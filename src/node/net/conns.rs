@@ -9,6 +9,7 @@ use crate::config::Framing;
 use crate::error::Code;
 use crate::event::ConnInfo;
 use crate::node::conn::Conn;
+use crate::node::outlet;
 use crate::proto::line::{self, CRLF, LineError};
 
 type Result<T> = std::result::Result<T, Code>;
@@ -19,6 +20,18 @@ impl Net {
             Some(conn) => f(conn),
             None => Err(Code::NotFound),
         }
+    }
+
+    #[inline]
+    fn send_on(&self, conn: u64, a: &[u8], b: &[u8]) -> Result<()> {
+        let net = self.shared.number;
+        if let Some(sent) = outlet::send_by_last(net, conn, a, b) {
+            return sent;
+        }
+        self.with_conn(conn, |c| {
+            outlet::remember(net, conn, &c.out);
+            c.out.send(a, b)
+        })
     }
 
     fn checked<'a>(&self, text: &'a [u8]) -> Result<&'a [u8]> {
@@ -39,7 +52,7 @@ impl Net {
             return Err(Code::Unsupported);
         }
         let text = self.checked(text)?;
-        self.with_conn(conn, |c| c.send(text, CRLF))
+        self.send_on(conn, text, CRLF)
     }
 
     /// Sends bytes as they are, all or nothing (raw framing).
@@ -53,7 +66,7 @@ impl Net {
         if data.is_empty() {
             return Err(Code::Invalid);
         }
-        self.with_conn(conn, |c| c.send(data, &[]))
+        self.send_on(conn, data, &[])
     }
 
     /// Sends one line to every open connection but `except` (0 = all). How many took it.
@@ -73,7 +86,7 @@ impl Net {
         }
         let (mut sent, mut outcome) = (0, Ok(()));
         for conn in self.shared.conns.read().values().filter(|c| c.id != except) {
-            match conn.send(text, CRLF) {
+            match conn.out.send(text, CRLF) {
                 Ok(()) => sent += 1,
                 Err(Code::WouldBlock) => outcome = Err(Code::WouldBlock),
                 Err(_) => {}

@@ -1,0 +1,200 @@
+//! The way out of a connection, which a thread holds on to: who sends many lines on one connection finds it once.
+//!
+//! Finding a connection by its number takes a lock that all threads share and a look into a table; for short lines that
+//! is a third of what sending costs. So each thread remembers the last outlet it has used. What it remembers must not
+//! keep anything alive: the socket and the buffer belong to the connection, which takes them back when it ends.
+
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::sendbuf::{After, SendBuf};
+use crate::error::Code;
+use crate::os::sock;
+
+pub(crate) struct Outlet {
+    buf: Mutex<SendBuf>,
+    /// `None` once the connection is no more.
+    stream: Mutex<Option<Arc<TcpStream>>>,
+    /// Wakes the connection's task: something to write, to close, or room to read again.
+    pub(crate) wake: Notify,
+}
+
+impl Outlet {
+    pub(crate) fn new(stream: Arc<TcpStream>, limit: usize) -> Outlet {
+        Outlet { buf: Mutex::new(SendBuf::new(limit)), stream: Mutex::new(Some(stream)), wake: Notify::new() }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, SendBuf> {
+        self.buf.lock()
+    }
+
+    /// Queues `a` and `b` as one piece, or writes it at once if that is better.
+    #[inline]
+    pub(crate) fn send(&self, a: &[u8], b: &[u8]) -> Result<(), Code> {
+        let after = self.buf.lock().append([a, b], |parts| self.write(parts))?;
+        if after == After::WakeWriter {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// How much of it the socket takes now.
+    fn write(&self, [a, b]: [&[u8]; 2]) -> usize {
+        let stream = self.stream.lock();
+        let Some(stream) = &*stream else { return 0 };
+        let written = if b.is_empty() {
+            stream.try_write(a)
+        } else {
+            // Not by writev, which std uses for this: here, on the host's thread, its SIGPIPE would end the host.
+            stream.try_io(Interest::WRITABLE, || {
+                let parts = [IoSlice::new(a), IoSlice::new(b)];
+                SockRef::from(&**stream).send_vectored_with_flags(&parts, sock::NO_SIGPIPE)
+            })
+        };
+        // An error of the system is left to the task: it meets the same one and closes the connection with it.
+        written.unwrap_or(0)
+    }
+
+    /// The connection is no more: nothing is accepted from now on, and who still holds the outlet holds nothing else.
+    pub(crate) fn end(&self) {
+        self.buf.lock().end();
+        *self.stream.lock() = None;
+    }
+}
+
+/// What a thread remembers: which net, which connection, and its outlet.
+type Last = Option<(u64, u64, Arc<Outlet>)>;
+
+thread_local!(static LAST: RefCell<Last> = const { RefCell::new(None) });
+
+/// Sends by the outlet that this thread has used last, if it is that of connection `conn` of the net `net`.
+/// `None`: it is another, or it has ended.
+#[inline]
+pub(crate) fn send_by_last(net: u64, conn: u64, a: &[u8], b: &[u8]) -> Option<Result<(), Code>> {
+    let send = |last: &RefCell<Last>| match &*last.borrow() {
+        Some((n, c, outlet)) if (*n, *c) == (net, conn) => Some(outlet.send(a, b)),
+        _ => None,
+    };
+    // During a thread's very end there is nothing left to remember in.
+    LAST.try_with(send).ok().flatten().filter(|sent| *sent != Err(Code::Closed))
+}
+
+/// Remembers the outlet of connection `conn` of the net `net` for this thread.
+pub(crate) fn remember(net: u64, conn: u64, outlet: &Arc<Outlet>) {
+    let _ = LAST.try_with(|last| last.replace(Some((net, conn, Arc::clone(outlet)))));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::{Duration, Instant};
+
+    use crate::config::{Config, DuplicateIp};
+    use crate::error::Code;
+    use crate::event::Kind;
+    use crate::node::Net;
+
+    fn net() -> Net {
+        let net = Net::new(Config {
+            passive_bind: Some(Ipv4Addr::LOCALHOST.into()),
+            duplicate_ip: DuplicateIp::Allow,
+            bootstrap: false,
+            advertise: false,
+            ..Config::default()
+        });
+        let net = net.unwrap();
+        net.start().unwrap();
+        net
+    }
+
+    /// Takes events until one is of `kind`: its connection and its text.
+    fn next(net: &Net, kind: Kind) -> (u64, Vec<u8>) {
+        let hung = Instant::now() + Duration::from_secs(60);
+        let mut found = None;
+        while found.is_none() {
+            assert!(Instant::now() < hung, "no {kind:?}");
+            net.wait(Some(Duration::from_secs(1))).unwrap();
+            net.take(1, |view| {
+                if view.kind == kind {
+                    let text = view.data_nul.strip_suffix(b"\0").unwrap_or_default();
+                    found = Some((view.conn.map_or(0, |c| c.id), text.to_vec()));
+                }
+                true
+            })
+            .unwrap();
+        }
+        found.unwrap_or_default()
+    }
+
+    /// A net with one connection to `server`, and its number at both ends.
+    fn client_of(server: &Net) -> (Net, u64, u64) {
+        let client = net();
+        client.connect(&format!("127.0.0.1:{}", server.info().passive_port)).unwrap();
+        let (here, there) = (next(&client, Kind::Opened).0, next(server, Kind::Opened).0);
+        (client, here, there)
+    }
+
+    #[test]
+    fn nets_and_connections_are_not_mixed_up() {
+        let servers = [net(), net()];
+        let [(a, a_id, _), (b, b_id, _)] = [client_of(&servers[0]), client_of(&servers[1])];
+        assert_eq!(a_id, b_id, "each net counts its own");
+        for i in 0..20 {
+            // Each twice in a row, so that the second goes by what was remembered.
+            let text = format!("line {}", i / 2);
+            a.send_line(a_id, text.as_bytes()).unwrap();
+            a.send_line(a_id, b"again").unwrap();
+            b.send_line(b_id, text.as_bytes()).unwrap();
+            assert_eq!(next(&servers[0], Kind::Line).1, text.as_bytes());
+            assert_eq!(next(&servers[0], Kind::Line).1, b"again");
+            assert_eq!(next(&servers[1], Kind::Line).1, text.as_bytes());
+        }
+        assert_eq!(a.send_line(a_id + 1000, b"x"), Err(Code::NotFound));
+        assert_eq!(servers[1].stats().lines_in, 20);
+    }
+
+    #[test]
+    fn what_is_remembered_of_an_ended_connection_holds_nothing_and_finds_nothing() {
+        let server = net();
+        let (client, id, there) = client_of(&server);
+        client.send_line(id, b"remember me").unwrap();
+        assert_eq!(next(&server, Kind::Line).1, b"remember me");
+        server.close(there).unwrap();
+        let before =
+            super::LAST.with_borrow(|last| last.as_ref().map(|(_, _, outlet)| outlet.clone())).unwrap();
+        assert!(before.stream.lock().is_some());
+        assert_eq!(next(&client, Kind::Closed).0, id);
+        // The next look settles the event.
+        client.take(1, |_| true).unwrap();
+        assert_eq!(client.send_line(id, b"x"), Err(Code::NotFound));
+        assert!(client.join());
+        drop(client);
+        assert!(before.stream.lock().is_none(), "a net that is gone has closed its sockets");
+        assert!(server.join());
+    }
+
+    #[test]
+    fn another_thread_and_the_next_connection_find_their_own() {
+        let server = net();
+        let (client, first, _) = client_of(&server);
+        client.send_line(first, b"one").unwrap();
+        std::thread::scope(|s| s.spawn(|| client.send_line(first, b"two").unwrap()).join()).unwrap();
+        client.connect(&format!("127.0.0.1:{}", server.info().passive_port)).unwrap();
+        let second = next(&client, Kind::Opened).0;
+        client.send_line(second, b"three").unwrap();
+        client.send_line(first, b"four").unwrap();
+        let mut got: Vec<_> = (0..4).map(|_| next(&server, Kind::Line)).collect();
+        got.sort_by_key(|(conn, _)| *conn);
+        let texts: Vec<_> = got.iter().map(|(_, text)| String::from_utf8_lossy(text).into_owned()).collect();
+        assert_eq!(texts, ["one", "two", "four", "three"]);
+        assert!(got[0].0 == got[2].0 && got[2].0 != got[3].0);
+    }
+}
