@@ -124,7 +124,7 @@ def run_programs(name, folder, before=(), env=None, only=None):
         if only not in (None, program):
             continue
         began = time.monotonic()
-        code, out = run([*before, folder / program, LOAD[name]], env=dict(os.environ, **(env or {})))
+        code, out = run([*before, folder / program, LOAD[name]], env=dict(os.environ, RUST_BACKTRACE="0", **(env or {})))
         ok = len(re.findall(r"^ok ", out, re.M))
         bad = len(re.findall(r"^not ok ", out, re.M))
         passed, failed = passed + ok, failed + bad
