@@ -115,7 +115,7 @@ static void taking_events_inside_a_callback_is_refused(void) {
   CHECK_OK(p2p_send_line(a.net, at_a, "x", 1));
   UNTIL(seen(&b, P2P_EVENT_LINE), pump(&b));
   CHECK_OK(p2p_conn_close(b.net, at_b));
-  UNTIL(seen(&a, P2P_EVENT_CLOSED) && seen(&b, P2P_EVENT_CLOSED), pump(&b));
+  UNTIL(seen(&a, P2P_EVENT_CLOSED) && seen(&b, P2P_EVENT_CLOSED), pump2(&a, &b));
   a.also = b.also = NULL;
   node_free(&a);
   node_free(&b);
