@@ -107,7 +107,7 @@ def step_doc():
 
 
 def step_rust():
-    return counted("rust", ["cargo", "test", *FEATURES], CARGO_COUNT)
+    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT)
 
 
 def script(name, path, *args):

@@ -18,8 +18,6 @@ pub(crate) struct Conn {
     pub(crate) via: Via,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
-    /// Our address and port; asked for while the system still knows.
-    pub(crate) near_end: Option<SocketAddr>,
     pub(crate) stream: Arc<TcpStream>,
     pub(crate) out: Arc<Outlet>,
     /// Received bytes that are in the queue or in the program's hands.
@@ -42,7 +40,6 @@ impl Conn {
             id,
             via,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
-            near_end: stream.local_addr().ok(),
             out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer)),
             stream,
             unread: AtomicUsize::new(0),

@@ -7,7 +7,7 @@
 //!     └── inbox ◀── queue ◀──────────┴── link (reads), actor (notices)
 //! ```
 //!
-//! Read on in [`actor`] for the decisions, [`link`] for a connection's life, [`shared`] for what threads have in common.
+//! Read on in `actor` for the decisions, `link` for a connection's life, `shared` for what threads have in common.
 
 mod actor;
 pub(crate) mod conn;

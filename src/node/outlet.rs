@@ -9,11 +9,14 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::sendbuf::{After, SendBuf};
 use crate::error::Code;
+use crate::os::sock;
 
 pub(crate) struct Outlet {
     buf: Mutex<SendBuf>,
@@ -50,7 +53,11 @@ impl Outlet {
         let written = if b.is_empty() {
             stream.try_write(a)
         } else {
-            stream.try_write_vectored(&[IoSlice::new(a), IoSlice::new(b)])
+            // Not by writev, which std uses for this: here, on the host's thread, its SIGPIPE would end the host.
+            stream.try_io(Interest::WRITABLE, || {
+                let parts = [IoSlice::new(a), IoSlice::new(b)];
+                SockRef::from(&**stream).send_vectored_with_flags(&parts, sock::NO_SIGPIPE)
+            })
         };
         // An error of the system is left to the task: it meets the same one and closes the connection with it.
         written.unwrap_or(0)

@@ -29,7 +29,10 @@ pub(crate) struct Entry {
     /// The request that waits for it, 0 = none.
     pub(crate) request: u64,
     pub(crate) since: Instant,
-    /// Changed by [`Table::open_up`] and [`Table::ending`] only.
+    /// The end of the TCP connection that is not a listening port: the peer's if it is inbound, else our own. By it we
+    /// know ourselves when we meet us.
+    pub(crate) dialler: Option<SocketAddr>,
+    /// Changed by the table's methods only, like the dialler.
     pub(crate) state: State,
 }
 
@@ -40,77 +43,81 @@ impl Entry {
     }
 }
 
-/// How many of one side.
+/// What is known of one side without looking at each entry.
 #[derive(Default)]
-struct Count {
+struct Side {
     taken: usize,
     open: usize,
+    diallers: BTreeSet<SocketAddr>,
 }
 
 /// Connections by id.
 #[derive(Default)]
 pub(crate) struct Table {
     entries: BTreeMap<u64, Entry>,
-    inbound: Count,
-    outbound: Count,
-    /// The near ends of the open connections that we opened, by which we know ourselves when we meet us.
-    near_ends: BTreeSet<SocketAddr>,
+    inbound: Side,
+    outbound: Side,
 }
 
 impl Table {
     /// Enters a connection that is not open yet.
     pub(crate) fn insert(&mut self, id: u64, entry: Entry) {
-        self.count(entry.inbound).taken += 1;
+        let side = self.side(entry.inbound);
+        side.taken += 1;
+        side.diallers.extend(entry.dialler);
         if let Some(old) = self.entries.insert(id, entry) {
-            self.discount(old.inbound, &old.state);
+            self.discount(&old);
         }
+    }
+
+    /// The dialled connection stands: to this address, from that end; `task` opens the link.
+    pub(crate) fn dialled(&mut self, id: u64, ip: IpAddr, dialler: Option<SocketAddr>, task: AbortHandle) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        (entry.ips, entry.dialler, entry.state) = (vec![ip], dialler, State::Opening(task));
+        let inbound = entry.inbound;
+        self.side(inbound).diallers.extend(dialler);
     }
 
     /// The connection is open now. False: it is not in the table any more.
     pub(crate) fn open_up(&mut self, id: u64, conn: Arc<Conn>) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
-        let (inbound, near_end) = (entry.inbound, conn.near_end);
         entry.state = State::Open(conn);
-        self.count(inbound).open += 1;
-        if let (false, Some(near_end)) = (inbound, near_end) {
-            self.near_ends.insert(near_end);
-        }
+        let inbound = entry.inbound;
+        self.side(inbound).open += 1;
         true
     }
 
     /// The open connection has ended but for its socket.
     pub(crate) fn ending(&mut self, id: u64) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(mut entry) = self.entries.remove(&id) else { return };
         if let State::Open(conn) = &entry.state {
-            let ending = State::Ending(Arc::clone(conn));
-            let (inbound, was) = (entry.inbound, std::mem::replace(&mut entry.state, ending));
-            self.discount(inbound, &was);
+            let conn = Arc::clone(conn);
+            self.discount(&entry);
+            entry.state = State::Ending(conn);
         }
+        self.entries.insert(id, entry);
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
-        self.discount(entry.inbound, &entry.state);
+        self.discount(&entry);
         Some(entry)
     }
 
-    /// A connection no longer counts as what it was.
-    fn discount(&mut self, inbound: bool, was: &State) {
-        let count = self.count(inbound);
-        match was {
-            State::Opening(_) => count.taken -= 1,
-            State::Open(conn) => {
-                count.taken -= 1;
-                count.open -= 1;
-                if let (false, Some(near_end)) = (inbound, conn.near_end) {
-                    self.near_ends.remove(&near_end);
-                }
-            }
-            State::Ending(_) => {}
+    /// The entry no longer counts as what it is.
+    fn discount(&mut self, entry: &Entry) {
+        if !entry.is_live() {
+            return;
+        }
+        let side = self.side(entry.inbound);
+        side.taken -= 1;
+        side.open -= usize::from(matches!(entry.state, State::Open(_)));
+        if let Some(dialler) = entry.dialler {
+            side.diallers.remove(&dialler);
         }
     }
 
-    fn count(&mut self, inbound: bool) -> &mut Count {
+    fn side(&mut self, inbound: bool) -> &mut Side {
         if inbound { &mut self.inbound } else { &mut self.outbound }
     }
 
@@ -136,9 +143,9 @@ impl Table {
         if inbound { self.inbound.open } else { self.outbound.open }
     }
 
-    /// Whether `end` is the near end of a connection that we opened.
-    pub(crate) fn is_near_end(&self, end: SocketAddr) -> bool {
-        self.near_ends.contains(&end)
+    /// Whether a connection of the other side has this dialler: then both are one connection, of this node to itself.
+    pub(crate) fn is_other_end(&self, inbound: bool, dialler: SocketAddr) -> bool {
+        if inbound { &self.outbound } else { &self.inbound }.diallers.contains(&dialler)
     }
 
     /// Every address that is connected or being connected to.

@@ -6,6 +6,13 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+/// For send(2): a broken connection is an error, never a signal. Apple's systems have an option of the socket for it
+/// instead, which std sets on each.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const NO_SIGPIPE: i32 = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+pub(crate) const NO_SIGPIPE: i32 = 0;
+
 /// How a connection is kept alive; [`Duration::ZERO`] switches a part off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAlive {

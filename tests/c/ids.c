@@ -112,7 +112,7 @@ static void the_list_says_how_much_room_it_needs(void) {
   p2p_conn ids[5], conns[4];
   node_open(&a, "127.0.0.2", NULL);
   for (int i = 0; i < 4; i++) {
-    char ip[16];
+    char ip[32];
     snprintf(ip, sizeof ip, "127.0.0.%d", 10 + i);
     node_open(&b[i], ip, NULL);
     conns[i] = join_nodes(&a, &b[i], NULL);

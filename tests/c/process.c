@@ -51,6 +51,9 @@ static void a_thousand_nets_leave_nothing_behind(void) {
 
 /* SIGPIPE at its default ends a program that writes to a broken connection. */
 static void a_broken_connection_raises_no_sigpipe(void) {
+  /* A long line is written from where it lies, by another system call than a short one. */
+  static char longer[200000];
+  memset(longer, 'x', sizeof longer);
   signal(SIGPIPE, SIG_DFL);
   struct node a;
   for (int i = 0; i < 20; i++) {
@@ -60,7 +63,8 @@ static void a_broken_connection_raises_no_sigpipe(void) {
     p2p_conn conn = seen(&a, P2P_EVENT_OPENED)->conn;
     i % 2 ? raw_reset(s) : (void)close(s);
     /* From this thread and from the library's, until it notices. */
-    while (p2p_send_line(a.net, conn, "into the void", P2P_AUTO_LEN) != P2P_ERR_CLOSED) {}
+    size_t len = i / 2 % 2 ? sizeof longer : 13;
+    while (p2p_send_line(a.net, conn, longer, len) != P2P_ERR_CLOSED) {}
     UNTIL(seen(&a, P2P_EVENT_CLOSED), pump(&a));
     node_free(&a);
   }
@@ -198,6 +202,7 @@ static void a_panic_ends_the_net_and_not_the_host(void) {
 /* ---- a system that has no more to give ---- */
 
 static void no_descriptors_left(void) {
+  if (check_scale < 5) return skip("valgrind keeps descriptors of its own");
   p2p_net *net = net_new("127.0.0.2", NULL);
   struct rlimit old, none;
   REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);

@@ -53,7 +53,7 @@ impl Actor {
                 return;
             }
         }
-        if self.is_own_connection(&stream) {
+        if self.table.is_other_end(true, from) {
             self.shared.counters.rejected.add(1);
             log!(self.shared, Debug, "turned {from} away: it is a connection of this node to itself");
             return;
@@ -70,17 +70,13 @@ impl Actor {
         });
         let state = State::Opening(task);
         let ips = vec![from.ip()];
-        self.table.insert(id, Entry { ips, inbound: true, request: 0, since: Instant::now(), state });
+        let (since, dialler) = (Instant::now(), Some(from));
+        self.table.insert(id, Entry { ips, inbound: true, request: 0, since, dialler, state });
     }
 
     pub(super) fn keep_alive(&self) -> sock::KeepAlive {
         let c = &self.shared.config;
         sock::KeepAlive { idle: c.keepalive, dead: c.dead_peer_timeout }
-    }
-
-    /// Whether `stream` is the other end of one of our own connections, by whatever address it went out.
-    fn is_own_connection(&self, stream: &TcpStream) -> bool {
-        stream.peer_addr().is_ok_and(|peer| self.table.is_near_end(peer))
     }
 
     /// Glare: this node and `peer` have dialled each other at the same time, and each would turn the other's connection

@@ -39,7 +39,8 @@ impl Actor {
             Some(Msg::Resolved { id, found })
         });
         let state = State::Opening(task);
-        self.table.insert(id, Entry { ips: vec![], inbound: false, request, since: Instant::now(), state });
+        let since = Instant::now();
+        self.table.insert(id, Entry { ips: vec![], inbound: false, request, since, dialler: None, state });
     }
 
     fn has_outbound_place(&self) -> Result<()> {
@@ -96,7 +97,7 @@ impl Actor {
             Some(Msg::Dialled { id, outcome })
         });
         let state = State::Opening(task);
-        self.table.insert(id, Entry { ips, inbound: false, request, since, state });
+        self.table.insert(id, Entry { ips, inbound: false, request, since, dialler: None, state });
     }
 
     pub(super) fn dialled(&mut self, id: u64, outcome: Result<(TcpStream, SocketAddr)>) {
@@ -115,15 +116,17 @@ impl Actor {
                 return self.fail(id, e);
             }
         };
+        let dialler = stream.local_addr().map(canonical).ok();
+        if dialler.is_some_and(|own| self.table.is_other_end(false, own)) {
+            let message = format!("not connecting to {to}: {}", Refusal::Own.text());
+            return self.fail(id, Error::new(Code::SelfConnect, message));
+        }
         let shared = Arc::clone(&self.shared);
         let task = self.spawn(async move {
             let outcome = link::open(&shared, id, Via::Direct, to, stream).await;
             Some(Msg::Opened { id, outcome })
         });
-        if let Some(entry) = self.table.get_mut(id) {
-            entry.ips = vec![to.ip()];
-            entry.state = State::Opening(task);
-        }
+        self.table.dialled(id, to.ip(), dialler, task);
     }
 
     /// Dials nodes that servers have named, as many as are wanted.
