@@ -12,11 +12,13 @@ times, and marked if it stayed disturbed.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import report
@@ -183,6 +185,17 @@ def self_test():
     return failed == 0
 
 
+def alone():
+    """Waits until no other run measures on this machine; keep what it returns until the end."""
+    lock = open(os.path.join(tempfile.gettempdir(), "p2pnet-benches.lock"), "a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting for another run of this script", file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="about one minute")
@@ -219,6 +232,7 @@ def main():
     if len(cpus) == 1:
         notes.append("one CPU only: 'each' is the same as 'one'")
 
+    lock = alone()
     began = time.monotonic()
     spinners = Spinners([] if options.no_spin else cpus)
     try:
@@ -228,6 +242,7 @@ def main():
         return 1
     finally:
         spinners.stop()
+        lock.close()
     data = {
         "machine": describe(ROOT),
         "options": {"rounds": options.rounds, "nice": options.nice, "spinners": not options.no_spin},
