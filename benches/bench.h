@@ -12,19 +12,19 @@
 #include <time.h>
 
 /* Ends the program with a message: a benchmark that went wrong must not print a figure. */
-#define die(...)                                                                                                  \
-    do {                                                                                                          \
-        fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                           \
-        fprintf(stderr, __VA_ARGS__);                                                                             \
-        fputc('\n', stderr);                                                                                      \
-        exit(1);                                                                                                  \
+#define die(...)                                        \
+    do {                                                \
+        fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+        fprintf(stderr, __VA_ARGS__);                   \
+        fputc('\n', stderr);                            \
+        exit(1);                                        \
     } while (0)
 
 /* A condition that has to hold for the figures to mean anything. */
-#define need(condition)                                                                                           \
-    do {                                                                                                          \
-        if (!(condition))                                                                                         \
-            die("%s does not hold (errno: %s)", #condition, strerror(errno));                                     \
+#define need(condition)                                                       \
+    do {                                                                      \
+        if (!(condition))                                                     \
+            die("%s does not hold (errno: %s)", #condition, strerror(errno)); \
     } while (0)
 
 /* Nanoseconds of a clock that only goes forward. */

@@ -92,8 +92,8 @@ void work_client(const struct args *a)
     contender_close();
     uint64_t lines = blocks * block.count;
     if (server_count != lines || server_wrong != 0)
-        die("sent %llu lines; the server got %llu, of which %llu were wrong", (unsigned long long)lines, server_count,
-            server_wrong);
+        die("sent %llu lines; the server got %llu, of which %llu were wrong", (unsigned long long)lines,
+            server_count, server_wrong);
     result("lines_per_s", (double)lines / seconds);
     result("cpu_s_per_million", cpu_seconds / (double)lines * 1e6);
 }

@@ -9,9 +9,9 @@
 struct args {
     const char *way; /* of the contender */
     bool server;
-    int port;         /* the server's, for a client */
-    size_t len;       /* of a line */
-    double seconds;   /* to measure for */
+    int port;       /* the server's, for a client */
+    size_t len;     /* of a line */
+    double seconds; /* to measure for */
     int connections;
     /* "" or what the client shall do wrong, so that we see the check catch it: drop, swap, flip, cut. */
     const char *sabotage;
@@ -28,10 +28,10 @@ void work_client(const struct args *args);
 void result(const char *name, double value);
 
 /* Polls until `condition` holds, sleeping in between. */
-#define pump_until(condition)                                                                                     \
-    while (!(condition)) {                                                                                        \
-        contender_wait();                                                                                         \
-        contender_poll();                                                                                         \
+#define pump_until(condition) \
+    while (!(condition)) {    \
+        contender_wait();     \
+        contender_poll();     \
     }
 
 #endif
