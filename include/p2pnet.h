@@ -19,15 +19,16 @@
  * Errors     0 is success, negative is failure (p2p_result). Out parameters are then untouched, except err, and counts
  *            with P2P_ERR_TOO_SMALL or P2P_ERR_WOULD_BLOCK. A NULL you may not pass gives P2P_ERR_INVALID; freeing NULL is
  *            fine. There is no thread-local "last error": where a failure has a story, a p2p_error of yours is told it.
- *            A panic inside gives P2P_ERR_PANIC and ends the net (STOPPED); your program lives.
+ *            A panic inside gives P2P_ERR_PANIC, and on the library's thread it ends the net (STOPPED); your program
+ *            lives. Rust's report of it goes to stderr.
  * Ids        Connections and requests are 64-bit numbers from 1 that are never used twice in a net. A stale one gives
  *            P2P_ERR_NOT_FOUND, never somebody else's connection.
  * Lines      are never dropped. When you do not take events, we stop reading and TCP slows the peer; when the peer does
  *            not read, you get P2P_ERR_WOULD_BLOCK and later WRITABLE. Only LOG events may be dropped (and are counted).
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
- * Process    After fork() the child may only exec. No environment variable is read, no file is written, no signal handler
- *            is installed; our threads block all signals.
+ * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report), no
+ *            file is written, no signal handler is installed; our threads block all signals.
  */
 
 #ifndef P2PNET_H
@@ -66,7 +67,7 @@ enum p2p_result
   P2P_OK = 0,
   /** An argument is not what the function takes: a NULL, a malformed address, a line with CR LF inside. */
   P2P_ERR_INVALID = -1,
-  /** The library failed internally. The net is stopped (STOPPED tells); your program lives. */
+  /** The library failed internally; your program lives. If it was the library's thread, the net is stopped (STOPPED). */
   P2P_ERR_PANIC = -2,
   /** The connection or the net is closed. */
   P2P_ERR_CLOSED = -3,
@@ -721,9 +722,10 @@ P2P_API void p2p_event_free(const p2p_event *ev);
 
 /**
  * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
- * for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
- * while another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait
- * for short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
+ * for ever. After 1 a poll may still find nothing: what came in held no event (line ends only, duplicates).
+ * P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also while
+ * another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait for
+ * short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
  */
 P2P_API
 int32_t p2p_wait(p2p_net *net,

@@ -101,7 +101,9 @@ pub fn split_host_port(text: &str) -> Result<(&str, u16)> {
         return wrong("is too long");
     }
     let Some((host, port)) = text.rsplit_once(':') else { return wrong("has no port") };
-    let Some(port) = port.parse::<u16>().ok().filter(|p| *p > 0) else {
+    // parse() alone would take a sign.
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let Some(port) = port.parse::<u16>().ok().filter(|p| digits && *p > 0) else {
         return wrong("has no port between 1 and 65535");
     };
     let bare = match host.strip_prefix('[') {
@@ -126,9 +128,10 @@ mod tests {
     fn host_and_port() {
         assert_eq!(split_host_port("example.org:8000"), Ok(("example.org", 8000)));
         assert_eq!(split_host_port("[::1]:1"), Ok(("::1", 1)));
-        for bad in
-            ["", "x", ":", ":80", "x:", "x:0", "x:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "x:-1"]
-        {
+        for bad in [
+            "", "x", ":", ":80", "x:", "x:0", "x:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "x:-1",
+            "x:+80",
+        ] {
             let e = split_host_port(bad).unwrap_err();
             assert_eq!(e.code, Code::Invalid, "{bad}");
             assert!(e.message.contains("expected host:port"), "{e}");

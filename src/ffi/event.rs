@@ -171,9 +171,10 @@ pub unsafe extern "C" fn p2p_event_free(ev: *const p2p_event) {
 }
 
 /// Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
-/// for ever. P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also
-/// while another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait
-/// for short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
+/// for ever. After 1 a poll may still find nothing: what came in held no event (line ends only, duplicates).
+/// P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also while
+/// another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait for
+/// short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_wait(net: *mut p2p_net, timeout_ms: i32) -> i32 {
     let wait = || {

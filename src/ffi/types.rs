@@ -12,7 +12,7 @@ pub enum p2p_result {
     P2P_OK = 0,
     /// An argument is not what the function takes: a NULL, a malformed address, a line with CR LF inside.
     P2P_ERR_INVALID = -1,
-    /// The library failed internally. The net is stopped (STOPPED tells); your program lives.
+    /// The library failed internally; your program lives. If it was the library's thread, the net is stopped (STOPPED).
     P2P_ERR_PANIC = -2,
     /// The connection or the net is closed.
     P2P_ERR_CLOSED = -3,

@@ -191,6 +191,10 @@ impl Link {
         let woken = conn.out.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
+            // Reading first: each turn writes anyway, so a program that sends without pause does not keep us from it.
+            if reading && conn.stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(Ready::Read);
+            }
             if woken.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ready::Woken);
             }
@@ -207,9 +211,6 @@ impl Link {
                 && room.as_mut().poll(cx).is_ready()
             {
                 return Poll::Ready(Ready::Room);
-            }
-            if reading && conn.stream.poll_read_ready(cx).is_ready() {
-                return Poll::Ready(Ready::Read);
             }
             Poll::Pending
         })

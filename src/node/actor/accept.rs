@@ -19,7 +19,7 @@ use crate::proto::upkeep::Load;
 /// How long accepting rests when the system has no descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);
 /// Two nodes that have dialled each other within this time have done so at once.
-const GLARE: Duration = Duration::from_secs(5);
+const GLARE: Duration = Duration::from_secs(2);
 
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
