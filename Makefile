@@ -3,7 +3,7 @@
 #   make            the library and the rendezvous server, optimised
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
-#   make bench      the table of measurements beside raw TCP (about 5 minutes; make bench-quick: one)
+#   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
 #   make soak       the long tests
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
