@@ -3,7 +3,7 @@
 //! ```text
 //!   Net (any thread) ── Command ─▶ actor ── spawns ─▶ dial, link, rendezvous (tasks)
 //!     │    │                         ▲ └───────────────── Msg ◀────┘
-//!     │    └── Conn::send ───────────┼──▶ sendbuf ──▶ socket
+//!     │    └── outlet ───────────────┼──▶ sendbuf ──▶ socket
 //!     └── inbox ◀── queue ◀──────────┴── link (reads), actor (notices)
 //! ```
 //!
