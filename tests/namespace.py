@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
-"""What needs a network of its own: interfaces by name, alias label and address, and peers that die without a word.
+"""What needs a network of its own: alias labels, peers that die without a word, name servers that do not answer.
 
 PyP2P's guide gives eth0 two more addresses with the labels eth0:1 and eth0:2 and lets Bob and Alice each use one. Here lo
 gets them, in a network namespace that is gone with this process, so the machine's set-up is not touched. A peer dies by lo
-going down: nothing arrives any more and nobody says so.
+going down: nothing arrives any more and nobody says so. Names are looked up at a server that never answers.
 """
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "target" / "debug" / "libp2pnet.so"
-OPT_LOG_LEVEL, OPT_KEEPALIVE_MS, OPT_DEAD_PEER_TIMEOUT_MS, OPT_INTERFACE = 16, 29, 30, 1002
+OPT_CONNECT_TIMEOUT_MS, OPT_LOG_LEVEL, OPT_KEEPALIVE_MS, OPT_DEAD_PEER_TIMEOUT_MS, OPT_INTERFACE = 15, 16, 29, 30, 1002
 INVALID, TIMEOUT = -1, -20
-OPENED, CLOSED = 4, 5
+OPENED, CLOSED, DONE = 4, 5, 9
 
 
 class Info(ctypes.Structure):
@@ -132,12 +134,38 @@ def dead_peers(lib):
             assert lib.p2p_net_free(net) == 0
 
 
+def threads_named(name):
+    return sum(Path(task, "comm").read_text().strip() == name for task in Path("/proc/self/task").iterdir())
+
+
+def hanging_names(lib):
+    # A name server that takes the question and never answers; the system gives up after ten seconds.
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+    server.settimeout(60)
+    net, error = start(lib, "lo:1", numbers={OPT_CONNECT_TIMEOUT_MS: 200})
+    assert not error, error
+    assert lib.p2p_connect(net, b"no-such-host.invalid:7", None, None, None, None) == 0
+    server.recv(512)
+    _, result, reason, _ = next_event(lib, net, DONE)
+    assert result == TIMEOUT and "no-such-host.invalid" in reason, (result, reason)
+    assert threads_named("p2pnet-dns") == 1, "the look-up has ended: this shows nothing"
+    yield "a look-up that hangs ends in time for the program"
+    assert lib.p2p_net_free(net) == 0
+    assert threads_named("p2pnet") == 0
+    assert threads_named("p2pnet-dns") == 1, "the look-up has ended: this shows nothing"
+    yield "freeing a net does not wait for a look-up that hangs"
+
+
 def inside():
+    resolver = Path(tempfile.mkdtemp()) / "resolv.conf"
+    resolver.write_text("nameserver 127.0.0.1\n")
+    subprocess.run(["mount", "--bind", resolver, "/etc/resolv.conf"], check=True)
     for command in ("link set lo up", "addr add 192.168.0.44/24 dev lo label lo:1",
                     "addr add 192.168.0.45/24 dev lo label lo:2"):
         ip(command)
     lib, passed = load(), 0
-    for test in (interfaces, dead_peers):
+    for test in (hanging_names, interfaces, dead_peers):
         for what in test(lib):
             print(f"ok: {what}", flush=True)
             passed += 1
@@ -148,13 +176,13 @@ def main():
     if len(sys.argv) > 1:
         return inside()
     if not shutil.which("unshare") or not shutil.which("ip"):
-        print("skipped: unshare and ip (iproute2) are needed\n0 passed, 0 failed, 6 skipped")
+        print("skipped: unshare and ip (iproute2) are needed\n0 passed, 0 failed, 8 skipped")
         return None
-    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode != 0:
-        print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 6 skipped")
+    if subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode != 0:
+        print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 8 skipped")
         return None
     subprocess.run(["cargo", "build", "--quiet", "--features", "server,testing"], cwd=ROOT, check=True)
-    return os.execvp("unshare", ["unshare", "-rn", sys.executable, __file__, "inside"])
+    return os.execvp("unshare", ["unshare", "-rnm", sys.executable, __file__, "inside"])
 
 
 if __name__ == "__main__":

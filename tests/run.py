@@ -128,7 +128,7 @@ STEPS = {
     "clippy": (step_clippy, "no lint warns"),
     "doc": (step_doc, "the documentation builds without a warning"),
     "rust": (step_rust, "unit, property, header, vector and server tests"),
-    "namespace": (script("namespace", "tests/namespace.py"), "interfaces by label, peers that die without a word"),
+    "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),

@@ -23,7 +23,7 @@ pub enum NetType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum NodeType {
-    /// Not told: found out at start.
+    /// Not told. Counts as active until it can be found out.
     Unknown = 0,
     /// Accepts connections from outside.
     Passive = 1,

@@ -50,11 +50,11 @@ macro_rules! options {
 
 options! {
     1 node_type 0..=3, |c, v| c.node_type = node_type(v), c.node_type as i64,
-        "how others reach this node (P2P_NODE_*): unknown = found out at start, passive, active, simultaneous";
+        "how others reach this node (P2P_NODE_*): unknown (counts as active: finding out is not built in yet), passive, active, simultaneous";
     2 net_type 1..=2, |c, v| c.net_type = if v == 2 { NetType::Direct } else { NetType::P2p }, c.net_type as i64,
         "P2P_NET_P2P (bootstraps, advertises, one connection per address) or P2P_NET_DIRECT (chosen peers only)";
     3 nat_type 0..=5, |c, v| c.nat_type = nat_type(v), c.nat_type as i64,
-        "the NAT in front of this node (P2P_NAT_*) if you know it; unknown = measured";
+        "the NAT in front of this node (P2P_NAT_*), if you know it; measuring is not built in yet";
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
         "port to listen on; 0 = any free one (p2p_net_get_info tells which)";
     5 max_inbound 0..=100000, |c, v| c.max_inbound = v as usize, c.max_inbound as i64,
