@@ -49,6 +49,10 @@ pub enum Framing {
 pub enum ServerKind {
     /// A rendezvous server, `host:port`.
     Rendezvous = 1,
+    /// A server that tells over HTTP whether our port is open: `host:port`, or the URL of its scripts.
+    Reachability = 2,
+    /// An NTP server, `host` or `host:port`.
+    Ntp = 3,
 }
 
 /// Whether one address may hold several connections.
@@ -103,6 +107,12 @@ pub struct Config {
     pub bootstrap_interval: Duration,
     pub advertise_interval: Duration,
     pub retry_interval: Duration,
+    pub start_timeout: Duration,
+    pub mapping_lease: Duration,
+    pub verify_interval: Duration,
+    pub network_monitor: bool,
+    pub gateways: Vec<IpAddr>,
+    pub state_dir: Option<std::path::PathBuf>,
     pub log_level: crate::event::LogLevel,
     pub log_fd: i32,
     pub seed: u64,
@@ -148,6 +158,12 @@ impl Default for Config {
             bootstrap_interval: secs(1800),
             advertise_interval: secs(43_200),
             retry_interval: secs(5),
+            start_timeout: secs(3),
+            mapping_lease: secs(3600),
+            verify_interval: secs(1200),
+            network_monitor: true,
+            gateways: Vec::new(),
+            state_dir: None,
             log_level: crate::event::LogLevel::Warn,
             log_fd: -1,
             seed: 0,
@@ -178,7 +194,12 @@ impl Config {
 
     /// The rendezvous servers, in the order they were added.
     pub(crate) fn rendezvous(&self) -> impl Iterator<Item = &str> {
-        self.servers.iter().filter(|(kind, _)| *kind == ServerKind::Rendezvous).map(|(_, at)| at.as_str())
+        self.servers_of(ServerKind::Rendezvous)
+    }
+
+    /// The servers of one kind, in the order they were added.
+    pub(crate) fn servers_of(&self, wanted: ServerKind) -> impl Iterator<Item = &str> {
+        self.servers.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, at)| at.as_str())
     }
 }
 

@@ -6,6 +6,7 @@
 //! original would make from the same ports: even its dependence on the iteration order of a Python set is
 //! kept (`set_order`).
 
+pub mod behaviour;
 mod set_order;
 
 use std::fmt;

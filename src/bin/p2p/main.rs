@@ -1,0 +1,3 @@
+//! The command line tool: what is this machine behind, and what can be done about it.
+
+fn main() {}

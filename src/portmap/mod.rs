@@ -1,0 +1,1 @@
+//! Opening our port on the router: PCP, NAT-PMP and UPnP, raced.

@@ -1,0 +1,1 @@
+//! "Is my port open?": asked of servers outside, over HTTP.
