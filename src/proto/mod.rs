@@ -15,6 +15,7 @@ pub mod dht_msg;
 pub mod line;
 pub mod link;
 pub mod nat;
+pub mod portmap;
 pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
