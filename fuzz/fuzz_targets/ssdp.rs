@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         datagram.extend_from_slice(if push & 1 == 0 { b"192.168.1.1" } else { b"[fe80::1]" });
     }
     datagram.extend_from_slice(rest);
-    if let Ok(found) = read(&datagram, from) {
+    if let Ok(found) = read(&datagram, from, [192, 168, 1, 5].into()) {
         assert_eq!((found.addr.ip(), found.addr.port() != 0), (from.ip(), true));
         assert!(found.path.starts_with('/') && found.path.bytes().all(|b| b.is_ascii_graphic()));
         assert_eq!(parse_url(&found.to_string(), from), Some(found));

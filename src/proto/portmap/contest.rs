@@ -99,46 +99,30 @@ impl Contest {
 
     /// Who has won, as far as is known at `now`.
     pub fn decide(&self, now: Instant) -> Decision {
-        let mut best: Option<(bool, usize, Success)> = None;
-        let mut running = false;
-        for (way, (_, protocol, state)) in self.ways.iter().enumerate() {
-            match state {
-                State::Running => running = true,
-                State::Failed => {}
-                State::Succeeded(success) => {
-                    let public = success.external_ip.is_some_and(is_public);
-                    let rank = |public: bool, way: usize, s: &Success| (!public, s.at, self.protocol(way));
-                    if best.is_none_or(|(p, w, s)| (!public, success.at, Some(*protocol)) < rank(p, w, &s)) {
-                        best = Some((public, way, *success));
-                    }
-                }
+        let running = self.ways.iter().any(|(.., state)| *state == State::Running);
+        let successes = self.ways.iter().enumerate().filter_map(|(way, (_, protocol, state))| match state {
+            State::Succeeded(success) => {
+                Some((!success.external_ip.is_some_and(is_public), success.at, *protocol, way))
             }
-        }
-        match best {
-            Some((true, way, _)) => Decision::Winner(way),
-            Some((false, way, success)) => {
-                let until = (success.at + GRACE).min(self.until);
+            _ => None,
+        });
+        // Public before others, then the earliest, then the better protocol.
+        match successes.min() {
+            Some((false, .., way)) => Decision::Winner(way),
+            Some((true, at, _, way)) => {
+                let until = (at + GRACE).min(self.until);
                 if !running || now >= until { Decision::Winner(way) } else { Decision::Open(until) }
             }
             None if !running || now >= self.until => Decision::AllFailed,
             None => Decision::Open(self.until),
         }
     }
+}
 
-    /// Whether what a loser mapped is to be removed. Not if it is the winner's port on the winner's gateway: there both are
-    /// one entry of the router's table.
-    pub fn to_remove(&self, winner: usize, loser: usize, its: &Success) -> bool {
-        let (Some((gateway, _, State::Succeeded(won))), Some((other, ..))) =
-            (self.ways.get(winner), self.ways.get(loser))
-        else {
-            return true;
-        };
-        winner != loser && (gateway != other || won.external_port != its.external_port)
-    }
-
-    fn protocol(&self, way: usize) -> Option<Protocol> {
-        self.ways.get(way).map(|(_, protocol, _)| *protocol)
-    }
+/// Whether two mappings, each by gateway and external port, are one entry of one router's table, made by two protocols.
+/// The removal of either then removes both, so the loser of a contest is left alone.
+pub fn same_entry(one: (IpAddr, u16), other: (IpAddr, u16)) -> bool {
+    one == other
 }
 
 /// Whether an address can be reached from the internet: not private, shared (100.64/10, RFC 6598: there is a carrier's NAT
@@ -244,18 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn a_loser_is_removed_unless_it_is_the_winner_in_other_clothes() {
-        let now = Instant::now();
-        let mut contest = Contest::new(
-            [(gateway(1), Protocol::Pcp), (gateway(1), Protocol::Upnp), (gateway(2), Protocol::Upnp)],
-            now,
-            LIMIT,
-        );
-        let success = at(now, 5, "11.0.0.1");
-        contest.succeeded(0, success);
-        assert!(!contest.to_remove(0, 1, &success), "same gateway, same port");
-        assert!(contest.to_remove(0, 1, &Success { external_port: 4021, ..success }));
-        assert!(contest.to_remove(0, 2, &success), "another gateway");
+    fn a_loser_is_the_winner_in_other_clothes_if_gateway_and_port_agree() {
+        assert!(same_entry((gateway(1), 4020), (gateway(1), 4020)));
+        assert!(!same_entry((gateway(1), 4020), (gateway(1), 4021)));
+        assert!(!same_entry((gateway(1), 4020), (gateway(2), 4020)));
     }
 
     #[test]

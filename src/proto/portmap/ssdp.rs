@@ -88,11 +88,12 @@ pub fn search(target: &str, host: IpAddr) -> String {
     format!("M-SEARCH * HTTP/1.1\r\nHOST: {host}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: {target}\r\n\r\n")
 }
 
-/// Reads the answer that came from `from`.
+/// Reads the answer that came from `from`. The location has to be the sender; an IPv6 router answers from its link-local
+/// address and names its global one, which may be any of the network (/64) that `ours` belongs to.
 ///
 /// # Errors
 /// Why it is not used.
-pub fn read(datagram: &[u8], from: SocketAddr) -> Result<Location, Unfit> {
+pub fn read(datagram: &[u8], from: SocketAddr, ours: IpAddr) -> Result<Location, Unfit> {
     if datagram.len() > LONGEST {
         return Err(Unfit::NotText);
     }
@@ -118,7 +119,19 @@ pub fn read(datagram: &[u8], from: SocketAddr) -> Result<Location, Unfit> {
         return Err(Unfit::Target);
     }
     let location = parse_url(location.ok_or(Unfit::NoLocation)?, from).ok_or(Unfit::BadLocation)?;
-    if location.addr.ip() == from.ip() { Ok(location) } else { Err(Unfit::Elsewhere) }
+    let fits = match (location.addr.ip(), ours) {
+        (ip, _) if ip == from.ip() => true,
+        (IpAddr::V6(ip), IpAddr::V6(ours)) => {
+            ip != ours && from.is_ipv6() && !ours.is_loopback() && network(ip) == network(ours)
+        }
+        _ => false,
+    };
+    if fits { Ok(location) } else { Err(Unfit::Elsewhere) }
+}
+
+/// The first half of an IPv6 address.
+fn network(ip: Ipv6Addr) -> u128 {
+    u128::from(ip) >> 64
 }
 
 /// Whether a search target is one of ours, of whatever version. Routers may answer with a higher or lower one.
@@ -170,12 +183,16 @@ mod tests {
         "192.168.1.1:1900".parse().unwrap()
     }
 
+    fn ours() -> IpAddr {
+        "192.168.1.5".parse().unwrap()
+    }
+
     fn answer(location: &str) -> String {
         format!("HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {}\r\n{location}\r\n\r\n", TARGETS[0])
     }
 
     fn located(location: &str) -> Result<Location, Unfit> {
-        read(answer(&format!("Location:{location}")).as_bytes(), from())
+        read(answer(&format!("Location:{location}")).as_bytes(), from(), ours())
     }
 
     #[test]
@@ -200,16 +217,33 @@ mod tests {
         assert_eq!(located("HTTP://192.168.1.1").unwrap().to_string(), "http://192.168.1.1:80/");
         assert_eq!(located("http://192.168.1.1?a=b").unwrap().path, "/?a=b");
         let bare = "HTTP/1.1 200 OK\nlocation: http://192.168.1.1:1/x\n";
-        assert!(read(bare.as_bytes(), from()).is_ok(), "bare line feeds, no ST: real routers do that");
+        assert!(
+            read(bare.as_bytes(), from(), ours()).is_ok(),
+            "bare line feeds, no ST: real routers do that"
+        );
     }
 
     #[test]
     fn a_link_local_location_gets_the_senders_scope() {
         let from = "[fe80::1%3]:1900".parse().unwrap();
-        let found = read(answer("LOCATION: http://[fe80::1]:5000/d").as_bytes(), from).unwrap();
+        let ours = "2001:db8::5".parse().unwrap();
+        let found = read(answer("LOCATION: http://[fe80::1]:5000/d").as_bytes(), from, ours).unwrap();
         assert_eq!(found.addr, "[fe80::1%3]:5000".parse().unwrap());
         assert_eq!(found.to_string(), "http://[fe80::1]:5000/d");
         assert_eq!(parse_url("http://fe80::1/", from), None);
+    }
+
+    #[test]
+    fn an_ipv6_router_may_name_its_global_address() {
+        let (from, ours) = ("[fe80::1%3]:1900".parse().unwrap(), "2001:db8::5".parse().unwrap());
+        let say = |location: &str| read(answer(location).as_bytes(), from, ours);
+        assert_eq!(
+            say("LOCATION: http://[2001:db8::1]:80/d").unwrap().addr,
+            "[2001:db8::1]:80".parse().unwrap()
+        );
+        assert_eq!(say("LOCATION: http://[2001:db8:0:1::1]:80/d"), Err(Unfit::Elsewhere), "another network");
+        assert_eq!(say("LOCATION: http://[2001:db8::5]:80/d"), Err(Unfit::Elsewhere), "ourselves");
+        assert_eq!(say("LOCATION: http://192.168.1.1:80/d"), Err(Unfit::Elsewhere));
     }
 
     #[test]
@@ -240,7 +274,7 @@ mod tests {
 
     #[test]
     fn other_answers_are_not_ours() {
-        let say = |text: &str| read(text.as_bytes(), from());
+        let say = |text: &str| read(text.as_bytes(), from(), ours());
         assert_eq!(say(""), Err(Unfit::NotOk));
         assert_eq!(say("NOTIFY * HTTP/1.1\r\nLOCATION: http://192.168.1.1/\r\n\r\n"), Err(Unfit::NotOk));
         assert_eq!(say("HTTP/1.1 404 No\r\nLOCATION: http://192.168.1.1/\r\n\r\n"), Err(Unfit::NotOk));
@@ -249,8 +283,8 @@ mod tests {
         assert_eq!(say("HTTP/1.1 200 OK\r\n\r\nLOCATION: http://192.168.1.1/"), Err(Unfit::NoLocation));
         let two = answer("LOCATION: http://192.168.1.1/\r\nLocation: http://192.168.1.1/");
         assert_eq!(say(&two), Err(Unfit::NoLocation));
-        assert_eq!(read(&[0xff; 9], from()), Err(Unfit::NotText));
-        assert_eq!(read(&[b'a'; LONGEST + 1], from()), Err(Unfit::NotText));
+        assert_eq!(read(&[0xff; 9], from(), ours()), Err(Unfit::NotText));
+        assert_eq!(read(&[b'a'; LONGEST + 1], from(), ours()), Err(Unfit::NotText));
     }
 
     proptest! {
@@ -265,7 +299,7 @@ mod tests {
 
         #[test]
         fn random_bytes_do_no_harm(datagram in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(&datagram, from());
+            let _ = read(&datagram, from(), ours());
         }
     }
 }
