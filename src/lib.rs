@@ -25,6 +25,7 @@ pub mod event;
 pub mod ffi;
 pub mod node;
 mod os;
+#[allow(dead_code, reason = "used by node::actor once wired")]
 mod portmap;
 pub mod proto;
 mod queue;
