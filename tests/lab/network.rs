@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::Result;
 use crate::host::{Addresses, Host, Settings};
 use crate::plan::{Link, NET, Plan, SERVER, SERVER4, SERVER6};
 use crate::topology::{Home, Lab, Running};
+use crate::upnpd::Daemon;
 
 /// A lab that is up; it goes down when dropped.
 pub(crate) struct Network {
@@ -83,11 +84,15 @@ impl Network {
 
         let homes = lab.homes.iter().map(|home| {
             let members = plan.members(&home.name).map(|name| find(name).cloned());
+            let router = find(&plan.router(&home.name))?.clone();
+            let inside = plan.inside(&home.name);
+            let upnpd = home.upnpd.as_ref().map(|options| Daemon::start(&router, options, &inside));
             Ok(Running {
                 plan: home.clone(),
-                router: find(&plan.router(&home.name))?.clone(),
+                router,
                 hosts: members.collect::<Result<Vec<Host>>>()?,
                 wan4: plan.wan4(&home.name),
+                upnpd: upnpd.transpose()?.map(Mutex::new),
             })
         });
         let homes = homes.collect::<Result<Vec<Running>>>()?;
@@ -161,6 +166,15 @@ impl Network {
             Some(outer) => self.wan(outer),
             None => self.wan(home),
         }
+    }
+
+    /// miniupnpd on the home's router, locked while it is looked at.
+    ///
+    /// # Panics
+    /// If there is no such home or it has none.
+    pub(crate) fn upnpd(&self, home: &str) -> MutexGuard<'_, Daemon> {
+        let daemon = self.home(home).upnpd.as_ref().unwrap_or_else(|| panic!("home {home} has no miniupnpd"));
+        daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server host, which has [`SERVER4`] and, where there is IPv6, [`SERVER6`].

@@ -99,6 +99,14 @@ impl Plan {
         self.homes.iter().find(|h| h.name == home).map(|h| at4(h.wan4, 2))
     }
 
+    /// The interfaces of a home's router that are not towards the internet.
+    pub(crate) fn inside(&self, home: &str) -> Vec<String> {
+        let own = self.homes.iter().position(|h| h.name == home);
+        let lan = self.homes.iter().any(|h| h.name == home && !h.members.is_empty());
+        let behind = self.homes.iter().filter(|h| own.is_some() && h.behind == own);
+        lan.then(|| "lan".to_owned()).into_iter().chain(behind.map(|h| format!("to-{}", h.name))).collect()
+    }
+
     fn internet(&mut self, ipv6: bool) {
         let mut net = "link set lo up\nlink set s up\n".to_owned();
         let mut server = "link set lo up\nlink set eth0 up\n".to_owned();

@@ -113,6 +113,12 @@ pub(crate) fn wait_readable<const N: usize>(
     }
 }
 
+/// Asks a child to end (SIGTERM).
+pub(crate) fn terminate(child: &std::process::Child) -> io::Result<()> {
+    // SAFETY: no pointers; the child has not been waited for, so its number is still its own.
+    check(unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) })
+}
+
 extern "C" fn exit_now(signal: c_int) {
     // SAFETY: may be called in a signal handler; ends the process.
     unsafe { libc::_exit(128 + signal) }

@@ -8,12 +8,13 @@
 //! ```
 
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::kernel_nat::Kind;
 use crate::natbox::NatBox;
 use crate::network::Network;
-use crate::upnpd::Upnpd;
+use crate::upnpd::{Daemon, Upnpd};
 use crate::{Result, host::Host};
 
 /// What a home's router does to IPv4.
@@ -223,4 +224,5 @@ pub(crate) struct Running {
     pub(crate) router: Host,
     pub(crate) hosts: Vec<Host>,
     pub(crate) wan4: Option<Ipv4Addr>,
+    pub(crate) upnpd: Option<Mutex<Daemon>>,
 }

@@ -3,10 +3,11 @@
 pub(crate) mod catalogue;
 mod kernel;
 mod topologies;
+mod upnp;
 
 use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    [kernel::cases(), topologies::cases()].into_iter().flatten().collect()
+    [kernel::cases(), topologies::cases(), upnp::cases()].into_iter().flatten().collect()
 }
