@@ -1,7 +1,10 @@
 //! The cases. A new one is a function and a line in its file's list; a new file is a line in [`all`].
 
+mod boxed;
 pub(crate) mod catalogue;
 mod kernel;
+mod line;
+mod table;
 mod topologies;
 mod upnp;
 
@@ -9,5 +12,7 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    [kernel::cases(), topologies::cases(), upnp::cases()].into_iter().flatten().collect()
+    let lists =
+        [table::cases(), topologies::cases(), kernel::cases(), boxed::cases(), line::cases(), upnp::cases()];
+    lists.into_iter().flatten().collect()
 }
