@@ -121,8 +121,8 @@ impl Host {
         })
     }
 
-    /// Waits until every interface is up. The kernel sets a cable's far end to work in the background, and until
-    /// then throws away what is sent there.
+    /// Waits until every interface is up and has its addresses. The kernel sets a cable's far end, and an IPv6
+    /// address, to work in the background, and until then throws away what is sent there.
     pub(crate) fn wait_for_links(&self) -> Result {
         let down = || -> std::io::Result<bool> {
             for interface in fs::read_dir("/sys/class/net")? {
@@ -132,7 +132,10 @@ impl Host {
                     return Ok(true);
                 }
             }
-            Ok(false)
+            let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+            let flags = addresses.lines().filter_map(|line| line.split_whitespace().nth(4));
+            // IFA_F_TENTATIVE
+            Ok(flags.filter_map(|f| u32::from_str_radix(f, 16).ok()).any(|flags| flags & 0x40 != 0))
         };
         let waited = self.enter(|| {
             let begun = Instant::now();

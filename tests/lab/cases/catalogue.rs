@@ -1,7 +1,9 @@
 //! Topologies with a name: for `up`, and each is a case (it comes up, and every home reaches the server).
 
 use crate::kernel_nat::Kind;
+use crate::natbox::{By, NatBox, Ports};
 use crate::topology::{Home, Lab, Nat};
+use crate::upnpd::Upnpd;
 
 /// Name, what it is, the lab.
 pub(crate) fn all() -> Vec<(String, &'static str, Lab)> {
@@ -24,5 +26,29 @@ pub(crate) fn all() -> Vec<(String, &'static str, Lab)> {
     let dual = Lab::new().with(Home::new("a", preserve()).ipv6());
     add("dual-stack", "IPv4 behind a NAT, IPv6 behind a stateful firewall", dual);
     add("ipv6-only", "IPv6 alone", Lab::new().with(Home::new("a", Nat::Public).ipv6_only()));
+    let boxed = |mapping, filtering, ports| Nat::boxed(NatBox::new(mapping, filtering, ports));
+    let seq = Ports::Sequential { step: 1, noise: 0 };
+    let symmetric = || boxed(By::AddressAndPort, By::AddressAndPort, Ports::Random);
+    let address = boxed(By::Address, By::Address, seq);
+    add("home-symmetric", "a box: a random port per destination", Lab::new().home("a", symmetric()));
+    add("home-address-seq", "a box: the next port per destination address", Lab::new().home("a", address));
+    let noisy = boxed(By::AddressAndPort, By::AddressAndPort, Ports::Sequential { step: 1, noise: 2 });
+    add("home-noisy", "a box: the next port but for other traffic's", Lab::new().home("a", noisy));
+    let hairpin = NatBox::new(By::Endpoint, By::Endpoint, Ports::Preserving).hairpin();
+    let hairpin = Lab::new().with(Home::new("a", Nat::boxed(hairpin)).hosts(2));
+    add("hairpin", "two hosts behind a box that turns packets around", hairpin);
+    let slow = Lab::new().home("a", preserve()).home("b", symmetric()).delay_ms(25);
+    add("two-homes-25ms", "two homes with delays of 25 ms, one behind a box", slow);
+    let double = Lab::new().carrier("isp", symmetric()).with(Home::new("a", seq_box(seq)).behind("isp"));
+    add("double-nat-boxes", "a box behind a box", double.delay_ms(5));
+    let dual = Lab::new().with(Home::new("a", symmetric()).ipv6()).delay_ms(5);
+    add("dual-stack-box", "IPv4 behind a box, IPv6 behind a stateful firewall", dual);
+    let daemon = |hosts| Home::new("a", Nat::kernel(Kind::Random)).hosts(hosts).upnpd(Upnpd::all());
+    add("upnpd", "a router with miniupnpd, two hosts", Lab::new().with(daemon(2)));
+    add("upnpd-dual-stack", "a router with miniupnpd and IPv6", Lab::new().with(daemon(1).ipv6()));
     all
+}
+
+fn seq_box(ports: Ports) -> Nat {
+    Nat::boxed(NatBox::new(By::Endpoint, By::AddressAndPort, ports))
 }

@@ -3,6 +3,7 @@
 mod boxed;
 pub(crate) mod catalogue;
 mod kernel;
+mod life;
 mod line;
 mod table;
 mod topologies;
@@ -12,7 +13,7 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    let lists =
-        [table::cases(), topologies::cases(), kernel::cases(), boxed::cases(), line::cases(), upnp::cases()];
-    lists.into_iter().flatten().collect()
+    let parts =
+        [table::cases, topologies::cases, kernel::cases, boxed::cases, line::cases, upnp::cases, life::cases];
+    parts.into_iter().flat_map(|part: fn() -> Vec<Case>| part()).collect()
 }
