@@ -27,6 +27,8 @@ use crate::event::{Event, Kind};
 use crate::node::Net;
 use crate::server::{Server, ServerConfig, ServerThread};
 
+pub use crate::portmap::testing as portmap;
+
 /// When something is not there after this long, it is not slow: it hangs.
 const HUNG: Duration = Duration::from_secs(60);
 

@@ -308,7 +308,7 @@ mod tests {
             assert_eq!(one.left_behind(&threads).await, std::slice::from_ref(&of_two));
             one.strike_dead(&threads, vec![of_two]).await;
             assert_eq!(one.left_behind(&threads).await, []);
-            assert_eq!(read(&dir.0).unwrap(), [of_one.clone()]);
+            assert_eq!(read(&dir.0).unwrap(), std::slice::from_ref(&of_one));
             one.strike(&threads, of_one).await;
             one.close(&threads).await;
             let left: Vec<_> = fs::read_dir(&dir.0).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -118,7 +118,7 @@ pub(super) struct Keeper<F> {
 
 enum Input {
     Order(Option<Order>),
-    Note(Note),
+    Note(Box<Note>),
     Time,
 }
 
@@ -167,7 +167,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 Input::Order(Some(Order::Gateways(gateways))) => self.network_changed(gateways),
                 Input::Order(Some(Order::Dead { pinhole })) => self.dead(usize::from(pinhole)),
                 Input::Order(Some(Order::Remove) | None) => return self.end().await,
-                Input::Note(note) => self.note(note),
+                Input::Note(note) => self.note(*note),
                 Input::Time => {}
             }
         }
@@ -188,7 +188,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 return Poll::Ready(Input::Order(order));
             }
             match self.notes.poll_recv(cx) {
-                Poll::Ready(Some(note)) => Poll::Ready(Input::Note(note)),
+                Poll::Ready(Some(note)) => Poll::Ready(Input::Note(Box::new(note))),
                 _ => Poll::Pending,
             }
         });
@@ -217,6 +217,9 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
     fn clean(&mut self) {
         let until = now() + REMOVAL;
         for (family, seat) in self.seats.iter_mut().enumerate() {
+            if matches!(seat.state, State::Hold(_)) {
+                continue;
+            }
             let any = self.gateways.iter().any(|gateway| family_of(gateway) == family);
             seat.state = if any { State::Pause { until } } else { State::Empty };
         }
@@ -430,7 +433,6 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
     fn network_changed(&mut self, gateways: Vec<Gateway>) {
         self.gateways = gateways;
         self.failure_told = false;
-        let mut kept = [false; FAMILIES];
         for at in 0..FAMILIES {
             let seat = &mut self.seats[at];
             (seat.pause, seat.failed) = (PAUSE, false);
@@ -441,7 +443,6 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 State::Hold(mut hold) if self.gateways.contains(&hold.mapping.gateway) => {
                     hold.renew_at = now();
                     seat.state = State::Hold(hold);
-                    kept[at] = true;
                 }
                 State::Hold(hold) => {
                     (self.report)(Happening::Lost {
@@ -459,11 +460,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 State::Empty | State::Pause { .. } | State::Removing { .. } => {}
             }
         }
-        let states = self.seats.each_mut().map(|seat| std::mem::replace(&mut seat.state, State::Empty));
         self.clean();
-        for (at, state) in states.into_iter().enumerate().filter(|(at, _)| kept[*at]) {
-            self.seats[at].state = state;
-        }
     }
 
     fn note(&mut self, note: Note) {

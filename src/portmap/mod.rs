@@ -20,7 +20,7 @@ mod keeper;
 mod natpmp;
 mod pcp;
 mod race;
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "server", feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -79,6 +80,24 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
+    /// Does something that changes nothing, and leaves it undone when the race is over.
+    async fn meanwhile<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            if self.over.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err("not needed any more".into());
+            }
+            let done = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => changed.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(done) = done.await {
+                return done;
+            }
+        }
+    }
+
     /// Waits for a way's turn to change its router.
     ///
     /// # Errors
@@ -116,7 +135,8 @@ pub(super) async fn attempt(
         }
         Protocol::NatPmp => {
             let started = now();
-            let (_, ip) = natpmp::outside(ctx, &gateway, limit).await.map_err(|f| f.to_string())?;
+            let outside = async { natpmp::outside(ctx, &gateway, limit).await.map_err(|f| f.to_string()) };
+            let (_, ip) = shared.meanwhile(outside).await?;
             turn.await?;
             let left = limit.saturating_sub(now().saturating_duration_since(started));
             let grant = natpmp::map(ctx, &gateway, ctx.port, left).await.map_err(|f| f.to_string())?;
@@ -124,7 +144,9 @@ pub(super) async fn attempt(
         }
         #[cfg(feature = "upnp")]
         Protocol::Upnp => {
-            let (held, grant) = upnp::map(ctx, &gateway, turn, limit).await?;
+            let (job, found) = shared.meanwhile(upnp::find(ctx, &gateway, limit)).await?;
+            turn.await?;
+            let (held, grant) = upnp::map(ctx, job, found).await?;
             (Held::Upnp(held), grant)
         }
         #[cfg(not(feature = "upnp"))]

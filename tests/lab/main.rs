@@ -33,6 +33,10 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Erro
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // A program that a case starts in a host, to kill it.
+    if let Some(code) = cases::portmap::child(&arguments) {
+        return code;
+    }
     match command(&arguments) {
         Ok(code) => code,
         Err(e) => {

@@ -433,7 +433,8 @@ fn what_is_no_answer_is_ignored_and_told() {
 
 #[test]
 fn natpmp_mappings_with_12_bytes_for_udp_or_for_another_port_are_no_answer() {
-    let spoilers: [(fn(Vec<u8>) -> Vec<u8>, &str); 3] = [
+    type Spoil = fn(Vec<u8>) -> Vec<u8>;
+    let spoilers: [(Spoil, &str); 3] = [
         (|a| a[..12].to_vec(), "12 bytes where at least 16 are needed"),
         (
             |mut a| {

@@ -10,6 +10,8 @@
 mod search;
 mod table;
 
+pub(super) use search::Found;
+
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
@@ -42,7 +44,7 @@ pub(super) enum Held {
 
 /// What the threads need to know; nothing of the net.
 #[derive(Clone, Debug)]
-struct Job {
+pub(super) struct Job {
     gateway: Gateway,
     ports: Ports,
     internal: SocketAddr,
@@ -88,30 +90,26 @@ fn no_thread<T>() -> Result<T, String> {
     Err("no thread could be started".into())
 }
 
-/// Makes a mapping: finds the router, waits for the turn to change it, asks for the port.
-pub(super) async fn map(
-    ctx: &Context,
-    gateway: &Gateway,
-    turn: impl Future<Output = Result<(), String>>,
-    limit: Duration,
-) -> Result<(Held, Grant), String> {
-    let started = now();
+/// Finds the router and reads its description; changes nothing.
+pub(super) async fn find(ctx: &Context, gateway: &Gateway, limit: Duration) -> Result<(Job, Found), String> {
+    let job = Job::new(ctx, gateway, limit);
     if gateway.ip.is_ipv6() {
         // Some routers mix up the answers to an IPv4 and an IPv6 search that come at the same time.
         tokio::time::sleep(AFTER_BOTH * 2).await;
     }
-    let left = || limit.saturating_sub(now().saturating_duration_since(started));
-    let job = Job::new(ctx, gateway, left());
     let find = job.clone();
     let found = ctx.threads.slow(move |wanted| search::find(&find, wanted), drop).await;
-    let found = found.unwrap_or_else(no_thread)?;
-    turn.await?;
+    Ok((job, found.unwrap_or_else(no_thread)?))
+}
+
+/// Asks the router that was found for the port.
+pub(super) async fn map(ctx: &Context, job: Job, found: Found) -> Result<(Held, Grant), String> {
     let asked = now();
     let internal = job.internal;
     let transport = job.transport;
     let make = move |wanted: &dyn Fn() -> bool| match found {
-        search::Found::Router(router) => table::add(&job, router, None, wanted),
-        search::Found::Firewall(firewall) => table::open(&job, firewall),
+        Found::Router(router) => table::add(&job, *router, None, wanted),
+        Found::Firewall(firewall) => table::open(&job, *firewall),
     };
     let undo = move |made: Result<(Held, Made), String>| {
         if let Ok((held, made)) = made {

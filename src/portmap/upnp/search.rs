@@ -27,7 +27,7 @@ const MOST_ANSWERS: usize = 200;
 const NAP: Duration = Duration::from_millis(100);
 
 /// What a router offers.
-pub(super) enum Found {
+pub(in crate::portmap) enum Found {
     Router(Box<igd_next::Gateway>),
     Firewall(Box<igd_next::Ipv6FirewallGateway>),
 }

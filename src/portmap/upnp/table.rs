@@ -99,11 +99,10 @@ fn mark(description: &str) -> &str {
 /// Asks for the port, down the ladder.
 pub(super) fn add(
     job: &Job,
-    router: Box<Gateway>,
+    router: Gateway,
     before: Option<Made>,
     wanted: &dyn Fn() -> bool,
 ) -> Result<(Held, Made), String> {
-    let router = *router;
     let table = Table::read(&router, job.transport, job.internal, wanted);
     let external_ip = external_ip(&router);
     let mark = mark(&job.description);
@@ -155,11 +154,11 @@ pub(super) fn external_ip(router: &Gateway) -> Option<IpAddr> {
 }
 
 /// Opens a hole in the IPv6 firewall.
-pub(super) fn open(job: &Job, firewall: Box<igd_next::Ipv6FirewallGateway>) -> Result<(Held, Made), String> {
+pub(super) fn open(job: &Job, firewall: igd_next::Ipv6FirewallGateway) -> Result<(Held, Made), String> {
     let (internal, lease) = (inside(job.internal)?, pinhole_lease(job.lease));
     let id = firewall.add_pinhole(job.protocol(), internal, lease).map_err(|e| one_line(&e.to_string()))?;
     let made = Made { external_ip: Some((*internal.ip()).into()), external_port: internal.port(), lease };
-    Ok((Held::Pinhole { firewall: *firewall, id, lease }, made))
+    Ok((Held::Pinhole { firewall, id, lease }, made))
 }
 
 /// Renews a mapping or a hole.
@@ -196,7 +195,7 @@ pub(super) fn renew(
                     | RequestError::InvalidResponse(_),
                 )) => match search::find(job, wanted).map_err(later)? {
                     search::Found::Router(router) => {
-                        add(job, router, Some(Made { lease, ..before }), wanted).map_err(later)
+                        add(job, *router, Some(Made { lease, ..before }), wanted).map_err(later)
                     }
                     search::Found::Firewall(_) => Err(gone("the router is another one now")),
                 },

@@ -289,7 +289,7 @@ mod tests {
             for ((at, byte), fit) in [(0, 0), (1, 130), (2, 0), (3, 0)].into_iter().zip(fit) {
                 if let (Some(slot), true) = (datagram.get_mut(at), fit) { *slot = byte; }
             }
-            if let Some(port) = datagram.get_mut(8..10) { if fit[0] { port.copy_from_slice(&4020u16.to_be_bytes()); } }
+            if let (Some(port), true) = (datagram.get_mut(8..10), fit[0]) { port.copy_from_slice(&4020u16.to_be_bytes()); }
             if let Verdict::Answer(Answer::Mapped { external_port, lifetime, .. }) = MAP.judge(&datagram) {
                 prop_assert!(datagram.len() >= 16 && external_port != 0 && lifetime != 0);
                 prop_assert_eq!(&datagram[..4], &[0, 130, 0, 0]);

@@ -5,6 +5,7 @@ pub(crate) mod catalogue;
 mod kernel;
 mod life;
 mod line;
+pub(crate) mod portmap;
 mod table;
 mod topologies;
 mod upnp;
@@ -13,7 +14,15 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    let parts =
-        [table::cases, topologies::cases, kernel::cases, boxed::cases, line::cases, upnp::cases, life::cases];
+    let parts = [
+        table::cases,
+        topologies::cases,
+        kernel::cases,
+        boxed::cases,
+        line::cases,
+        upnp::cases,
+        portmap::cases,
+        life::cases,
+    ];
     parts.into_iter().flat_map(|part: fn() -> Vec<Case>| part()).collect()
 }
