@@ -53,12 +53,16 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([
         Case::new("portmap::renewal", "a short lease is renewed for as long as it is wanted", renews),
         Case::new("portmap::dead", "a mapping that is listed but dead is made again", dead),
-        Case::new("portmap::double", "behind two NATs the private address is told as it is", double),
-        Case::new("portmap::pinhole", "an IPv6 pinhole by PCP lets the internet in", |n| {
-            pinhole(portmap::PCP, n)
-        }),
+        Case::new("portmap::double", "a router behind a carrier's NAT: what it says is told", double),
         Case::new("portmap::none", "a router that speaks nothing costs little and says so", none),
     ]);
+    for (name, protocols) in [("pcp", portmap::PCP), ("upnp", portmap::UPNP), ("all", portmap::ALL)] {
+        for (form, link_local) in [("global", false), ("link-local", true)] {
+            let name = format!("portmap::pinhole::{name}-{form}");
+            let what = "a hole in the IPv6 firewall lets the internet in, and is gone after stop and crash";
+            cases.push(Case::new(name, what, move |notes| pinhole(protocols, link_local, notes)));
+        }
+    }
     cases
 }
 
@@ -281,31 +285,59 @@ fn dead(_: &Notes) -> Result {
     Ok(())
 }
 
-fn double(_: &Notes) -> Result {
+/// miniupnpd knows that its address is a private one and maps nothing then, unless it is told another address. Both are
+/// told to the caller as they are.
+fn double(notes: &Notes) -> Result {
     let net = Lab::new()
         .carrier("isp", Nat::kernel(Kind::Preserve))
-        // Unless it is told so, it maps nothing with a private address outside.
-        .with(home(Upnpd::all().line(&format!("ext_ip={}", Ipv4Addr::new(11, 9, 9, 9)))).behind("isp"))
+        .with(home(Upnpd::all()).behind("isp"))
         .build()?;
     let mapper = start(&net, "a", options(&net, "a", portmap::ALL))?;
-    // miniupnpd is made to believe in an address that is not the router's: we tell what it says.
+    let portmap::Heard::Failed(attempts) = mapper.next() else { return Err("it mapped".into()) };
+    notes.note("said", attempts.join("; "));
+    mapper.stop();
+    drop(net);
+    let told = home(Upnpd::all().line("ext_ip=11.9.9.9")).behind("isp");
+    let net = Lab::new().carrier("isp", Nat::kernel(Kind::Preserve)).with(told).build()?;
+    let mapper = start(&net, "a", options(&net, "a", portmap::ALL))?;
     assert_eq!(mapper.mapped().external_ip, Some([11, 9, 9, 9].into()));
     mapper.stop();
     Ok(())
 }
 
-fn pinhole(protocols: u32, notes: &Notes) -> Result {
+/// The router's address on its LAN's link, and the number of host `a`'s interface.
+fn link_local(net: &Network) -> Result<(Ipv6Addr, u32)> {
+    let text = net.router("a").run("ip", &["-6", "-o", "addr", "show", "scope", "link"])?;
+    let words: Vec<&str> =
+        text.lines().filter(|l| !l.contains(" wan ")).flat_map(str::split_whitespace).collect();
+    let at = words.iter().position(|w| *w == "inet6").and_then(|at| words.get(at + 1));
+    let ip = at.and_then(|w| w.split_once('/')).ok_or("the router has no link-local address")?.0.parse()?;
+    let scope = net.host("a").enter(|| std::fs::read_to_string("/sys/class/net/eth0/ifindex"))?;
+    Ok((ip, scope.trim().parse()?))
+}
+
+fn pinhole(protocols: u32, by_link: bool, notes: &Notes) -> Result {
     let net = Lab::new().with(home(Upnpd::all()).ipv6()).build()?;
     let host = net.host("a");
-    let gateway: Ipv6Addr = net.router("a").ip6();
-    let options = Options { protocols, ..Options::new(gateway, host.ip6(), PORT) };
+    let (gateway, scope) = if by_link { link_local(&net)? } else { (net.router("a").ip6(), 0) };
+    let gateways = vec![(gateway.into(), scope, host.ip6().into())];
+    let journal = Journal::new();
+    let options = Options { protocols, gateways, ..Options::new(gateway, host.ip6(), PORT) };
+    let options = Options { state_dir: Some(journal.0.clone()), ..options };
     let begun = Instant::now();
-    let mapper = start(&net, "a", options)?;
+    let mapper = start(&net, "a", options.clone())?;
     let mapping = mapper.mapped();
     notes.note("mapped_ms", begun.elapsed().as_secs_f64() * 1e3);
     assert!(mapping.pinhole);
     assert_eq!((mapping.external_ip, mapping.external_port), (Some(host.ip6().into()), PORT));
     arrives(&net, "a", outside(&mapping)?)?;
+    assert_eq!(net.upnpd("a").pinholes()?.len(), 1);
+    // A crash, and a new start on another port.
+    drop(mapper);
+    assert_eq!(net.upnpd("a").pinholes()?.len(), 1);
+    let mapper = start(&net, "a", Options { port: PORT + 1, ..options })?;
+    mapper.mapped();
+    assert_eq!(net.upnpd("a").pinholes()?.len(), 1, "{:?}", mapper.told());
     mapper.stop();
     assert_eq!(net.upnpd("a").pinholes()?, Vec::<String>::new());
     Ok(())
