@@ -1,5 +1,5 @@
-//! Only a datagram that fits the question is an answer. The first byte of the input says how the rest is pushed towards
-//! one.
+//! Only a datagram that fits the question is an answer. The first byte of the input says how the rest is
+//! pushed towards one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

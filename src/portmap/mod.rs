@@ -1,7 +1,8 @@
-//! Opening our port on the router: PCP, NAT-PMP and UPnP, tried at once on every gateway, kept alive, taken down again.
+//! Opening our port on the router: PCP, NAT-PMP and UPnP, tried at once on every gateway, kept alive, taken
+//! down again.
 //!
-//! [`run`] is the whole of it: a task that is told what is wished ([`Wish`]) and takes orders ([`Order`]), and reports
-//! what happens ([`Happening`]). It decides by the rules of [`crate::proto::portmap`].
+//! [`run`] is the whole of it: a task that is told what is wished ([`Wish`]) and takes orders ([`Order`]),
+//! and reports what happens ([`Happening`]). It decides by the rules of [`crate::proto::portmap`].
 //!
 //! ```text
 //!   run ─ keeper ── one seat for IPv4, one for IPv6: pause ▶ race ▶ hold ▶ …
@@ -13,7 +14,8 @@
 //!            └─ journal  what we have mapped, for the time after a crash
 //! ```
 //!
-//! No wait here is without a limit, and nothing blocks the runtime thread: files and HTTP have threads of their own.
+//! No wait here is without a limit, and nothing blocks the runtime thread: files and HTTP have threads of
+//! their own.
 
 mod journal;
 mod keeper;
@@ -45,7 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) ip: IpAddr,
     /// The interface's number, for a link-local IPv6 address; else 0.
     pub(crate) scope: u32,
-    /// The address from which it is asked and to which it shall forward: ours, of the same family, for IPv6 a global one.
+    /// The address from which it is asked and to which it shall forward: ours, of the same family, for IPv6 a
+    /// global one.
     pub(crate) local: IpAddr,
 }
 
@@ -111,10 +114,11 @@ impl Default for Ports {
 /// What the caller wants done.
 #[derive(Clone, Debug)]
 pub(crate) enum Order {
-    /// The network has changed and these are the gateways now. Mappings on gateways that are gone are dropped, others
-    /// renewed at once.
+    /// The network has changed and these are the gateways now. Mappings on gateways that are gone are
+    /// dropped, others renewed at once.
     Gateways(Vec<Gateway>),
-    /// Seen from outside the mapping does not work: remove it and make it again, the second time in another way.
+    /// Seen from outside the mapping does not work: remove it and make it again, the second time in another
+    /// way.
     Dead {
         /// The IPv6 pinhole, not the IPv4 mapping.
         pinhole: bool,
@@ -148,7 +152,8 @@ pub(crate) struct Mapped {
     pub(crate) protocol: Protocol,
     pub(crate) gateway: IpAddr,
     pub(crate) internal: SocketAddr,
-    /// As the gateway says, whatever it is; a private one means another NAT further out. `None`: it does not know.
+    /// As the gateway says, whatever it is; a private one means another NAT further out. `None`: it does not
+    /// know.
     pub(crate) external_ip: Option<IpAddr>,
     pub(crate) external_port: u16,
     /// Zero: without an end.

@@ -1,4 +1,5 @@
-//! Every way at once: one task per gateway and protocol, which asks, and waits for its turn to change the router.
+//! Every way at once: one task per gateway and protocol, which asks, and waits for its turn to change the
+//! router.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -27,7 +27,8 @@ pub const PCP: u32 = super::FWD_PCP;
 /// What to map.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Each gateway, its scope (the interface's number, for a link-local IPv6 address; else 0) and our address there.
+    /// Each gateway, its scope (the interface's number, for a link-local IPv6 address; else 0) and our
+    /// address there.
     pub gateways: Vec<(IpAddr, u32, IpAddr)>,
     /// Our TCP port.
     pub port: u16,
@@ -88,7 +89,8 @@ pub enum Heard {
     Removed,
 }
 
-/// A running port mapping. Dropped without [`PortMapper::stop`] it ends as in a crash: the router is told nothing.
+/// A running port mapping. Dropped without [`PortMapper::stop`] it ends as in a crash: the router is told
+/// nothing.
 pub struct PortMapper {
     orders: UnboundedSender<Order>,
     heard: Receiver<Heard>,

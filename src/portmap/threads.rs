@@ -1,8 +1,8 @@
 //! Work that blocks (files, HTTP), on threads that can be left behind.
 //!
-//! Such a thread holds nothing of the net. If nobody waits for its result any more, it undoes what it did: a router that
-//! answers after the limit must not keep a mapping that nobody knows of. How many run at once is limited; a hanging one
-//! keeps its place.
+//! Such a thread holds nothing of the net. If nobody waits for its result any more, it undoes what it did: a
+//! router that answers after the limit must not keep a mapping that nobody knows of. How many run at once is
+//! limited; a hanging one keeps its place.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use tokio::sync::{Semaphore, oneshot};
 /// UPnP conversations at once.
 const SLOW: usize = 4;
 
-/// Accesses to the journal at once, apart from the former so that a hanging router does not keep us from writing.
+/// Accesses to the journal at once, apart from the former so that a hanging router does not keep us from
+/// writing.
 const FILES: usize = 2;
 
 pub(super) struct Threads {
@@ -24,8 +25,8 @@ impl Threads {
         Threads { slow: Arc::new(Semaphore::new(SLOW)), files: Arc::new(Semaphore::new(FILES)) }
     }
 
-    /// Runs `work` for a router. It is told how to ask whether anybody still waits. If nobody does when it is done, `undo`
-    /// gets the result. `None`: no thread could be had. Time limits are the caller's.
+    /// Runs `work` for a router. It is told how to ask whether anybody still waits. If nobody does when it is
+    /// done, `undo` gets the result. `None`: no thread could be had. Time limits are the caller's.
     #[cfg_attr(not(feature = "upnp"), allow(dead_code, reason = "only UPnP blocks"))]
     pub(super) async fn slow<T: Send + 'static>(
         &self,

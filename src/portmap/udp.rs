@@ -1,8 +1,8 @@
 //! One question to a gateway over UDP, by the rules of [`Exchange`].
 //!
-//! The socket is bound to our address on the gateway's network, so the question leaves by that interface and the gateway
-//! sees the address it shall forward to; and it is connected to the gateway, so that the system drops what others send
-//! and tells us when nothing listens there.
+//! The socket is bound to our address on the gateway's network, so the question leaves by that interface and
+//! the gateway sees the address it shall forward to; and it is connected to the gateway, so that the system
+//! drops what others send and tells us when nothing listens there.
 
 use std::fmt;
 use std::io::{self, ErrorKind};

@@ -148,7 +148,8 @@ impl Mapping {
             }
         };
         match removed {
-            // A refusal means that there is nothing of ours any more; silence means that it may still be there.
+            // A refusal means that there is nothing of ours any more; silence means that it may still be
+            // there.
             Ok(()) | Err(Fail::Refused(_)) => {
                 self.forget(ctx).await;
                 Ok(())

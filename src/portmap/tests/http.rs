@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::soap::{description, scpd, soap};
 use super::{Ports, own_address};
 
 /// A line of the router's table.
@@ -40,6 +41,8 @@ pub(super) struct Script {
     /// M-SEARCHes that are lost first.
     pub(super) deaf: usize,
     pub(super) external_ip: &'static str,
+    /// Another device of the network, which answers our searches before the router does.
+    pub(super) intruder: Option<UdpSocket>,
 }
 
 /// What a hostile router may answer with.
@@ -84,6 +87,7 @@ impl Router {
             slow_add: Duration::ZERO,
             deaf: 0,
             external_ip: "11.0.0.1",
+            intruder: None,
         };
         let router = Router {
             ip,
@@ -100,6 +104,11 @@ impl Router {
                 let text = String::from_utf8_lossy(&q[..len]).into_owned();
                 assert!(text.starts_with("M-SEARCH * HTTP/1.1\r\n"), "{text}");
                 let mut script = script.0.lock();
+                if let Some(intruder) = &script.intruder {
+                    let its = intruder.local_addr().unwrap();
+                    let answer = format!("HTTP/1.1 200 OK\r\nLocation: http://{its}/desc.xml\r\n\r\n");
+                    let _ = intruder.send_to(answer.as_bytes(), from);
+                }
                 if script.deaf > 0 {
                     script.deaf -= 1;
                     continue;
@@ -167,39 +176,6 @@ impl Drop for Router {
     }
 }
 
-const SERVICE: &str = "urn:schemas-upnp-org:service:WANIPConnection:1";
-
-fn description(control: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\"?><root xmlns=\"urn:schemas-upnp-org:device-1-0\"><device>\
-         <deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><serviceList><service>\
-         <serviceType>{SERVICE}</serviceType><controlURL>{control}</controlURL><SCPDURL>/scpd.xml</SCPDURL>\
-         </service></serviceList></device></root>"
-    )
-}
-
-fn scpd() -> String {
-    let action = |name: &str, arguments: &[&str]| {
-        let arguments: String = arguments
-            .iter()
-            .map(|a| format!("<argument><name>{a}</name><direction>in</direction></argument>"))
-            .collect();
-        format!("<action><name>{name}</name><argumentList>{arguments}</argumentList></action>")
-    };
-    let add = [
-        "NewRemoteHost",
-        "NewExternalPort",
-        "NewProtocol",
-        "NewInternalPort",
-        "NewInternalClient",
-        "NewEnabled",
-        "NewPortMappingDescription",
-        "NewLeaseDuration",
-    ];
-    let actions = action("AddPortMapping", &add) + &action("DeletePortMapping", &add[..3]);
-    format!("<?xml version=\"1.0\"?><scpd><actionList>{actions}</actionList></scpd>")
-}
-
 fn answer(
     mut stream: TcpStream,
     from: SocketAddr,
@@ -265,82 +241,4 @@ fn play(stream: &mut TcpStream, trick: &Trick, stop: &AtomicBool) -> std::io::Re
         }
     }
     Ok(())
-}
-
-/// The text between an element's tags.
-fn element<'a>(body: &'a str, name: &str) -> &'a str {
-    let after = body.split_once(&format!("<{name}>")).map_or("", |(_, after)| after);
-    after.split_once('<').map_or("", |(text, _)| text)
-}
-
-fn soap(script: &mut Script, body: &str, from: SocketAddr) -> (u16, String, Duration) {
-    let port = |name: &str| element(body, name).parse::<u16>().unwrap_or(0);
-    let ok = |action: &str, inner: String| {
-        let text = format!(
-            "<?xml version=\"1.0\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
-             <u:{action}Response xmlns:u=\"{SERVICE}\">{inner}</u:{action}Response></s:Body></s:Envelope>"
-        );
-        (200, text, Duration::ZERO)
-    };
-    let no = |code: u16| {
-        let text = format!(
-            "<?xml version=\"1.0\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
-             <s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail>\
-             <UPnPError xmlns=\"urn:schemas-upnp-org:control-1-0\"><errorCode>{code}</errorCode>\
-             <errorDescription>no</errorDescription></UPnPError></detail></s:Fault></s:Body></s:Envelope>"
-        );
-        (500, text, Duration::ZERO)
-    };
-    let external = port("NewExternalPort");
-    if body.contains(":GetExternalIPAddress") {
-        return ok(
-            "GetExternalIPAddress",
-            format!("<NewExternalIPAddress>{}</NewExternalIPAddress>", script.external_ip),
-        );
-    }
-    if body.contains(":GetGenericPortMappingEntry") {
-        script.asked.push("list".into());
-        let index: usize = element(body, "NewPortMappingIndex").parse().unwrap_or(usize::MAX);
-        let line = script.table.get(index).filter(|_| script.lists);
-        return line.map_or_else(
-            || no(713),
-            |line| {
-                let inner = format!(
-                    "<NewRemoteHost></NewRemoteHost><NewExternalPort>{}</NewExternalPort><NewProtocol>TCP</NewProtocol>\
-                     <NewInternalPort>{}</NewInternalPort><NewInternalClient>{}</NewInternalClient>\
-                     <NewEnabled>1</NewEnabled><NewPortMappingDescription>{}</NewPortMappingDescription>\
-                     <NewLeaseDuration>{}</NewLeaseDuration>",
-                    line.external, line.internal, line.client, line.description, line.lease
-                );
-                ok("GetGenericPortMappingEntry", inner)
-            },
-        );
-    }
-    if body.contains(":DeletePortMapping") {
-        script.asked.push(format!("delete {external}"));
-        let before = script.table.len();
-        script.table.retain(|line| line.external != external);
-        return if before == script.table.len() { no(714) } else { ok("DeletePortMapping", String::new()) };
-    }
-    if !body.contains(":AddPortMapping") {
-        return no(401);
-    }
-    let lease: u32 = element(body, "NewLeaseDuration").parse().unwrap_or(1);
-    let client = element(body, "NewInternalClient").to_owned();
-    script.asked.push(format!("add {external} {lease}"));
-    if let Some(code) = (script.refuse)(external, lease) {
-        return no(code);
-    }
-    let internal = port("NewInternalPort");
-    let theirs =
-        |line: &Line| line.external == external && (&line.client, line.internal) != (&client, internal);
-    if script.table.iter().any(theirs) {
-        return no(718);
-    }
-    assert!(from.ip().is_loopback());
-    script.table.retain(|line| line.external != external);
-    let description = element(body, "NewPortMappingDescription").to_owned();
-    script.table.push(Line { external, client, internal, description, lease });
-    let (status, text, _) = ok("AddPortMapping", String::new());
-    (status, text, script.slow_add)
 }

@@ -1,10 +1,20 @@
 //! The whole of port mapping against routers on loopback, good ones and bad ones.
 //!
-//! With PCP and NAT-PMP the clock stands still and jumps to the next timer, so hours pass in no time and no result depends
-//! on how fast the machine is. UPnP uses threads and real time; there tests wait for conditions.
+//! With PCP and NAT-PMP the clock stands still and jumps to the next timer, so hours pass in no time and no
+//! result depends on how fast the machine is. UPnP uses threads and real time; there tests wait for
+//! conditions.
 
+mod answers;
 mod datagram;
+#[cfg(feature = "upnp")]
+mod hostile;
+#[cfg(feature = "upnp")]
 mod http;
+mod life;
+mod model;
+#[cfg(feature = "upnp")]
+mod soap;
+#[cfg(feature = "upnp")]
 mod upnp;
 
 use std::net::{IpAddr, Ipv4Addr};

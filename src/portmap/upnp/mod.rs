@@ -1,11 +1,13 @@
 //! UPnP: igd-next reads the router's description and speaks SOAP; what it leaves open is done around it.
 //!
-//! * The search is ours ([`search`]): repeated, from the interface's own address, the gateway asked directly as well, and
-//!   only the gateway's own answer counts. igd-next sends each question once and takes the first device that answers.
-//! * The order of attempts is ours ([`table`]): same port first, leases and ports by the ladder, and a look at the
-//!   router's table first, so that another host's mapping is neither overwritten nor removed.
+//! * The search is ours ([`search`]): repeated, from the interface's own address, the gateway asked directly
+//!   as well, and only the gateway's own answer counts. igd-next sends each question once and takes the first
+//!   device that answers.
+//! * The order of attempts is ours ([`table`]): same port first, leases and ports by the ladder, and a look
+//!   at the router's table first, so that another host's mapping is neither overwritten nor removed.
 //!
-//! All of it blocks, so it runs on threads that can be left behind; a mapping that comes after its limit is undone there.
+//! All of it blocks, so it runs on threads that can be left behind; a mapping that comes after its limit is
+//! undone there.
 
 mod search;
 mod table;
@@ -87,7 +89,7 @@ fn igd_protocol(transport: Transport) -> igd_next::PortMappingProtocol {
 }
 
 fn no_thread<T>() -> Result<T, String> {
-    Err("no thread could be started".into())
+    Err("no thread could be started, or it failed".into())
 }
 
 /// Finds the router and reads its description; changes nothing.
@@ -135,8 +137,8 @@ impl Made {
     }
 }
 
-/// Renews a mapping. If the router is not where it was (many choose another port for HTTP at each start), it is searched
-/// for again.
+/// Renews a mapping. If the router is not where it was (many choose another port for HTTP at each start), it
+/// is searched for again.
 pub(super) async fn renew(
     ctx: &Context,
     gateway: &Gateway,

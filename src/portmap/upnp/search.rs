@@ -1,8 +1,9 @@
 //! Finding the router: our own SSDP search, then igd-next for the description.
 //!
-//! igd-next has no way to be given a location, only to search for one. So its search is sent to a socket of ours on this
-//! machine, which answers with the location that our search has found. igd-next then fetches the description with its own
-//! checks: the control URLs have to be on the same address, 1 MiB and 64 levels of XML are the limit, no redirects.
+//! igd-next has no way to be given a location, only to search for one. So its search is sent to a socket of
+//! ours on this machine, which answers with the location that our search has found. igd-next then fetches the
+//! description with its own checks: the control URLs have to be on the same address, 1 MiB and 64 levels of
+//! XML are the limit, no redirects.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -40,8 +41,8 @@ pub(super) fn find(job: &Job, wanted: &dyn Fn() -> bool) -> Result<Found, String
         .map_err(|e| format!("its description at {location} is not usable: {}", one_line(&e)))
 }
 
-/// igd-next's HTTP client obeys the environment's proxies and offers no way to stop it; a proxy must not be asked for the
-/// router next door.
+/// igd-next's HTTP client obeys the environment's proxies and offers no way to stop it; a proxy must not be
+/// asked for the router next door.
 fn proxy_in_the_way(gateway: IpAddr) -> Result<(), String> {
     let get = |name: &str| {
         let value = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_uppercase())).ok();
@@ -143,7 +144,8 @@ fn send(socket: &UdpSocket, job: &Job) {
 
 /// Has igd-next read the description at `location`.
 fn describe(job: &Job, location: &Location) -> Result<Found, String> {
-    // A link-local router is reached with the scope of whoever answers igd-next, so we answer from our link-local address.
+    // A link-local router is reached with the scope of whoever answers igd-next, so we answer from our
+    // link-local address.
     let here = match location.addr {
         SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
             let link = source_towards(location.addr).ok_or("no way to it")?;

@@ -41,8 +41,8 @@ struct Entry {
 }
 
 impl Table {
-    /// Reads entries until the end, the limit, or something that is no answer. Routers that do not list their table (or
-    /// list only a part) just tell us less.
+    /// Reads entries until the end, the limit, or something that is no answer. Routers that do not list their
+    /// table (or list only a part) just tell us less.
     fn read(
         router: &Gateway,
         transport: Transport,
@@ -81,8 +81,9 @@ impl Table {
         self.entries.iter().filter(|entry| !entry.ours).map(|entry| entry.external_port)
     }
 
-    /// A mapping to our port that somebody else made, under any external port. What another protocol of the same router
-    /// made (miniupnpd names it so) has an end that the table does not tell: that is no mapping to rely on.
+    /// A mapping to our port that somebody else made, under any external port. What another protocol of the
+    /// same router made (miniupnpd names it so) has an end that the table does not tell: that is no mapping
+    /// to rely on.
     fn made_for_us(&self, ours: &str) -> Option<u16> {
         let marks = [ours, "NAT-PMP", "PCP"];
         let foreign =

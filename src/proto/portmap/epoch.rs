@@ -1,7 +1,7 @@
 //! A gateway's clock, from which one sees that it was restarted and forgot its mappings.
 //!
-//! Every PCP and NAT-PMP answer holds the seconds since the gateway set up its table. When that clock does not go on as
-//! ours does, the table is gone and everything is to be mapped again at once.
+//! Every PCP and NAT-PMP answer holds the seconds since the gateway set up its table. When that clock does
+//! not go on as ours does, the table is gone and everything is to be mapped again at once.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 pub enum Rule {
     /// RFC 6886 3.6: the gateway's clock may be up to 1/8 slow, and 2 s late.
     NatPmp,
-    /// RFC 6887 8.5: up to 1/16 slow or fast, and 2 s off; 1 s backwards happens when answers overtake one another.
+    /// RFC 6887 8.5: up to 1/16 slow or fast, and 2 s off; 1 s backwards happens when answers overtake one
+    /// another.
     Pcp,
 }
 
@@ -27,8 +28,8 @@ impl Epoch {
         Epoch { rule, last: None }
     }
 
-    /// Takes the clock of an answer that came `now`; `false` means that the gateway has forgotten its mappings. The new
-    /// value is what later ones are compared with, so that one restart is told once.
+    /// Takes the clock of an answer that came `now`; `false` means that the gateway has forgotten its
+    /// mappings. The new value is what later ones are compared with, so that one restart is told once.
     pub fn goes_on(&mut self, now: Instant, clock: u32) -> bool {
         let Some((then, before)) = self.last.replace((now, clock)) else { return true };
         let ours = now.saturating_duration_since(then).as_secs_f64();
@@ -99,7 +100,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_clock_is_judged_without_harm(clocks in proptest::collection::vec((any::<u32>(), 0u64..1 << 40), 0..8)) {
+        fn any_clock_is_judged_without_harm(
+            clocks in proptest::collection::vec((any::<u32>(), 0u64..1 << 40), 0..8),
+        ) {
             for rule in [Rule::NatPmp, Rule::Pcp] {
                 let (mut now, mut epoch) = (Instant::now(), Epoch::new(rule));
                 for (clock, pause) in &clocks {
@@ -110,14 +113,17 @@ mod tests {
         }
 
         #[test]
-        fn an_honest_clock_is_never_doubted(before in 0u32..1 << 30, pauses in proptest::collection::vec(0u64..5_000_000, 1..20)) {
+        fn an_honest_clock_is_never_doubted(
+            before in 0u32..1 << 30, pauses in proptest::collection::vec(0u64..5_000_000, 1..20),
+        ) {
             let start = Instant::now();
             for rule in [Rule::NatPmp, Rule::Pcp] {
                 let mut epoch = Epoch::new(rule);
                 let mut ms = 0;
                 for pause in &pauses {
                     ms += pause;
-                    prop_assert!(epoch.goes_on(start + Duration::from_millis(ms), before + (ms / 1000) as u32));
+                    let clock = before + (ms / 1000) as u32;
+                    prop_assert!(epoch.goes_on(start + Duration::from_millis(ms), clock));
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! One question put to a gateway by datagrams: when to send it, what to take for the answer, when to give up.
 //!
-//! Datagrams get lost and gateways sleep, so the question is sent again with doubling pauses. An answer counts whichever
-//! sending it belongs to: a late one is as good as an early one. Datagrams that are no answer change nothing; the last one
-//! is remembered, because "something answered, but wrongly" helps a person more than "no answer".
+//! Datagrams get lost and gateways sleep, so the question is sent again with doubling pauses. An answer
+//! counts whichever sending it belongs to: a late one is as good as an early one. Datagrams that are no
+//! answer change nothing; the last one is remembered, because "something answered, but wrongly" helps a
+//! person more than "no answer".
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -30,8 +31,8 @@ impl Schedule {
     pub const PCP: Schedule =
         Schedule { first: Duration::from_secs(3), longest: Duration::from_secs(1024), jitter: 10 };
 
-    /// PCP while somebody waits for the first mapping. The RFC's 3 s are meant for any PCP server; a home gateway is one
-    /// hop away and gets its datagrams on the same port in NAT-PMP's rhythm anyway.
+    /// PCP while somebody waits for the first mapping. The RFC's 3 s are meant for any PCP server; a home
+    /// gateway is one hop away and gets its datagrams on the same port in NAT-PMP's rhythm anyway.
     pub const PCP_FIRST: Schedule =
         Schedule { first: Duration::from_millis(250), longest: Duration::from_secs(1024), jitter: 10 };
 }
@@ -215,7 +216,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_always_ends_in_time_and_sends_few(limit_ms in 0u64..200_000, seed in any::<u64>(), first in 1u64..4000) {
+        fn it_always_ends_in_time_and_sends_few(
+            limit_ms in 0u64..200_000, seed in any::<u64>(), first in 1u64..4000,
+        ) {
             let start = Instant::now();
             let limit = Duration::from_millis(limit_ms);
             let schedule = Schedule { first: Duration::from_millis(first), ..Schedule::PCP };

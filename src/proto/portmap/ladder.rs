@@ -1,9 +1,10 @@
 //! What to ask a UPnP router next when it has refused.
 //!
-//! Routers disagree about leases and ports, so one goes down a ladder: a lease of an hour; if the router knows permanent
-//! mappings only (725), lease 0; if it calls an argument invalid (402), the kind of lease not tried yet, at last the week
-//! that some routers name as their longest. If the port is taken (718), another at random from 1024 on; never the same
-//! twice, and not many. A port that another host has is left alone in any case.
+//! Routers disagree about leases and ports, so one goes down a ladder: a lease of an hour; if the router
+//! knows permanent mappings only (725), lease 0; if it calls an argument invalid (402), the kind of lease not
+//! tried yet, at last the week that some routers name as their longest. If the port is taken (718), another
+//! at random from 1024 on; never the same twice, and not many. A port that another host has is left alone in
+//! any case.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ pub const WEEK: u32 = 604_800;
 /// Other external ports tried when the wanted one is taken.
 pub const OTHER_PORTS: u32 = 8;
 
-/// Ports below this one are not asked for: they belong to the router's own services and to those with privileges.
+/// Ports below this one are not asked for: they belong to the router's own services and to those with
+/// privileges.
 const LOWEST: u16 = 1024;
 
 /// One AddPortMapping.
@@ -56,7 +58,8 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Starts with `wanted` outside (normally the internal port), unless `taken`, the ports of other hosts, has it.
+    /// Starts with `wanted` outside (normally the internal port), unless `taken`, the ports of other hosts,
+    /// has it.
     pub fn new(
         internal_port: u16,
         wanted: u16,
@@ -178,7 +181,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_ends_and_never_repeats_itself(
-            nos in proptest::collection::vec(0u8..5, 40..80), taken in proptest::collection::vec(any::<u16>(), 0..40),
+            nos in proptest::collection::vec(0u8..5, 40..80),
+            taken in proptest::collection::vec(any::<u16>(), 0..40),
             seed in any::<u64>(), lease in prop_oneof![Just(0u32), Just(WEEK), any::<u32>()],
         ) {
             let rng = fastrand::Rng::with_seed(seed);
@@ -190,7 +194,8 @@ mod tests {
                 prop_assert!(ask.external_port != 0);
                 prop_assert!(asked.insert((ask.external_port, ask.lease)), "{ask:?} twice");
                 prop_assert!(ask.external_port == 4020 || ask.external_port >= LOWEST);
-                let no = match no { 0 => No::OnlyPermanent, 1 => No::InvalidArguments, 2 => No::Taken, 3 => No::Failed, _ => No::SamePort };
+                let all = [No::OnlyPermanent, No::InvalidArguments, No::Taken, No::Failed, No::SamePort];
+                let no = all[usize::from(no)].clone();
                 if ladder.refused(&no).is_err() { over = true; break; }
             }
             prop_assert!(over && asked.len() <= 3 + OTHER_PORTS as usize + 2);

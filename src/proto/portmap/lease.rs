@@ -1,7 +1,7 @@
 //! How long a mapping lasts and when to ask for more: RFC 6887 11.2.1, applied to all three protocols.
 //!
-//! The first renewal is asked for between 1/2 and 5/8 of the lease, the second between 3/4 and 13/16, the next ones closer
-//! and closer to its end, but never less than 4 s apart.
+//! The first renewal is asked for between 1/2 and 5/8 of the lease, the second between 3/4 and 13/16, the
+//! next ones closer and closer to its end, but never less than 4 s apart.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease of `granted` (zero: without an end) that was asked for at `asked`. Counting from the question, not from the
-    /// answer, is on the safe side.
+    /// A lease of `granted` (zero: without an end) that was asked for at `asked`. Counting from the question,
+    /// not from the answer, is on the safe side.
     pub fn new(asked: Instant, granted: Duration, rng: fastrand::Rng) -> Lease {
         let granted = (!granted.is_zero()).then_some(granted.min(LONGEST));
         let mut lease = Lease { from: asked, granted, tried: 0, renew_at: asked, rng };
@@ -120,7 +120,9 @@ mod tests {
         }
 
         #[test]
-        fn renewals_go_on_but_never_fast(seconds in any::<u32>(), late in proptest::collection::vec(0u64..10_000, 0..40)) {
+        fn renewals_go_on_but_never_fast(
+            seconds in any::<u32>(), late in proptest::collection::vec(0u64..10_000, 0..40),
+        ) {
             let mut now = Instant::now();
             let mut lease = Lease::new(now, Duration::from_secs(seconds.into()), rng());
             for late in late {

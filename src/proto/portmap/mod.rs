@@ -1,14 +1,16 @@
 //! Opening a port on the router, without I/O: what is asked, which answer counts, what follows from it.
 //!
-//! * [`natpmp`] (RFC 6886), [`pcp`] (RFC 6887) and [`ssdp`] (UPnP's discovery) write questions and judge answers.
+//! * [`natpmp`] (RFC 6886), [`pcp`] (RFC 6887) and [`ssdp`] (UPnP's discovery) write questions and judge
+//!   answers.
 //! * [`exchange`] asks a question by datagrams: when to send again, which answers to ignore, when to give up.
 //! * [`epoch`] tells from a gateway's clock that it was restarted and forgot its mappings.
 //! * [`lease`] tells when a mapping is renewed; [`ladder`] what to ask a UPnP router next after a refusal.
 //! * [`contest`] chooses between the protocols and gateways that were asked at once.
 //! * [`journal`] is the list of our mappings that survives a crash.
 //!
-//! Routers are full of mistakes, so nothing here believes an answer because it came: version, length, opcode, port and
-//! nonce have to fit the question. What does not fit is ignored and told to the person who asks why nothing worked.
+//! Routers are full of mistakes, so nothing here believes an answer because it came: version, length, opcode,
+//! port and nonce have to fit the question. What does not fit is ignored and told to the person who asks why
+//! nothing worked.
 
 pub mod contest;
 pub mod epoch;
@@ -54,8 +56,9 @@ impl Transport {
     }
 }
 
-/// The protocols by which a router is asked, best first: PCP answers in one exchange, knows leases, nonces and IPv6;
-/// NAT-PMP leaves the choice of a free port to the router; UPnP is the most widespread and the least exact.
+/// The protocols by which a router is asked, best first: PCP answers in one exchange, knows leases, nonces
+/// and IPv6; NAT-PMP leaves the choice of a free port to the router; UPnP is the most widespread and the
+/// least exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// RFC 6887.

@@ -1,11 +1,12 @@
 //! PCP version 2 (RFC 6887): the operations MAP and ANNOUNCE.
 //!
-//! A MAP request names our address, a nonce, what to forward and what we would like to have outside. Only who knows the
-//! nonce may change the mapping, so it is kept (and journalled) as long as the mapping. IPv4 addresses travel as
-//! `::ffff:a.b.c.d`. For IPv6 a MAP opens the firewall: the address stays, the port usually too.
+//! A MAP request names our address, a nonce, what to forward and what we would like to have outside. Only who
+//! knows the nonce may change the mapping, so it is kept (and journalled) as long as the mapping. IPv4
+//! addresses travel as `::ffff:a.b.c.d`. For IPv6 a MAP opens the firewall: the address stays, the port
+//! usually too.
 //!
-//! We send no options: PREFER_FAILURE would turn "that port is taken, have another" into an error, and THIRD_PARTY is for
-//! those who map for others.
+//! We send no options: PREFER_FAILURE would turn "that port is taken, have another" into an error, and
+//! THIRD_PARTY is for those who map for others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -155,8 +156,8 @@ struct Response {
 }
 
 impl Response {
-    /// Reads a response to `opcode`. A version that the gateway does not speak is a refusal already here, because the
-    /// rest is then in another format.
+    /// Reads a response to `opcode`. A version that the gateway does not speak is a refusal already here,
+    /// because the rest is then in another format.
     fn read(datagram: &[u8], opcode: u8) -> Result<Result<Response, Refusal>, Stray> {
         let &[version, op, _, result, ..] = datagram else {
             return Err(Stray::Length { has: datagram.len(), needs: HEAD });

@@ -1,4 +1,5 @@
-//! The library's port mapping on a real router: mapped, reachable from the internet, gone when it has to be gone.
+//! The library's port mapping on a real router: mapped, reachable from the internet, gone when it has to be
+//! gone.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -262,8 +263,8 @@ fn renews(_: &Notes) -> Result {
     for mapper in &mappers {
         mapper.mapped();
     }
-    // The router takes a mapping out and puts it in again when it is renewed, so one look may find fewer; but what was
-    // not renewed is gone for good by then.
+    // The router takes a mapping out and puts it in again when it is renewed, so one look may find fewer; but
+    // what was not renewed is gone for good by then.
     std::thread::sleep(Duration::from_secs(13));
     until(&net, 3)?;
     mappers.into_iter().for_each(PortMapper::stop);
@@ -285,8 +286,8 @@ fn dead(_: &Notes) -> Result {
     Ok(())
 }
 
-/// miniupnpd knows that its address is a private one and maps nothing then, unless it is told another address. Both are
-/// told to the caller as they are.
+/// miniupnpd knows that its address is a private one and maps nothing then, unless it is told another
+/// address. Both are told to the caller as they are.
 fn double(notes: &Notes) -> Result {
     let net = Lab::new()
         .carrier("isp", Nat::kernel(Kind::Preserve))
