@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::removing::removed;
 use super::state::State;
 use super::{AFTER_RESTART, Keeper, LOOK, Note, REMOVAL, RENEWAL, jittered};
 use crate::portmap::race::Way;
 use crate::portmap::way::{Mapping, News, Trouble};
 use crate::portmap::{Happening, Mapped, now};
+use crate::proto::portmap::epoch::Epoch;
 use crate::proto::portmap::lease::Lease;
 
 impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
@@ -52,19 +55,39 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
 
     /// The mapping is gone: says so and tries for a new one.
     pub(super) fn lose(&mut self, at: usize, why: String) {
-        self.seats[at].state = State::Pause { until: now() };
+        let state = std::mem::replace(&mut self.seats[at].state, State::Pause { until: now() });
+        if let State::Hold(hold) = state {
+            let ctx = Arc::clone(&self.ctx);
+            self.spawn(async move {
+                hold.mapping.forget(&ctx).await;
+                for twin in &hold.twins {
+                    twin.forget(&ctx).await;
+                }
+                Note::Dropped(None)
+            });
+        }
         (self.report)(Happening::Lost { pinhole: at == 1, why });
     }
 
     pub(super) fn dead(&mut self, at: usize) {
-        let State::Hold(hold) = &self.seats[at].state else { return };
-        let (id, mapping) = (hold.id, hold.mapping.clone());
+        let State::Hold(hold) = &mut self.seats[at].state else { return };
+        if hold.busy {
+            // A renewal that crosses the removal would bring the mapping back.
+            hold.dead = true;
+            return;
+        }
+        let (id, mapping, twins) = (hold.id, hold.mapping.clone(), std::mem::take(&mut hold.twins));
         let way = Way { gateway: mapping.gateway, protocol: mapping.protocol() };
         let again = (self.seats[at].distrust.add(way.key()) == 1).then_some(way);
         self.seats[at].state = State::Removing { hold: id, until: now() + REMOVAL, again };
         let ctx = Arc::clone(&self.ctx);
         self.spawn(async move {
-            let _ = removed(&ctx, &mapping).await;
+            let mut removals = JoinSet::new();
+            for mapping in twins.into_iter().chain([mapping]) {
+                let ctx = Arc::clone(&ctx);
+                removals.spawn(async move { removed(&ctx, &mapping).await });
+            }
+            while removals.join_next().await.is_some() {}
             Note::Removed { seat: at, hold: id }
         });
     }
@@ -75,6 +98,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             return;
         }
         hold.busy = false;
+        let dead = std::mem::take(&mut hold.dead);
         match result {
             Ok(renewed) => {
                 let before = hold.mapping.mapped();
@@ -87,12 +111,28 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 hold.mapping = renewed;
                 self.tell_move(at, &before);
             }
-            Err(trouble) if trouble.gone => self.lose(at, trouble.why),
+            Err(trouble) if trouble.gone => match hold.twins.pop() {
+                // The router takes another protocol's request for the maker of the entry: that one renews it.
+                Some(twin) => {
+                    let old = std::mem::replace(&mut hold.mapping, twin);
+                    hold.epoch = hold.mapping.clock_rule().map(Epoch::new);
+                    hold.renew_at = now();
+                    let ctx = Arc::clone(&self.ctx);
+                    self.spawn(async move {
+                        old.forget(&ctx).await;
+                        Note::Dropped(None)
+                    });
+                }
+                None => self.lose(at, trouble.why),
+            },
             Err(trouble) => {
                 hold.lease.not_renewed(now());
                 hold.renew_at = hold.lease.renew_at();
                 (self.report)(Happening::Note(format!("the mapping was not renewed: {}", trouble.why)));
             }
+        }
+        if dead {
+            self.dead(at);
         }
     }
 
@@ -102,6 +142,9 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             return;
         }
         hold.busy = false;
+        if std::mem::take(&mut hold.dead) {
+            return self.dead(at);
+        }
         // A gateway that is silent once may be asleep; the renewals notice if it stays so.
         let Ok(news) = result else { return };
         let before = hold.mapping.mapped();

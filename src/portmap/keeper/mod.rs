@@ -204,7 +204,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                         pinhole: at == 1,
                         why: "the network has changed".into(),
                     });
-                    self.drop_mapping(hold.mapping);
+                    self.drop_hold(*hold);
                 }
                 State::Race(race) => {
                     race.shared.end();

@@ -59,13 +59,14 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         }
         let (renew_at, look_at) = (lease.renew_at(), now() + jittered(LOOK, &mut self.rng));
         let mapped = mapping.mapped();
-        for loser in losers {
-            self.drop_loser(&mapped, loser);
-        }
         let seat = &mut self.seats[at];
         (seat.pause, seat.failed) = (PAUSE, false);
-        seat.state =
-            State::Hold(Box::new(Hold { id, mapping, lease, epoch, renew_at, look_at, busy: false }));
+        let (busy, dead, twins) = (false, false, Vec::new());
+        let hold = Hold { id, mapping, lease, epoch, renew_at, look_at, busy, dead, twins };
+        seat.state = State::Hold(Box::new(hold));
+        for loser in losers {
+            self.drop_loser(at, loser);
+        }
         self.failure_told = false;
         (self.report)(Happening::Mapped(mapped));
     }
@@ -117,10 +118,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             }
             (State::Race(current), Err(_)) if current.id == race => current.shared.failed(number),
             // Too late for its race.
-            (State::Hold(hold), Ok(mapping)) => {
-                let winner = hold.mapping.mapped();
-                self.drop_loser(&winner, mapping);
-            }
+            (State::Hold(_), Ok(mapping)) => self.drop_loser(at, mapping),
             (_, Ok(mapping)) => self.drop_mapping(mapping),
             (_, Err(_)) => {}
         }

@@ -6,10 +6,10 @@ use std::task::Poll;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-use super::state::State;
+use super::state::{Hold, State};
 use super::{FAMILIES, Keeper, Note, REMOVAL, family_of};
 use crate::portmap::way::Mapping;
-use crate::portmap::{Context, Gateway, Happening, Mapped, now};
+use crate::portmap::{Context, Gateway, Happening, now};
 use crate::proto::portmap::contest::same_entry;
 use crate::proto::portmap::journal::Entry;
 
@@ -51,18 +51,20 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         });
     }
 
-    /// What a loser mapped goes, unless it is the winner's entry of the router's table.
-    pub(super) fn drop_loser(&mut self, winner: &Mapped, loser: Mapping) {
-        let its = (loser.gateway.ip, loser.grant.external_port);
-        if same_entry((winner.gateway, winner.external_port), its) {
-            let ctx = Arc::clone(&self.ctx);
-            self.spawn(async move {
-                loser.forget(&ctx).await;
-                Note::Dropped(None)
-            });
-        } else {
-            self.drop_mapping(loser);
+    /// What a loser mapped goes at once, unless it is the winner's entry of the router's table: then it goes
+    /// when that goes.
+    pub(super) fn drop_loser(&mut self, at: usize, loser: Mapping) {
+        let place = |mapping: &Mapping| (mapping.gateway.ip, mapping.grant.external_port);
+        match &mut self.seats[at].state {
+            State::Hold(hold) if same_entry(place(&hold.mapping), place(&loser)) => hold.twins.push(loser),
+            _ => self.drop_mapping(loser),
         }
+    }
+
+    /// Removes what a seat has held.
+    pub(super) fn drop_hold(&mut self, hold: Hold) {
+        self.drop_mapping(hold.mapping);
+        hold.twins.into_iter().for_each(|twin| self.drop_mapping(twin));
     }
 
     pub(super) fn drop_mapping(&mut self, mapping: Mapping) {
@@ -75,7 +77,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         let until = now() + REMOVAL;
         for at in 0..FAMILIES {
             match std::mem::replace(&mut self.seats[at].state, State::Empty) {
-                State::Hold(hold) => self.drop_mapping(hold.mapping),
+                State::Hold(hold) => self.drop_hold(*hold),
                 State::Race(race) => {
                     race.shared.end();
                     race.got.into_iter().flatten().for_each(|mapping| self.drop_mapping(mapping));

@@ -28,6 +28,11 @@ pub(super) struct Hold {
     pub(super) look_at: Instant,
     /// A task is at it.
     pub(super) busy: bool,
+    /// It was said to be dead while a task was at it.
+    pub(super) dead: bool,
+    /// The same entry of the same router's table, made by other protocols before the race was over. Which of
+    /// them the router takes for its maker only the router knows.
+    pub(super) twins: Vec<Mapping>,
 }
 
 pub(super) enum State {

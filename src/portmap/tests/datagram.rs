@@ -27,10 +27,10 @@ fn each_protocol_maps_and_takes_it_down_again() {
                     pinhole: false,
                 }
             );
-            assert_eq!(fake.model.lock().table.len(), 1);
+            assert_eq!(fake.mapped().len(), 1);
             let took = rig.stop().await;
             assert!(took < Duration::from_millis(100), "{took:?}");
-            assert!(fake.model.lock().table.is_empty());
+            assert!(fake.mapped().is_empty());
         });
     }
 }
@@ -150,8 +150,8 @@ fn a_public_address_beats_a_private_one_and_the_loser_is_taken_down() {
         let mut rig = Rig::start(wish(FWD_PCP, &[double.ip, public.ip], double.ports));
         assert_eq!(rig.mapped().await.gateway, public.ip);
         sleep(Duration::from_secs(2)).await;
-        assert!(double.model.lock().table.is_empty(), "{:?}", double.asked());
-        assert_eq!(public.model.lock().table.len(), 1);
+        assert!(double.mapped().is_empty(), "{:?}", double.asked());
+        assert_eq!(public.mapped().len(), 1);
     });
 }
 
@@ -187,5 +187,57 @@ fn an_ipv6_gateway_opens_a_pinhole() {
         let mut rig = Rig::start(wish(FWD_PCP | FWD_NATPMP, &[six.into()], ports));
         let mapped = rig.mapped().await;
         assert!(mapped.pinhole && mapped.external_ip == Some(six.into()) && mapped.external_port == 4020);
+    });
+}
+
+/// A gateway whose PCP answers are so late that NAT-PMP is asked as well, and whose table then takes NAT-PMP for
+/// the entry's maker.
+async fn two_faced() -> Fake {
+    Fake::with(|model, q| {
+        let pause = Duration::from_millis(if q[0] == 2 { 150 } else { 80 });
+        model.answer(q).map(|a| (pause, a)).into_iter().collect()
+    })
+    .await
+}
+
+#[test]
+fn an_entry_that_two_protocols_made_goes_whoever_is_taken_for_its_maker() {
+    with_stopped_clock(async {
+        let fake = two_faced().await;
+        let mut rig = Rig::start(fake.wish(FWD_PCP | FWD_NATPMP));
+        assert_eq!(rig.mapped().await.protocol, Protocol::Pcp);
+        sleep(Duration::from_secs(1)).await;
+        assert!(fake.asked().contains(&"natpmp map 4020".into()), "{:?}", fake.asked());
+        rig.stop().await;
+        assert!(fake.mapped().is_empty(), "{:?}", fake.asked());
+    });
+}
+
+#[test]
+fn an_entry_that_two_protocols_made_is_renewed_by_the_one_that_may() {
+    with_stopped_clock(async {
+        let fake = two_faced().await;
+        let mut rig = Rig::start(fake.wish(FWD_PCP | FWD_NATPMP));
+        assert_eq!(rig.mapped().await.protocol, Protocol::Pcp);
+        sleep(Duration::from_secs(2 * 3600)).await;
+        let (.., end) = fake.model.lock().table[&4020];
+        assert!(end > Instant::now(), "it lapsed");
+        rig.order(Order::Remove);
+        assert!(matches!(rig.next().await, Happening::Removed), "not lost in between");
+        assert!(fake.mapped().is_empty());
+    });
+}
+
+#[test]
+fn an_entry_that_two_protocols_made_is_repaired() {
+    with_stopped_clock(async {
+        let fake = two_faced().await;
+        let mut rig = Rig::start(fake.wish(FWD_PCP | FWD_NATPMP));
+        let first = rig.mapped().await;
+        sleep(Duration::from_secs(1)).await;
+        rig.order(Order::Dead { pinhole: false });
+        assert_eq!(rig.mapped().await, first);
+        rig.stop().await;
+        assert!(fake.mapped().is_empty());
     });
 }

@@ -193,6 +193,11 @@ impl Fake {
         wish(protocols, &[self.ip], self.ports)
     }
 
+    /// The internal ports in its table.
+    pub(super) fn mapped(&self) -> Vec<u16> {
+        self.model.lock().table.keys().copied().collect()
+    }
+
     pub(super) fn asked(&self) -> Vec<String> {
         self.model.lock().asked.clone()
     }
