@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::threads::Threads;
 use super::way::unix_seconds;
-use crate::proto::portmap::journal::{Entry, LONGEST_FILE, is_owner, parse, print};
+use crate::proto::portmap::journal::{Entry, Key, LONGEST_FILE, is_owner, parse, print};
 
 /// A file system that takes longer is not waited for.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -157,8 +157,17 @@ impl Journal {
 
 /// Whether two entries are one mapping, however often it was renewed.
 fn same(one: &Entry, other: &Entry) -> bool {
-    let key = |e: &Entry| (e.transport, e.gateway, e.scope, e.internal, e.external_port);
-    one.owner == other.owner && one.protocol() == other.protocol() && key(one) == key(other)
+    let place = |e: &Entry| (e.transport, e.gateway, e.scope, e.internal);
+    let port = one.external_port == other.external_port;
+    let key = match (&one.key, &other.key) {
+        // To PCP and NAT-PMP the external port is not what a mapping is known by.
+        (Key::Pcp(one), Key::Pcp(other)) => one == other,
+        (Key::NatPmp, Key::NatPmp) => true,
+        (Key::Upnp(_), Key::Upnp(_)) => port,
+        (Key::Pinhole(_, one), Key::Pinhole(_, other)) => one == other,
+        _ => false,
+    };
+    one.owner == other.owner && place(one) == place(other) && key
 }
 
 /// An entry without an end stays until its mapping has been removed.

@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-#[cfg(feature = "upnp")]
-use super::upnp;
 use super::way::{Grant, Held, Mapping};
 use super::{Context, FWD_NATPMP, FWD_PCP, FWD_UPNP, Gateway, natpmp, now, pcp};
+#[cfg(feature = "upnp")]
+use super::{udp::Fail, upnp};
 use crate::proto::portmap::Protocol;
 use crate::proto::portmap::contest::{Contest, Decision, Success};
 
@@ -119,7 +119,7 @@ impl Shared {
     }
 }
 
-/// Tries one way. What it maps is in the journal before anybody hears of it.
+/// Tries one way. What it asks for is in the journal before it asks: a crash in between leaves nothing behind.
 pub(super) async fn attempt(
     ctx: &Context,
     shared: &Shared,
@@ -127,35 +127,47 @@ pub(super) async fn attempt(
     way: Way,
     limit: Duration,
 ) -> Result<Mapping, String> {
-    let (gateway, turn) = (way.gateway, shared.turn(number));
-    let (held, grant) = match way.protocol {
+    let (gateway, turn, started) = (way.gateway, shared.turn(number), now());
+    let left = || limit.saturating_sub(now().saturating_duration_since(started));
+    match way.protocol {
         Protocol::Pcp => {
             turn.await?;
             let nonce = pcp::nonce();
-            (Held::Pcp(nonce), pcp::map(ctx, &gateway, nonce, None, limit).await.map_err(|f| f.to_string())?)
+            let wanted = Mapping::wanted(ctx, gateway, Held::Pcp(nonce), None);
+            let make = async { Ok((Held::Pcp(nonce), pcp::map(ctx, &gateway, nonce, None, left()).await?)) };
+            wanted.journalled(ctx, make).await
         }
         Protocol::NatPmp => {
-            let started = now();
             let outside = async { natpmp::outside(ctx, &gateway, limit).await.map_err(|f| f.to_string()) };
             let (_, ip) = shared.meanwhile(outside).await?;
             turn.await?;
-            let left = limit.saturating_sub(now().saturating_duration_since(started));
-            let grant = natpmp::map(ctx, &gateway, ctx.port, left).await.map_err(|f| f.to_string())?;
-            (Held::NatPmp, Grant { external_ip: Some(ip.into()), ..grant })
+            let wanted = Mapping::wanted(ctx, gateway, Held::NatPmp, Some(ip.into()));
+            let make = async {
+                let grant = natpmp::map(ctx, &gateway, ctx.port, left()).await?;
+                Ok((Held::NatPmp, Grant { external_ip: Some(ip.into()), ..grant }))
+            };
+            wanted.journalled(ctx, make).await
         }
         #[cfg(feature = "upnp")]
         Protocol::Upnp => {
             let (job, found) = shared.meanwhile(upnp::find(ctx, &gateway, limit)).await?;
             turn.await?;
-            let (held, grant) = upnp::map(ctx, job, found).await?;
-            (Held::Upnp(held), grant)
+            let wanted = found.wanted().map(|held| Mapping::wanted(ctx, gateway, Held::Upnp(held), None));
+            let make = async {
+                let made = upnp::map(ctx, job, found).await.map_err(Fail::Io);
+                made.map(|(held, grant)| (Held::Upnp(held), grant))
+            };
+            let Some(wanted) = wanted else {
+                let (held, grant) = make.await.map_err(|fail| fail.to_string())?;
+                let mapping = Mapping { gateway, internal: gateway.ours(ctx.port), held, grant };
+                mapping.note_down(ctx).await;
+                return Ok(mapping);
+            };
+            wanted.journalled(ctx, make).await
         }
         #[cfg(not(feature = "upnp"))]
-        Protocol::Upnp => return Err("not built in".into()),
-    };
-    let mapping = Mapping { gateway, internal: gateway.ours(ctx.port), held, grant };
-    mapping.note_down(ctx).await;
-    Ok(mapping)
+        Protocol::Upnp => Err("not built in".into()),
+    }
 }
 
 /// How often each way's mapping was said to be dead, seen from outside.

@@ -62,6 +62,46 @@ pub(super) struct News {
 }
 
 impl Mapping {
+    /// What is about to be asked for: enough to remove it, should we not live to hear the answer.
+    pub(super) fn wanted(
+        ctx: &Context,
+        gateway: Gateway,
+        held: Held,
+        external_ip: Option<IpAddr>,
+    ) -> Mapping {
+        let (external_port, epoch) = (ctx.port, None);
+        let grant = Grant { external_ip, external_port, lease: ctx.lease, asked: now(), epoch };
+        Mapping { gateway, internal: gateway.ours(ctx.port), held, grant }
+    }
+
+    /// Makes what is wanted, with the journal written before.
+    pub(super) async fn journalled(
+        self,
+        ctx: &Context,
+        make: impl Future<Output = Result<(Held, Grant), Fail>>,
+    ) -> Result<Mapping, String> {
+        self.note_down(ctx).await;
+        match make.await {
+            Ok((held, grant)) => {
+                let made = Mapping { held, grant, ..self.clone() };
+                let (wanted, got) = (self.entry(ctx), made.entry(ctx));
+                let same = |one: &Entry, other: &Entry| {
+                    let sooner = one.expires != 0 && one.expires <= other.expires;
+                    sooner && one.external_port == other.external_port && one.key == other.key
+                };
+                if !got.as_ref().zip(wanted.as_ref()).is_some_and(|(got, wanted)| same(got, wanted)) {
+                    self.forget(ctx).await;
+                    made.note_down(ctx).await;
+                }
+                Ok(made)
+            }
+            Err(fail) => {
+                self.forget(ctx).await;
+                Err(fail.to_string())
+            }
+        }
+    }
+
     pub(super) fn protocol(&self) -> Protocol {
         match self.held {
             Held::Pcp(_) => Protocol::Pcp,

@@ -1,6 +1,5 @@
 use super::*;
 use crate::proto::portmap::Transport;
-use crate::proto::portmap::journal::Key;
 
 /// A directory that goes with the test.
 struct Dir(PathBuf);

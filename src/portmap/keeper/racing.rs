@@ -30,7 +30,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                 let started = now();
                 let trying = attempt(&ctx, &shared, number, way, limit);
                 // Every part has a limit; this one holds even if their sum is more.
-                let result = match timeout_at((started + limit).into(), trying).await {
+                let result = match timeout_at((started + limit.mul_f64(1.03)).into(), trying).await {
                     Ok(result) => result,
                     Err(_) => Err(format!("nothing came of it within {:.1} s", limit.as_secs_f64())),
                 };

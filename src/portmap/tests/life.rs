@@ -235,3 +235,35 @@ fn what_a_crash_left_behind_is_taken_down_at_the_next_start() {
         std::fs::remove_dir_all(dir).unwrap();
     });
 }
+
+#[test]
+fn a_crash_between_question_and_answer_is_cleaned_up_as_well() {
+    for (bit, _) in EACH {
+        in_real_time(async move {
+            let dir = std::env::temp_dir().join(format!("p2pnet-crash-{:x}", fastrand::u64(..)));
+            let mut answers = false;
+            let fake = Fake::with(move |model, q| {
+                let answer = model.answer(q).unwrap();
+                // It takes the first mapping and says nothing.
+                let is_map = answer.len() == 60 || answer.len() == 16;
+                let all = vec![(Duration::ZERO, answer)];
+                let told = if is_map && !answers { Vec::new() } else { all };
+                answers |= is_map;
+                told
+            })
+            .await;
+            let wish = Wish { state_dir: Some(dir.clone()), ..fake.wish(bit) };
+            let rig = Rig::start(wish.clone());
+            while fake.mapped().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            rig.task.abort();
+            let _ = rig.task.await;
+            let mut rig = Rig::start(Wish { port: 4022, ..wish });
+            rig.mapped().await;
+            assert_eq!(fake.mapped(), [4022], "{:?}", fake.asked());
+            rig.stop().await;
+            std::fs::remove_dir_all(dir).unwrap();
+        });
+    }
+}

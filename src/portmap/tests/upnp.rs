@@ -281,3 +281,24 @@ fn a_crash_is_cleaned_up_by_the_journal() {
         std::fs::remove_dir_all(dir).unwrap();
     });
 }
+
+#[test]
+fn after_a_crash_only_what_the_table_shows_as_ours_is_removed() {
+    in_real_time(async {
+        let dir = std::env::temp_dir().join(format!("p2pnet-crash-{:x}", fastrand::u64(..)));
+        let router = Router::start();
+        let wish = Wish { state_dir: Some(dir.clone()), ..ask(&router) };
+        let mut rig = Rig::start(wish.clone());
+        rig.mapped().await;
+        rig.task.abort();
+        let _ = rig.task.await;
+        // Another host has the port since, and the router does not show its table any more.
+        router.script(|s| (s.table, s.lists) = (vec![foreign(4020)], false));
+        let mut rig = Rig::start(Wish { port: 4021, ..wish });
+        rig.mapped().await;
+        assert!(router.asked("delete").is_empty());
+        rig.stop().await;
+        assert_eq!(router.table(), [foreign(4020)]);
+        std::fs::remove_dir_all(dir).unwrap();
+    });
+}

@@ -34,14 +34,21 @@ const LONGEST_PINHOLE: u32 = 86_400;
 #[derive(Clone, Debug)]
 pub(super) enum Held {
     /// A port mapping.
-    Port {
-        gateway: igd_next::Gateway,
-        lease: u32,
-        /// It was there before us, made by somebody else for our port: used, but never changed.
-        borrowed: bool,
-    },
+    Port { gateway: igd_next::Gateway, lease: u32, claim: Claim },
     /// A hole in the IPv6 firewall.
     Pinhole { firewall: igd_next::Ipv6FirewallGateway, id: u16, lease: u32 },
+}
+
+/// Whose a port mapping is, which decides about its removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Ours: it goes, unless the table shows another host in its place.
+    Ours,
+    /// The journal has it from a node that crashed, perhaps before the router took it: it goes only if the table
+    /// shows it as ours.
+    LeftBehind,
+    /// It was there before us, made by somebody else for our port: used, but never changed.
+    Borrowed,
 }
 
 /// What the threads need to know; nothing of the net.
@@ -194,7 +201,7 @@ impl Held {
     /// What the journal keeps of it; `None` for what is not ours to remove.
     pub(super) fn key(&self) -> Option<Key> {
         match self {
-            Held::Port { borrowed: true, .. } => None,
+            Held::Port { claim: Claim::Borrowed, .. } => None,
             Held::Port { gateway, .. } => {
                 let at = location(gateway.addr, &gateway.control_url)?;
                 Some(Key::Upnp(Control { at, service: gateway.service_type.clone() }))
@@ -219,7 +226,7 @@ impl Held {
                     service_type: service.clone(),
                     ipv6_firewall_control_url: None,
                 };
-                Some(Held::Port { gateway, lease: 0, borrowed: false })
+                Some(Held::Port { gateway, lease: 0, claim: Claim::LeftBehind })
             }
             Key::Pinhole(Control { at, .. }, id) => {
                 let control_url = at.path.clone();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Job;
+use super::{Claim, Job};
 use crate::os::iface::source_towards;
 use crate::portmap::one_line;
 use crate::proto::portmap::ssdp::{
@@ -31,6 +31,19 @@ const NAP: Duration = Duration::from_millis(100);
 pub(in crate::portmap) enum Found {
     Router(Box<igd_next::Gateway>),
     Firewall(Box<igd_next::Ipv6FirewallGateway>),
+}
+
+impl Found {
+    /// What will be asked for, as far as it can be removed without having been answered: a hole in a firewall
+    /// has no number yet.
+    pub(in crate::portmap) fn wanted(&self) -> Option<super::Held> {
+        match self {
+            Found::Router(router) => {
+                Some(super::Held::Port { gateway: (**router).clone(), lease: 0, claim: Claim::Ours })
+            }
+            Found::Firewall(_) => None,
+        }
+    }
 }
 
 /// Searches and reads the description.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use igd_next::{AddPortError, Gateway, PinholeError, RemovePortError, RequestError};
 
-use super::{Held, Job, Made, inside, made, pinhole_lease, search};
+use super::{Claim, Held, Job, Made, inside, made, pinhole_lease, search};
 use crate::portmap::one_line;
 use crate::portmap::way::Trouble;
 use crate::proto::portmap::Transport;
@@ -112,7 +112,7 @@ pub(super) fn add(
         && let Some(external_port) = table.made_for_us(mark)
     {
         let made = Made { external_ip, external_port, lease: 0 };
-        return Ok((Held::Port { gateway: router, lease: 0, borrowed: true }, made));
+        return Ok((Held::Port { gateway: router, lease: 0, claim: Claim::Borrowed }, made));
     }
     let port = before.map_or(job.internal.port(), |before| before.external_port);
     let lease = before.map_or(job.lease, |before| before.lease);
@@ -125,7 +125,7 @@ pub(super) fn add(
         let (port, internal) = (ask.external_port, job.internal);
         match router.add_port(job.protocol(), port, internal, ask.lease, &job.description) {
             Ok(()) => {
-                let held = Held::Port { gateway: router, lease: ask.lease, borrowed: false };
+                let held = Held::Port { gateway: router, lease: ask.lease, claim: Claim::Ours };
                 return Ok((held, made(ask, external_ip)));
             }
             Err(e) => ask = ladder.refused(&why_not(e))?,
@@ -172,14 +172,14 @@ pub(super) fn renew(
     let gone = |why: &str| Trouble { why: why.into(), gone: true };
     let later = |why: String| Trouble { why, gone: false };
     match held {
-        Held::Port { gateway, lease, borrowed } => {
+        Held::Port { gateway, lease, claim } => {
             let table = Table::read(&gateway, job.transport, job.internal, wanted);
             let external_ip = external_ip(&gateway).or(before.external_ip);
             let port = before.external_port;
-            match (table.owner(port), borrowed) {
+            match (table.owner(port), claim == Claim::Borrowed) {
                 (Owner::Other, _) => return Err(gone("another host has the port now")),
                 (Owner::Us { .. }, true) => {
-                    return Ok((Held::Port { gateway, lease, borrowed }, Made { external_ip, ..before }));
+                    return Ok((Held::Port { gateway, lease, claim }, Made { external_ip, ..before }));
                 }
                 (Owner::Nobody, true) => return Err(gone("whoever made the mapping has removed it")),
                 (_, false) => {}
@@ -187,7 +187,7 @@ pub(super) fn renew(
             match gateway.add_port(job.protocol(), port, job.internal, lease, &job.description) {
                 Ok(()) => {
                     let made = Made { external_ip, lease, ..before };
-                    Ok((Held::Port { gateway, lease, borrowed }, made))
+                    Ok((Held::Port { gateway, lease, claim }, made))
                 }
                 // No answer, or not from a router: perhaps it was restarted and lives on another port now.
                 Err(AddPortError::RequestError(
@@ -221,11 +221,12 @@ pub(super) fn remove(
     external_port: u16,
 ) -> Result<(), String> {
     match held {
-        Held::Port { borrowed: true, .. } => Ok(()),
-        Held::Port { gateway, .. } => {
+        Held::Port { claim: Claim::Borrowed, .. } => Ok(()),
+        Held::Port { gateway, claim, .. } => {
             let table = Table::read(gateway, transport, internal, &|| true);
-            if table.owner(external_port) == Owner::Other {
-                return Ok(());
+            match (table.owner(external_port), claim) {
+                (Owner::Us { .. }, _) | (Owner::Nobody, Claim::Ours) => {}
+                _ => return Ok(()),
             }
             match gateway.remove_port(super::igd_protocol(transport), external_port) {
                 Ok(()) | Err(RemovePortError::NoSuchPortMapping) => Ok(()),
