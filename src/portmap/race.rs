@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -71,6 +71,18 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
+    /// The request that changes the router: others leave it time for the answer, and give up if that is good.
+    async fn change<T, E>(&self, way: usize, ask: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.contest.lock().asks(way, now());
+        let answer = ask.await;
+        match &answer {
+            Ok(_) => self.contest.lock().granted(way),
+            Err(_) => self.contest.lock().denied(way),
+        }
+        self.changed.notify_waiters();
+        answer
+    }
+
     pub(super) fn decide(&self) -> Decision {
         self.contest.lock().decide(now())
     }
@@ -104,12 +116,21 @@ impl Shared {
     /// # Errors
     /// It has become pointless.
     async fn turn(&self, way: usize) -> Result<(), String> {
+        let ready = now();
+        self.until(|contest| contest.may_map(way, ready)).await
+    }
+
+    /// Waits until the contest lets something happen.
+    ///
+    /// # Errors
+    /// It has become pointless.
+    async fn until(&self, may: impl Fn(&Contest) -> Option<Instant>) -> Result<(), String> {
         loop {
             let changed = self.changed.notified();
             if self.over.load(std::sync::atomic::Ordering::Relaxed) {
                 return Err("not needed any more".into());
             }
-            let at = self.contest.lock().may_map(way);
+            let at = may(&self.contest.lock());
             match at {
                 None => return Err("not needed: a better protocol of this gateway worked".into()),
                 Some(at) if at <= now() => return Ok(()),
@@ -119,7 +140,8 @@ impl Shared {
     }
 }
 
-/// Tries one way. What it asks for is in the journal before it asks: a crash in between leaves nothing behind.
+/// Tries one way. What it asks for is in the journal before it asks: a crash in between leaves nothing
+/// behind.
 pub(super) async fn attempt(
     ctx: &Context,
     shared: &Shared,
@@ -134,7 +156,10 @@ pub(super) async fn attempt(
             turn.await?;
             let nonce = pcp::nonce();
             let wanted = Mapping::wanted(ctx, gateway, Held::Pcp(nonce), None);
-            let make = async { Ok((Held::Pcp(nonce), pcp::map(ctx, &gateway, nonce, None, left()).await?)) };
+            let make = async {
+                let map = shared.change(number, pcp::map(ctx, &gateway, nonce, None, left()));
+                Ok((Held::Pcp(nonce), map.await?))
+            };
             wanted.journalled(ctx, make).await
         }
         Protocol::NatPmp => {
@@ -143,18 +168,19 @@ pub(super) async fn attempt(
             turn.await?;
             let wanted = Mapping::wanted(ctx, gateway, Held::NatPmp, Some(ip.into()));
             let make = async {
-                let grant = natpmp::map(ctx, &gateway, ctx.port, left()).await?;
+                let grant = shared.change(number, natpmp::map(ctx, &gateway, ctx.port, left())).await?;
                 Ok((Held::NatPmp, Grant { external_ip: Some(ip.into()), ..grant }))
             };
             wanted.journalled(ctx, make).await
         }
         #[cfg(feature = "upnp")]
         Protocol::Upnp => {
-            let (job, found) = shared.meanwhile(upnp::find(ctx, &gateway, limit)).await?;
+            shared.until(|contest| contest.may_search(number)).await?;
+            let (job, found) = shared.meanwhile(upnp::find(ctx, &gateway, left())).await?;
             turn.await?;
             let wanted = found.wanted().map(|held| Mapping::wanted(ctx, gateway, Held::Upnp(held), None));
             let make = async {
-                let made = upnp::map(ctx, job, found).await.map_err(Fail::Io);
+                let made = shared.change(number, upnp::map(ctx, job, found)).await.map_err(Fail::Io);
                 made.map(|(held, grant)| (Held::Upnp(held), grant))
             };
             let Some(wanted) = wanted else {

@@ -184,14 +184,15 @@ impl PortMapper {
         let _ = self.orders.send(Order::Dead { pinhole: false });
     }
 
-    /// Takes the mappings down and ends.
+    /// Takes the mappings down and ends. Gives the attempts and notes since [`PortMapper::told`].
     ///
     /// # Panics
     /// If it does not end, or reports something else last.
-    pub fn stop(mut self) {
+    pub fn stop(mut self) -> Vec<String> {
         let _ = self.orders.send(Order::Remove);
         while !matches!(self.next(), Heard::Removed) {}
         self.join();
+        self.told()
     }
 
     fn join(&mut self) {

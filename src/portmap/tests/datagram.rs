@@ -190,8 +190,8 @@ fn an_ipv6_gateway_opens_a_pinhole() {
     });
 }
 
-/// A gateway whose PCP answers are so late that NAT-PMP is asked as well, and whose table then takes NAT-PMP for
-/// the entry's maker.
+/// A gateway whose PCP answers are so late that NAT-PMP is asked as well, and whose table then takes NAT-PMP
+/// for the entry's maker.
 async fn two_faced() -> Fake {
     Fake::with(|model, q| {
         let pause = Duration::from_millis(if q[0] == 2 { 150 } else { 80 });

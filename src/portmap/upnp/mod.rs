@@ -22,10 +22,12 @@ use tokio::time::timeout;
 use super::way::{Grant, News, Trouble, seconds};
 use super::{Context, Gateway, Ports, now};
 use crate::proto::portmap::Transport;
-use crate::proto::portmap::contest::AFTER_BOTH;
 use crate::proto::portmap::journal::{Control, Key};
 use crate::proto::portmap::ladder::Ask;
 use crate::proto::portmap::ssdp::{Location, parse_url};
+
+/// How much later than the search on IPv4 the one on IPv6 starts.
+const AFTER_IPV4: Duration = Duration::from_millis(500);
 
 /// A pinhole's lease may be this long at most.
 const LONGEST_PINHOLE: u32 = 86_400;
@@ -44,8 +46,8 @@ pub(super) enum Held {
 pub(super) enum Claim {
     /// Ours: it goes, unless the table shows another host in its place.
     Ours,
-    /// The journal has it from a node that crashed, perhaps before the router took it: it goes only if the table
-    /// shows it as ours.
+    /// The journal has it from a node that crashed, perhaps before the router took it: it goes only if the
+    /// table shows it as ours.
     LeftBehind,
     /// It was there before us, made by somebody else for our port: used, but never changed.
     Borrowed,
@@ -104,7 +106,7 @@ pub(super) async fn find(ctx: &Context, gateway: &Gateway, limit: Duration) -> R
     let job = Job::new(ctx, gateway, limit);
     if gateway.ip.is_ipv6() {
         // Some routers mix up the answers to an IPv4 and an IPv6 search that come at the same time.
-        tokio::time::sleep(AFTER_BOTH * 2).await;
+        tokio::time::sleep(AFTER_IPV4).await;
     }
     let find = job.clone();
     let found = ctx.threads.slow(move |wanted| search::find(&find, wanted), drop).await;

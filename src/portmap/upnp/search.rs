@@ -84,7 +84,7 @@ fn locate(job: &Job, wanted: &dyn Fn() -> bool) -> Result<Location, String> {
     let mut buffer = [0; LONGEST + 1];
     for _ in 0..MOST_ANSWERS {
         while SENDINGS.get(sent).is_some_and(|at| started.elapsed() >= *at) {
-            send(&socket, job);
+            send(&socket, job, sent == 0);
             sent += 1;
         }
         if job.time_is_up(wanted) {
@@ -134,7 +134,8 @@ fn open(job: &Job) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn send(socket: &UdpSocket, job: &Job) {
+/// At first only what nearly every router answers: each question is work for it.
+fn send(socket: &UdpSocket, job: &Job, first: bool) {
     let six = job.gateway.ip.is_ipv6();
     let (group, targets): (IpAddr, &[&str]) =
         if six { (GROUP_V6.into(), &TARGETS_V6) } else { (GROUP_V4.into(), &TARGETS) };
@@ -143,13 +144,14 @@ fn send(socket: &UdpSocket, job: &Job) {
         v4 => SocketAddr::new(v4, job.ports.ssdp),
     };
     let alone = job.gateway.service(job.ports.ssdp);
-    for (n, target) in targets.iter().enumerate() {
+    let (in_all, alone_too) = if first { (2, 1) } else { (targets.len(), 2) };
+    for (n, target) in targets.iter().take(in_all).enumerate() {
         let question = search(target, group);
         // What cannot be sent now is sent again or not missed.
         if job.ports.multicast {
             let _ = socket.send_to(question.as_bytes(), multicast);
         }
-        if n < 2 {
+        if n < alone_too {
             let _ = socket.send_to(question.as_bytes(), alone);
         }
     }

@@ -13,11 +13,21 @@ use std::time::{Duration, Instant};
 
 use super::Protocol;
 
-/// How long NAT-PMP leaves PCP the first word.
-pub const AFTER_PCP: Duration = Duration::from_millis(100);
+/// How long a better protocol, once it has asked for a mapping, is left to hear the answer.
+pub const ANSWER: Duration = Duration::from_millis(100);
 
-/// How long UPnP leaves it to the other two.
-pub const AFTER_BOTH: Duration = Duration::from_millis(250);
+/// How long NAT-PMP is left to hear the gateway's address, before it asks for a mapping.
+pub const QUESTION: Duration = Duration::from_millis(150);
+
+/// How long a protocol that writes the journal first is left to do so.
+pub const JOURNAL: Duration = Duration::from_secs(1);
+
+/// How long UPnP's search, which is noise on the whole network and work for the daemon that may serve the
+/// others, is put off while they have not answered. Most that answer do so within this time.
+pub const BEFORE_SEARCH: Duration = Duration::from_millis(50);
+
+/// When a way has its own first answer, others of the same gateway are on their way: a moment for them, too.
+pub const SETTLE: Duration = Duration::from_millis(20);
 
 /// How long a success without a public address waits for a better one.
 pub const GRACE: Duration = Duration::from_millis(400);
@@ -35,7 +45,12 @@ pub struct Success {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Running,
+    /// It has asked for its mapping then, or not yet.
+    Running(Option<Instant>),
+    /// It has heard that it has it.
+    Granted,
+    /// It has heard that it does not get it, or nothing.
+    Denied,
     Failed,
     Succeeded(Success),
 }
@@ -62,7 +77,8 @@ pub enum Decision {
 impl Contest {
     /// Ways are numbered from 0 in this order.
     pub fn new(ways: impl IntoIterator<Item = (IpAddr, Protocol)>, now: Instant, limit: Duration) -> Contest {
-        let ways = ways.into_iter().map(|(gateway, protocol)| (gateway, protocol, State::Running)).collect();
+        let ways =
+            ways.into_iter().map(|(gateway, protocol)| (gateway, protocol, State::Running(None))).collect();
         Contest { ways, started: now, until: now + limit }
     }
 
@@ -80,28 +96,68 @@ impl Contest {
         }
     }
 
-    /// When a way may ask for its mapping. `None`: not at all, a better protocol of its gateway has
-    /// succeeded.
-    pub fn may_map(&self, way: usize) -> Option<Instant> {
+    /// A way asks for its mapping, that is changes the router, now.
+    pub fn asks(&mut self, way: usize, now: Instant) {
+        if let Some((.., state @ State::Running(None))) = self.ways.get_mut(way) {
+            *state = State::Running(Some(now));
+        }
+    }
+
+    /// A way has its mapping; [`Contest::succeeded`] follows when it has been written down.
+    pub fn granted(&mut self, way: usize) {
+        if let Some((.., state @ State::Running(_))) = self.ways.get_mut(way) {
+            *state = State::Granted;
+        }
+    }
+
+    /// A way does not get its mapping; [`Contest::failed`] follows.
+    pub fn denied(&mut self, way: usize) {
+        if let Some((.., state @ State::Running(_))) = self.ways.get_mut(way) {
+            *state = State::Denied;
+        }
+    }
+
+    /// When a way may search for its router. `None`: not at all, a better protocol of its gateway has got a
+    /// mapping.
+    pub fn may_search(&self, way: usize) -> Option<Instant> {
         let (gateway, protocol, _) = self.ways.get(way)?;
-        let mut at = self.started;
-        let head_start = if *protocol == Protocol::Upnp { AFTER_BOTH } else { AFTER_PCP };
-        for (other, better, state) in &self.ways {
-            if other != gateway || better >= protocol {
-                continue;
-            }
-            match state {
-                State::Succeeded(_) => return None,
-                State::Running => at = self.started + head_start,
-                State::Failed => {}
+        let better = self.ways.iter().filter(|(ip, other, _)| ip == gateway && other < protocol);
+        let (mut running, mut got) = (false, false);
+        better.for_each(|(_, _, state)| match state {
+            State::Running(_) => running = true,
+            State::Granted | State::Succeeded(_) => got = true,
+            State::Failed | State::Denied => {}
+        });
+        (!got).then_some(if running { self.started + BEFORE_SEARCH } else { self.started })
+    }
+
+    /// When a way that is `ready` since then may ask for its mapping. `None`: not at all, a better protocol
+    /// of its gateway has got one.
+    pub fn may_map(&self, way: usize, ready: Instant) -> Option<Instant> {
+        let (gateway, protocol, _) = self.ways.get(way)?;
+        let mut wait = None::<Instant>;
+        for better in Protocol::ALL.into_iter().filter(|better| better < protocol) {
+            for (_, _, state) in self.ways.iter().filter(|(ip, other, _)| ip == gateway && *other == better) {
+                let until = match (state, better) {
+                    (State::Succeeded(_) | State::Granted, _) => return None,
+                    (State::Failed | State::Denied, _) => continue,
+                    (State::Running(Some(asked)), _) => *asked + ANSWER,
+                    (State::Running(None), Protocol::NatPmp) => {
+                        // It waits for PCP itself.
+                        wait.unwrap_or(self.started).max(self.started + QUESTION) + ANSWER
+                    }
+                    (State::Running(None), _) => self.started + JOURNAL,
+                };
+                wait = wait.max(Some(until));
             }
         }
-        Some(at)
+        Some(wait.map_or(ready, |wait| wait.max(ready + SETTLE)))
     }
 
     /// Who has won, as far as is known at `now`.
     pub fn decide(&self, now: Instant) -> Decision {
-        let running = self.ways.iter().any(|(.., state)| *state == State::Running);
+        let running =
+            self.ways.iter().any(|(.., state)| !matches!(state, State::Succeeded(_) | State::Failed));
         let successes = self.ways.iter().enumerate().filter_map(|(way, (_, protocol, state))| match state {
             State::Succeeded(success) => {
                 Some((!success.external_ip.is_some_and(is_public), success.at, *protocol, way))

@@ -104,6 +104,14 @@ fn until(net: &Network, number: usize) -> Result {
     Ok(())
 }
 
+/// Stops a mapper, after which the router has no mapping any more.
+fn stop(net: &Network, mapper: PortMapper) -> Result {
+    let told = mapper.stop();
+    let daemon = net.upnpd("a");
+    assert_eq!(daemon.mappings()?, [], "{told:#?}\n{}", daemon.log());
+    Ok(())
+}
+
 fn maps((_, daemon, protocols, protocol): Way, notes: &Notes) -> Result {
     let net = Lab::new().with(home(daemon())).build()?;
     let before = packets(&net)?;
@@ -189,7 +197,6 @@ fn crash((_, daemon, protocols, _): Way, _: &Notes) -> Result {
     let net = Lab::new().with(home(daemon())).build()?;
     let journal = Journal::new();
     let mut program = child_that_maps(&net, PORT, protocols, &journal)?;
-    assert_eq!(net.upnpd("a").mappings()?.len(), 1);
     program.0.kill()?;
     program.0.wait()?;
     assert_eq!(net.upnpd("a").mappings()?.len(), 1, "a crash tells nobody");
@@ -202,8 +209,7 @@ fn crash((_, daemon, protocols, _): Way, _: &Notes) -> Result {
     mapper.mapped();
     let ports: Vec<u16> = net.upnpd("a").mappings()?.iter().map(|m| m.to.port()).collect();
     assert_eq!(ports, [PORT + 1], "what the journal has is taken down; {:?}", mapper.told());
-    mapper.stop();
-    assert_eq!(net.upnpd("a").mappings()?, []);
+    stop(&net, mapper)?;
     // And on the same port: the leftover is in nobody's way.
     let mut program = child_that_maps(&net, PORT, protocols, &journal)?;
     program.0.kill()?;
@@ -213,9 +219,7 @@ fn crash((_, daemon, protocols, _): Way, _: &Notes) -> Result {
     let mapping = mapper.mapped();
     assert_eq!(mapping.external_port, PORT);
     arrives(&net, "a", outside(&mapping)?)?;
-    mapper.stop();
-    assert_eq!(net.upnpd("a").mappings()?, []);
-    Ok(())
+    stop(&net, mapper)
 }
 
 fn expires((_, daemon, protocols, _): Way, notes: &Notes) -> Result {
@@ -246,9 +250,7 @@ fn rivals((_, daemon, protocols, _): Way, _: &Notes) -> Result {
     arrives(&net, "a2", outside(&second)?)?;
     two.stop();
     arrives(&net, "a", outside(&first)?)?;
-    one.stop();
-    assert_eq!(net.upnpd("a").mappings()?, []);
-    Ok(())
+    stop(&net, one)
 }
 
 /// The lease is 8 s, so without a renewal the mapping would not be there after 13 s.
@@ -267,7 +269,7 @@ fn renews(_: &Notes) -> Result {
     // what was not renewed is gone for good by then.
     std::thread::sleep(Duration::from_secs(13));
     until(&net, 3)?;
-    mappers.into_iter().for_each(PortMapper::stop);
+    mappers.into_iter().for_each(|mapper| drop(mapper.stop()));
     assert_eq!(net.upnpd("a").mappings()?, []);
     Ok(())
 }
@@ -281,9 +283,7 @@ fn dead(_: &Notes) -> Result {
     mapper.dead();
     assert_eq!(mapper.mapped().external_port, mapping.external_port);
     arrives(&net, "a", outside(&mapping)?)?;
-    mapper.stop();
-    assert_eq!(net.upnpd("a").mappings()?, []);
-    Ok(())
+    stop(&net, mapper)
 }
 
 /// miniupnpd knows that its address is a private one and maps nothing then, unless it is told another

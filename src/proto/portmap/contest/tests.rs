@@ -57,18 +57,55 @@ fn when_nothing_runs_any_more_nobody_is_waited_for() {
 fn changing_the_router_waits_for_better_protocols_of_the_same_gateway() {
     let now = Instant::now();
     let mut ways = contest(now);
-    assert_eq!((ways.may_map(0), ways.may_map(1)), (Some(now), Some(now + AFTER_PCP)));
-    assert_eq!(ways.may_map(2), Some(now + AFTER_BOTH));
-    ways.failed(0);
-    assert_eq!((ways.may_map(1), ways.may_map(2)), (Some(now), Some(now + AFTER_BOTH)));
+    let may = |ways: &Contest, way| ways.may_map(way, now).map(|at| (at - now).as_millis());
+    assert_eq!(may(&ways, 0), Some(0), "nothing is better than PCP");
+    assert_eq!(may(&ways, 1), Some(1000), "PCP is still writing its journal");
+    ways.asks(0, now);
+    assert_eq!((may(&ways, 1), may(&ways, 2)), (Some(100), Some(250)));
+    ways.asks(1, now + Duration::from_millis(200));
+    assert_eq!(may(&ways, 2), Some(300), "the answer to the later question");
+    ways.denied(0);
+    assert_eq!((may(&ways, 1), may(&ways, 2)), (Some(0), Some(300)));
+    assert_eq!(ways.decide(now), Decision::Open(now + LIMIT), "its report is still to come");
     ways.failed(1);
-    assert_eq!(ways.may_map(2), Some(now));
+    assert_eq!(may(&ways, 2), Some(0));
+}
+
+#[test]
+fn nobody_asks_for_what_a_better_protocol_has_got() {
+    let now = Instant::now();
     let mut ways = contest(now);
+    ways.granted(0);
+    assert_eq!((ways.may_map(1, now), ways.may_map(2, now)), (None, None));
+    assert_eq!(ways.decide(now), Decision::Open(now + LIMIT), "but only what is written down wins");
     ways.succeeded(0, at(now, 5, "11.0.0.1"));
-    assert_eq!((ways.may_map(1), ways.may_map(2)), (None, None));
+    assert_eq!((ways.may_map(1, now), ways.may_map(2, now)), (None, None));
     let mut two = Contest::new([(gateway(1), Protocol::Pcp), (gateway(2), Protocol::NatPmp)], now, LIMIT);
     two.succeeded(0, at(now, 5, "11.0.0.1"));
-    assert_eq!(two.may_map(1), Some(now), "another gateway is another table");
+    assert_eq!(two.may_map(1, now), Some(now), "another gateway is another table");
+}
+
+#[test]
+fn the_search_for_upnp_waits_a_moment_for_the_others() {
+    let now = Instant::now();
+    let mut ways = contest(now);
+    assert_eq!(ways.may_search(2), Some(now + BEFORE_SEARCH));
+    ways.failed(0);
+    assert_eq!(ways.may_search(2), Some(now + BEFORE_SEARCH));
+    ways.denied(1);
+    assert_eq!(ways.may_search(2), Some(now), "nobody to wait for");
+    let mut ways = contest(now);
+    ways.granted(1);
+    assert_eq!(ways.may_search(2), None);
+}
+
+#[test]
+fn a_gateway_that_is_slow_with_one_answer_is_slow_with_the_others() {
+    let now = Instant::now();
+    let mut ways = contest(now);
+    ways.asks(0, now);
+    let late = now + Duration::from_millis(900);
+    assert_eq!(ways.may_map(1, late), Some(late + SETTLE));
 }
 
 #[test]
