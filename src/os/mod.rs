@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod fd;
+#[cfg(feature = "server")]
+pub(crate) mod icmp;
 pub(crate) mod iface;
 #[cfg(feature = "server")]
 pub(crate) mod limits;
