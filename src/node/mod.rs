@@ -16,6 +16,8 @@ mod dial;
 mod link;
 mod listen;
 mod log;
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod nat_probe;
 mod net;
 mod outlet;
 mod receive;

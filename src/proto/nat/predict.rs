@@ -54,8 +54,8 @@ mod tests {
         assert_eq!(report(Allocation::Delta, -7, 5).predict(40_000, 3, 6), [39_993]);
         assert_eq!(report(Allocation::Sequential, 2, 50_000).predict(40_000, 0, 3), [50_002, 50_004, 50_006]);
         assert_eq!(report(Allocation::Sequential, -1, 50_000).predict(40_000, 4, 2), [49_995, 49_994]);
-        assert_eq!(report(Allocation::Random, 0, 5).predict(40_000, 0, 6), []);
-        assert_eq!(NatReport::default().predict(40_000, 0, 6), []);
+        assert_eq!(report(Allocation::Random, 0, 5).predict(40_000, 0, 6), [0u16; 0]);
+        assert_eq!(NatReport::default().predict(40_000, 0, 6), [0u16; 0]);
     }
 
     #[test]
