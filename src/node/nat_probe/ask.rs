@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::node::rendezvous::Reach;
 use crate::os::sock;
 use crate::proto::line::{self, LineScan};
-use crate::proto::nat::ask::{MAX_LINE, Seen, opening};
+use crate::proto::nat::ask::{MAX_LINE, Seen, Server, opening};
 use crate::proto::nat::judge::Observation;
 
 /// Local ports that are tried for one connection; most are free.
@@ -77,7 +77,7 @@ impl Asker {
         let to = found.into_iter().find(|at| at.is_ipv6() == v6).ok_or_else(|| {
             Error::new(Code::NotFound, format!("{server} has no IPv{} address", if v6 { 6 } else { 4 }))
         })?;
-        self.ask(self.start(to, ports)?).await
+        self.ask(Server::Unknown, self.start(to, ports)?).await
     }
 
     /// Sends a SYN to `to` from the first of `ports` that is free.
@@ -105,14 +105,14 @@ impl Asker {
     }
 
     /// Waits for the connection, asks, and waits for the answer.
-    pub(super) async fn ask(&self, started: Started) -> Result<Answer> {
+    pub(super) async fn ask(&self, kind: Server, started: Started) -> Result<Answer> {
         let Started { stream, local, server, order, at } = started;
         connected(&stream).await.map_err(|e| Error::io(format_args!("connecting to {server}"), &e))?;
         if stream.local_addr().ok() == Some(server) {
             return Err(Error::new(Code::Refused, format!("connecting to {server}: nobody listens there")));
         }
         let talking = |e: io::Error| Error::io(format_args!("talking to {server}"), &e);
-        write_all(&stream, opening(local.port()).as_bytes()).await.map_err(talking)?;
+        write_all(&stream, opening(kind, local.port()).as_bytes()).await.map_err(talking)?;
         let seen = read_answer(&stream, server).await?;
         Ok(Answer { _stream: stream, local, server, order, seen, took: at.elapsed() })
     }

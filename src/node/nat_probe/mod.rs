@@ -27,7 +27,7 @@ pub(crate) use self::hairpin::hairpin;
 use super::rendezvous::Reach;
 use crate::error::{Code, Error, Result};
 use crate::proto::nat::PROBES;
-use crate::proto::nat::ask::Seen;
+use crate::proto::nat::ask::{Seen, Server};
 use crate::proto::nat::judge::{Observation, judge};
 use crate::proto::nat::plan::{FRESH, LocalPorts, Targets, second_round};
 use crate::proto::nat::report::NatReport;
@@ -122,6 +122,8 @@ struct Leader {
     targets: Targets,
     fresh: usize,
     took: Duration,
+    /// The kind of server at `targets.first` and `targets.next`, and at `targets.other`.
+    kinds: (Server, Server),
 }
 
 impl Measurement {
@@ -183,9 +185,14 @@ impl Measurement {
             targets.other =
                 alternates.find(|at| at.is_ipv4() && at.ip() != first.ip() && may_name(first.ip(), at.ip()));
         }
-        let others = self.answers.iter().map(|a| a.server).find(|at| at.ip() != first.ip());
-        targets.other = targets.other.or(others);
-        Some(Leader { targets, fresh, took })
+        let mut kinds = (lead.seen.server(), lead.seen.server());
+        if targets.other.is_none()
+            && let Some(other) = self.answers.iter().find(|a| a.server.ip() != first.ip())
+        {
+            targets.other = Some(other.server);
+            kinds.1 = other.seen.server();
+        }
+        Some(Leader { targets, fresh, took, kinds })
     }
 
     /// Starts all connections of the second round, in order.
@@ -201,9 +208,11 @@ impl Measurement {
                 Ok(started) => {
                     *local = Some(started.local.port());
                     self.second_running += 1;
+                    let is_other = leader.targets.other == Some(planned.to);
+                    let kind = if is_other { leader.kinds.1 } else { leader.kinds.0 };
                     let asker = self.asker.clone();
                     self.running
-                        .spawn(async move { Done { second: true, outcome: asker.ask(started).await } });
+                        .spawn(async move { Done { second: true, outcome: asker.ask(kind, started).await } });
                 }
                 Err(e) => self.last_error = Some(e),
             }

@@ -10,9 +10,26 @@ use crate::proto::rdv_msg::{Observed, Reply, Request};
 /// Longest line, in bytes without CRLF, that a probe reads. OBSERVED with all its fields has less than 400.
 pub const MAX_LINE: usize = 1024;
 
+/// Which server is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Server {
+    /// It has to be found out.
+    #[default]
+    Unknown,
+    /// One that knows OBSERVE. Only that is sent to it: each request counts against our address's budget.
+    Ours,
+    /// One that does not.
+    Old,
+}
+
 /// What to send on a probe's connection, CRLF included.
-pub fn opening(local_port: u16) -> String {
-    format!("{}\r\n{}\r\n", Request::Observe, Request::SourceTcp { local_port: Some(local_port) })
+pub fn opening(server: Server, local_port: u16) -> String {
+    let (observe, source) = (Request::Observe, Request::SourceTcp { local_port: Some(local_port) });
+    match server {
+        Server::Unknown => format!("{observe}\r\n{source}\r\n"),
+        Server::Ours => format!("{observe}\r\n"),
+        Server::Old => format!("{source}\r\n"),
+    }
 }
 
 /// What a server saw.
@@ -42,6 +59,14 @@ impl Seen {
         }
     }
 
+    /// Who answers so.
+    pub fn server(&self) -> Server {
+        match self {
+            Seen::Observed(_) => Server::Ours,
+            Seen::Port(_) => Server::Old,
+        }
+    }
+
     /// Our outside address, if it was told.
     pub fn client(&self) -> Option<SocketAddr> {
         match self {
@@ -57,11 +82,15 @@ mod tests {
 
     #[test]
     fn new_and_old_servers() {
-        assert_eq!(opening(40001), "OBSERVE\r\nSOURCE TCP 40001\r\n");
+        assert_eq!(opening(Server::Unknown, 40001), "OBSERVE\r\nSOURCE TCP 40001\r\n");
+        assert_eq!(opening(Server::Ours, 40001), "OBSERVE\r\n");
+        assert_eq!(opening(Server::Old, 40001), "SOURCE TCP 40001\r\n");
         let new = Seen::read(b"OBSERVED 203.0.113.7 61002 next=8001").unwrap();
         assert_eq!((new.port(), new.client()), (61002, Some("203.0.113.7:61002".parse().unwrap())));
+        assert_eq!(new.server(), Server::Ours);
         let old = Seen::read(b"REMOTE TCP 61002").unwrap();
         assert_eq!((old.port(), old.client()), (61002, None));
+        assert_eq!(old.server(), Server::Old);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalogue;
 mod kernel;
+mod nat;
 mod topologies;
 mod upnp;
 
@@ -9,5 +10,5 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    [kernel::cases(), topologies::cases(), upnp::cases()].into_iter().flatten().collect()
+    [kernel::cases(), nat::cases(), topologies::cases(), upnp::cases()].into_iter().flatten().collect()
 }
