@@ -1,20 +1,21 @@
 //! Does the library recognise each NAT? Twenty measurements each, by a real rendezvous server with two ports and two
 //! addresses.
 
-use std::net::IpAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use p2pnet::proto::nat::NatType;
-use p2pnet::proto::nat::behaviour::{Allocation, Mapping};
+use p2pnet::proto::nat::behaviour::{Allocation, Mapping, Unsolicited};
 use p2pnet::proto::nat::report::{Confidence, NatReport};
 use p2pnet::server::Server;
 use p2pnet::testing::{probe_hairpin, probe_nat};
 
 use crate::Result;
 use crate::kernel_nat::{DELTA, Kind};
-use crate::network::{Network, RENDEZVOUS_PORT};
+use crate::network::{HTTP_PORT, Network, RENDEZVOUS_PORT};
 use crate::runner::{Case, Notes};
-use crate::topology::{Home, Lab, Nat};
+use crate::topology::{self, Home, Lab, Nat};
 
 /// Measurements of each NAT.
 const RUNS: usize = 20;
@@ -55,6 +56,18 @@ pub(crate) fn cases() -> Vec<Case> {
         // What is seen is the outer NAT, as the inner one is at least as regular.
         let name = format!("double-{}-{}", inner.name(), outer.name());
         all.push(case(&name, lab, of_kernel(outer), Some(true)));
+    }
+    for (refusal, expected) in [
+        (topology::Unsolicited::Drop, Unsolicited::Dropped),
+        (topology::Unsolicited::Rst, Unsolicited::Reset),
+        (topology::Unsolicited::Icmp, Unsolicited::Unreachable),
+        (topology::Unsolicited::OwnStack, Unsolicited::Reset),
+    ] {
+        let lab = Lab::new().with(Home::new("a", Nat::kernel(Kind::Preserve)).unsolicited(refusal));
+        let name = format!("nat::unsolicited-{refusal:?}").to_lowercase();
+        all.push(Case::new(name, "what a port check shows of the router", move |_| {
+            port_check(&lab, expected)
+        }));
     }
     let dual = Lab::new().with(Home::new("a", Nat::kernel(Kind::Preserve)).ipv6());
     all.push(Case::new("nat::dual-stack", "the IPv6 address as the server sees it", move |_| {
@@ -131,5 +144,24 @@ fn dual_stack(lab: &Lab) -> Result {
     assert_eq!(report.nat, NatType::Preserving);
     assert_eq!(report.wan_ip6, Some(net.host("a").ip6()));
     assert_eq!(report.wan_ip6_is_local, Some(true));
+    Ok(())
+}
+
+/// Asks the server to connect back to a port that is not forwarded.
+fn port_check(lab: &Lab, expected: Unsolicited) -> Result {
+    let net = lab.clone().build()?;
+    let _server = net.server().enter(|| Server::spawn(net.rendezvous()))?;
+    let answer = net.host("a").enter(|| -> Result<String> {
+        let mut stream = TcpStream::connect(net.server4(0, HTTP_PORT))?;
+        stream
+            .write_all(b"GET /v1/port-check?port=50505 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    })?;
+    let json: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap_or_default())?;
+    assert_eq!(json["reachable"], false, "{json}");
+    let told = json["answer"].as_str().unwrap_or_default();
+    assert_eq!(Unsolicited::from_port_check(told), expected, "{json}");
     Ok(())
 }
