@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 
 use p2pnet::server::ServerConfig;
 
-use crate::Result;
 use crate::host::{Addresses, Host, Settings};
-use crate::plan::{Link, NET, Plan, SERVER, SERVER4, SERVER6};
+use crate::natbox::translate::Translator;
+use crate::natbox::wire::Wire;
+use crate::plan::{Link, NET, Plan, SERVER, SERVER4, SERVER6, WirePlan};
 use crate::topology::{Home, Lab, Running};
 use crate::upnpd::Daemon;
+use crate::{Result, sys};
 
 /// A lab that is up; it goes down when dropped.
 pub(crate) struct Network {
+    /// The lines with our thread in them.
+    _wires: Vec<Wire>,
     hosts: Vec<Host>,
     homes: Vec<Running>,
     ipv6: bool,
@@ -53,8 +57,15 @@ impl Network {
         let find = |name: &str| find(&hosts, name);
 
         let mut cables = String::new();
-        for link in &plan.links {
-            let Link { at: (a, a_name), to: (b, b_name), .. } = link;
+        let mut wires = Vec::new();
+        for Link { at: (a, a_name), to: (b, b_name), wire } in &plan.links {
+            if let Some(WirePlan { line, nat }) = wire {
+                let device = |host: &Host, name: &str| host.enter(|| sys::tun(name));
+                let (inside, outside) = (device(find(a)?, a_name)?, device(find(b)?, b_name)?);
+                let nat = nat.as_ref().map(|(nat, wan, answer)| Translator::new(nat, *wan, *answer));
+                wires.push(Wire::start(inside, outside, *line, nat)?);
+                continue;
+            }
             let (a, b) = (find(a)?.label(), find(b)?.label());
             cables += &format!("link add {a_name} netns {a} type veth peer name {b_name} netns {b}\n");
         }
@@ -96,7 +107,8 @@ impl Network {
             })
         });
         let homes = homes.collect::<Result<Vec<Running>>>()?;
-        let network = Network { hosts, homes, ipv6: lab.has_ipv6(), bring_up: begun.elapsed() };
+        let network =
+            Network { hosts, homes, ipv6: lab.has_ipv6(), _wires: wires, bring_up: begun.elapsed() };
         BRING_UPS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -9,13 +9,14 @@
 //! The addresses look public because miniupnpd and others refuse the ones set aside for tests and documentation.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use crate::Result;
 use crate::host::Addresses;
 use crate::kernel_nat;
+use crate::natbox::NatBox;
+use crate::natbox::wire::Line;
 use crate::network::Node;
-use crate::topology::{Home, Lab, Nat, host_name};
+use crate::topology::{Home, Lab, Nat, Unsolicited, host_name};
 
 /// The internet's router.
 pub(crate) const NET: &str = "net";
@@ -32,13 +33,14 @@ pub(crate) struct Link {
     /// Node and interface; of a home's line the router's side.
     pub(crate) at: (String, String),
     pub(crate) to: (String, String),
-    pub(crate) wire: Option<Wire>,
+    pub(crate) wire: Option<WirePlan>,
 }
 
-/// What happens to packets on their way.
-pub(crate) struct Wire {
-    pub(crate) home: usize,
-    pub(crate) delay: Duration,
+/// A line with our thread in it.
+pub(crate) struct WirePlan {
+    pub(crate) line: Line,
+    /// The translation, and what it makes of its address outside.
+    pub(crate) nat: Option<(NatBox, Ipv4Addr, Unsolicited)>,
 }
 
 /// Everything that will be made.
@@ -78,7 +80,7 @@ impl Plan {
         let mut plan = Plan { summary: summary(lab), ..Plan::default() };
         plan.internet(lab.has_ipv6());
         for (index, home) in lab.homes.iter().enumerate() {
-            let numbers = plan.number(index, home)?;
+            let numbers = plan.number(lab, index, home)?;
             plan.homes.push(numbers);
             plan.add_home(lab, index, home);
         }
@@ -132,12 +134,12 @@ impl Plan {
         self.nodes.push(Node { name: name.into(), forwards, addresses, ip, nft: String::new() });
     }
 
-    fn link(&mut self, at: (&str, &str), to: (&str, &str), wire: Option<Wire>) {
+    fn link(&mut self, at: (&str, &str), to: (&str, &str), wire: Option<WirePlan>) {
         let own = |(node, interface): (&str, &str)| (node.to_owned(), interface.to_owned());
         self.links.push(Link { at: own(at), to: own(to), wire });
     }
 
-    fn number(&self, index: usize, home: &Home) -> Result<Numbers> {
+    fn number(&self, lab: &Lab, index: usize, home: &Home) -> Result<Numbers> {
         let n = u8::try_from(index + 1).map_err(|_| "too many homes")?;
         let position = |name: &String| self.homes.iter().position(|h| h.name == *name);
         let behind = match &home.behind {
@@ -147,6 +149,12 @@ impl Plan {
         let taken = self.nodes.iter().any(|node| node.name == home.name);
         if taken || home.name.len() > 10 {
             return Err(format!("home name {:?}: taken, or longer than 10", home.name).into());
+        }
+        if home.ipv6 && behind.is_some_and(|b| !lab.homes[b].ipv6) {
+            return Err(format!("{} has IPv6, what it is behind has not", home.name).into());
+        }
+        if home.upnpd.is_some() && matches!(home.nat, Nat::Boxed(_)) {
+            return Err(format!("{}: miniupnpd needs a NAT of the kernel", home.name).into());
         }
         let lan4 = match home.lan {
             Some(lan) => lan,
@@ -174,6 +182,11 @@ impl Plan {
         // The router, its WAN side first.
         let mut ip = "link set lo up\nlink set wan up\n".to_owned();
         let mut above = format!("link set {down} up\n");
+        if wired {
+            // The usual 500 packets are soon too few.
+            ip += "link set wan txqueuelen 10000\n";
+            above += &format!("link set {down} txqueuelen 10000\n");
+        }
         if home.ipv4 {
             above += &format!("addr add {}/24 dev {down}\n", at4(wan4, 1));
             if boxed {
@@ -201,7 +214,12 @@ impl Plan {
         if let Some(node) = self.nodes.last_mut() {
             node.nft = kernel_nat::ruleset(home, wan);
         }
-        let wire = wired.then_some(Wire { home: index, delay });
+        let nat = match &home.nat {
+            Nat::Boxed(nat) => Some((nat.clone(), at4(wan4, 2), home.unsolicited)),
+            _ => None,
+        };
+        let line = Line { delay, loss_percent: home.loss_percent };
+        let wire = wired.then_some(WirePlan { line, nat });
         self.link((&router, "wan"), (&upstream, &down), wire);
         self.append(&upstream, &above);
         self.route_from_further_up(index, home);

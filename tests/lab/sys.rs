@@ -5,7 +5,7 @@
 use std::ffi::{CString, c_int, c_ulong};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Error};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
@@ -95,13 +95,13 @@ pub(crate) fn tun(name: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Waits until one of the files can be read, at most this long.
+/// Waits until one of the files can be read, at most this long, and tells which can (an error or its other end being
+/// closed counts).
 pub(crate) fn wait_readable<const N: usize>(
     files: [BorrowedFd<'_>; N],
     timeout: Option<Duration>,
-) -> io::Result<()> {
-    let mut polled =
-        files.map(|fd| libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 });
+) -> io::Result<[bool; N]> {
+    let mut polled = files.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let timeout = timeout
         .map(|t| libc::timespec { tv_sec: t.as_secs().cast_signed(), tv_nsec: t.subsec_nanos().into() });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -109,7 +109,7 @@ pub(crate) fn wait_readable<const N: usize>(
     let ready = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, timeout, std::ptr::null()) };
     match ready {
         -1 => Err(Error::last_os_error()),
-        _ => Ok(()),
+        _ => Ok(polled.map(|file| file.revents != 0)),
     }
 }
 

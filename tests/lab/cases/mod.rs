@@ -1,8 +1,11 @@
 //! The cases. A new one is a function and a line in its file's list; a new file is a line in [`all`].
 
+mod boxed;
 pub(crate) mod catalogue;
 mod kernel;
+mod line;
 mod nat;
+mod table;
 mod topologies;
 mod upnp;
 
@@ -10,5 +13,14 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    [kernel::cases(), nat::cases(), topologies::cases(), upnp::cases()].into_iter().flatten().collect()
+    let lists = [
+        table::cases(),
+        topologies::cases(),
+        kernel::cases(),
+        boxed::cases(),
+        line::cases(),
+        upnp::cases(),
+        nat::cases(),
+    ];
+    lists.into_iter().flatten().collect()
 }
