@@ -67,35 +67,59 @@ fn delta(probes: &[Probe]) -> Option<Finding> {
 /// Outside ports that follow one another at a fixed step, or several: others open connections, too.
 ///
 /// Every distance between neighbours, and what two of them have in common, may be the step. A distance *fits* a step if
-/// it is 1 to [`MAX_STEPS`] times that. Of the steps that most distances fit, the largest is taken. A quarter of the
-/// distances need not fit: the range came to its end, two connections overtook each other, something odd. If more do not,
-/// connections may have overtaken each other all over the place: then the sorted ports have to be a row (which may be broken
-/// once), and two thirds of the distances have to go one way, none of them far.
+/// it is 1 to [`MAX_STEPS`] times that. A quarter of the distances need not fit: the range came to its end, two
+/// connections overtook each other. Or one port may be left out altogether: the local port had a mapping from before, as
+/// PyP2P's test allows, too. Of what leaves fewest odd, the largest step is taken.
+///
+/// If nothing fits, connections may have overtaken each other all over the place: see [`overtaken`].
 pub fn row(remotes: &[u16]) -> Option<Finding> {
     if remotes.len() < MIN_ROW {
         return None;
     }
-    // Modulo 65536, so that the end of the port range is no end of the row.
-    let distance = |from: &u16, to: &u16| i32::from(to.wrapping_sub(*from).cast_signed());
-    let distances: Vec<i32> =
-        remotes.iter().zip(remotes.iter().skip(1)).map(|(a, b)| distance(a, b)).collect();
-    fit(&distances).or_else(|| {
-        let up = distances.iter().filter(|d| **d > 0).count();
-        let down = distances.iter().filter(|d| **d < 0).count();
-        let direction = if up > down { 1 } else { -1 };
-        let start = remotes.first()?;
-        let mut places: Vec<i32> = remotes.iter().map(|port| distance(start, port) * direction).collect();
-        places.sort_unstable();
-        let sorted: Vec<i32> = places.iter().zip(places.iter().skip(1)).map(|(a, b)| b - a).collect();
-        let found = fit(&sorted).filter(|found| found.of - found.fits <= 1)?;
-        let far = distances.iter().filter(|d| d.abs() > 2 * MAX_STEPS * found.step).count();
-        if far > 1 || up.max(down) * 3 < distances.len() * 2 {
-            return None;
-        }
-        Some(Finding { step: found.step * direction, ..found })
-    })
+    let without = |stray: usize| {
+        let rest: Vec<u16> =
+            remotes.iter().enumerate().filter(|(i, _)| *i != stray).map(|(_, port)| *port).collect();
+        // What is left out counts as odd.
+        fit(&distances(&rest)).map(|found| Finding { of: found.of + 1, ..found })
+    };
+    let whole = fit(&distances(remotes));
+    if whole.is_some_and(|found| found.fits == found.of) {
+        return whole;
+    }
+    let best = (0..remotes.len()).filter_map(without).chain(whole).max_by_key(|found| {
+        // Of two that say the same, the one that takes the whole row: it comes last.
+        (std::cmp::Reverse(found.of - found.fits), found.step.abs())
+    });
+    best.or_else(|| overtaken(remotes))
 }
 
+/// Modulo 65536, so that the end of the port range is no end of the row.
+fn distance(from: u16, to: u16) -> i32 {
+    i32::from(to.wrapping_sub(from).cast_signed())
+}
+
+fn distances(remotes: &[u16]) -> Vec<i32> {
+    remotes.iter().zip(remotes.iter().skip(1)).map(|(a, b)| distance(*a, *b)).collect()
+}
+
+/// A row whose order got lost on the way: sorted, the ports are a row (which may be broken once), two thirds of the
+/// distances as they came go one way, and none goes far.
+fn overtaken(remotes: &[u16]) -> Option<Finding> {
+    let as_came = distances(remotes);
+    let up = as_came.iter().filter(|d| **d > 0).count();
+    let down = as_came.iter().filter(|d| **d < 0).count();
+    let direction = if up > down { 1 } else { -1 };
+    let start = remotes.first()?;
+    let mut places: Vec<i32> = remotes.iter().map(|port| distance(*start, *port) * direction).collect();
+    places.sort_unstable();
+    let sorted: Vec<i32> = places.iter().zip(places.iter().skip(1)).map(|(a, b)| b - a).collect();
+    let found = fit(&sorted).filter(|found| found.of - found.fits <= 1)?;
+    let far = as_came.iter().filter(|d| d.abs() > 2 * MAX_STEPS * found.step).count();
+    let goes_one_way = up.max(down) * 3 >= as_came.len() * 2;
+    (far <= 1 && goes_one_way).then_some(Finding { step: found.step * direction, ..found })
+}
+
+/// The step that most distances fit, if but a quarter do not.
 fn fit(distances: &[i32]) -> Option<Finding> {
     let of = distances.len();
     let all_steps = |step: i32| distances.iter().filter_map(move |d| steps(*d, step));
@@ -186,8 +210,11 @@ mod tests {
         assert_eq!(step(&[65_534, 65_535, 0, 1, 2]), Some((1, 0)));
         assert_eq!(step(&[38_190, 38_191, 30_000, 30_001, 30_002]), Some((1, 0)), "the end of its range");
         assert_eq!(step(&[5000, 5001, 5003, 5002, 5004]), Some((1, 2)), "two overtook each other");
-        assert_eq!(step(&[5001, 5000, 5002, 5004, 5003, 5005, 5006]), Some((1, 0)), "twice");
-        assert_eq!(step(&[6, 7, 5, 4, 2, 3, 1, 0]), Some((-1, 0)), "downwards, three times");
+        assert_eq!(step(&[5001, 5000, 5002, 5004, 5003, 5005, 5006]), Some((1, 2)), "twice");
+        assert_eq!(step(&[6, 7, 5, 4, 2, 3, 1, 0]), Some((-1, 2)), "downwards, three times");
+        assert_eq!(step(&[5000, 5001, 9999, 5003, 5004]), Some((1, 1)), "a stray");
+        assert_eq!(step(&[1000, 2000, 500, 3000, 4000]), Some((1000, 0)), "as PyP2P sees it");
+        assert_eq!(step(&[5816, 5818, 5819, 40, 5822, 5824, 5826, 5828]), Some((1, 5)));
         for none in [&[7, 7, 7, 7, 7][..], &[10, 20, 9000, 80, 20_000], &[1, 2, 3], &[1, 1, 2, 2, 3, 3, 9, 9]]
         {
             assert_eq!(step(none), None, "{none:?}");

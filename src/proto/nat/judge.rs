@@ -28,12 +28,14 @@ pub struct Observation {
 /// show stays unknown.
 pub fn judge(observations: &[Observation]) -> NatReport {
     let all = observations.get(..MAX_OBSERVATIONS).unwrap_or(observations);
-    let (fresh, pairs) = fresh(all);
+    let pairs = fresh(all);
     let mapped = mapping::judge(all);
-    let new = new_mappings(all);
+    let remotes: Vec<u16> = pairs.iter().map(|probe| probe.remote).collect();
+    // Where a local port keeps its outside port, only its first connection makes a mapping.
+    let keeps = mapped.mapping == Mapping::EndpointIndependent;
+    let new = if keeps { remotes.clone() } else { new_mappings(all) };
     let ports = allocation::judge(&pairs, &new);
     // A row that goes on only towards one place is no help in predicting what another place will see.
-    let remotes: Vec<u16> = pairs.iter().map(|probe| probe.remote).collect();
     let row_per_place = ports.allocation == Allocation::Random && allocation::row(&remotes).is_some();
     let local_ip = all.first().map(|seen| seen.local.ip());
     let wan_ip = most_frequent(all.iter().filter_map(|seen| seen.outside_ip));
@@ -41,7 +43,6 @@ pub fn judge(observations: &[Observation]) -> NatReport {
     let nat = name(ports.allocation, mapped.mapping, is_local);
     let evidence = Evidence {
         observations: all.len(),
-        fresh: fresh.len(),
         fits: ports.fits,
         of: ports.of,
         others: ports.others,
@@ -51,6 +52,7 @@ pub fn judge(observations: &[Observation]) -> NatReport {
         outside_addresses: count(all.iter().filter_map(|seen| seen.outside_ip)),
         last_outside: new.last().copied(),
         pyp2p: classify(pairs.get(..PROBES).unwrap_or(&pairs)),
+        ports: pairs,
     };
     let mut report = NatReport {
         nat,
@@ -76,19 +78,17 @@ pub fn judge(observations: &[Observation]) -> NatReport {
     report
 }
 
-/// The first observation of each local port, and its ports.
-fn fresh(all: &[Observation]) -> (Vec<&Observation>, Vec<Probe>) {
+/// Each local port with the outside port it had first.
+fn fresh(all: &[Observation]) -> Vec<Probe> {
     let mut known: Vec<SocketAddr> = Vec::new();
-    let mut fresh: Vec<&Observation> = Vec::new();
+    let mut pairs = Vec::new();
     for seen in all {
         if !known.contains(&seen.local) {
             known.push(seen.local);
-            fresh.push(seen);
+            pairs.push(Probe { source: seen.local.port(), remote: seen.outside_port });
         }
     }
-    let pairs =
-        fresh.iter().map(|seen| Probe { source: seen.local.port(), remote: seen.outside_port }).collect();
-    (fresh, pairs)
+    pairs
 }
 
 /// The outside ports in order, without those that a local port had before.

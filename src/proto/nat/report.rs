@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::behaviour::{Allocation, Mapping, Unsolicited};
 use super::mapping::Kept;
 use super::scope::Scope;
-use super::{Classification, NatType};
+use super::{Classification, NatType, Probe};
 
 /// What is known of the NAT in front of a node. The default knows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub enum Confidence {
 pub struct Evidence {
     /// Probes answered.
     pub observations: usize,
-    /// Local ports among them.
-    pub fresh: usize,
+    /// Local ports among them, and the outside port that each had first, in the order of the connections.
+    pub ports: Vec<Probe>,
     /// So many ports (or, in a row, distances) follow the rule of the allocation.
     pub fits: usize,
     /// Of so many.
@@ -130,6 +130,10 @@ impl NatReport {
             }
             Allocation::Random => Some(format!("{} outside ports follow no rule", e.of)),
         });
+        let pairs: Vec<String> = e.ports.iter().map(|p| format!("{}>{}", p.source, p.remote)).collect();
+        if !pairs.is_empty() {
+            lines.push(format!("local and outside ports: {}", pairs.join(" ")));
+        }
         for (kept, place) in
             [(e.other_port, "another port of the server"), (e.other_address, "another address")]
         {

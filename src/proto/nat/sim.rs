@@ -222,6 +222,26 @@ fn others_take_ports_in_between() {
 }
 
 #[test]
+fn a_local_port_has_a_mapping_from_before() {
+    for mapping in ALL {
+        for (step, noise) in [(1, 0), (-2, 0), (1, 2)] {
+            let wrong = (0..SEEDS).filter(|&seed| {
+                let mut nat = Nat::new(seed, mapping, Ports::Row(step, noise));
+                let (_, mut seen) = measure(&mut nat, seed, Way::default());
+                // One of the five that go ahead, so that all mappings but that are new.
+                let stray = (seed % 5) as usize;
+                for o in seen.iter_mut().filter(|o| o.server.port() == 8000).skip(stray).take(1) {
+                    o.outside_port = o.outside_port.wrapping_add(30_000);
+                }
+                judge(&seen).allocation != Allocation::Sequential
+            });
+            // Wrong in 7 of 20,000: much of others' traffic around the stray.
+            assert!(wrong.count() <= 1, "{mapping:?} {step} {noise}");
+        }
+    }
+}
+
+#[test]
 fn rows_come_to_their_end() {
     for mapping in ALL {
         // A block of 64 ports: of 14 connections one in five goes round.
@@ -236,11 +256,11 @@ fn rows_come_to_their_end() {
 fn random_ports_of_a_small_block_are_no_row() {
     for mapping in ALL {
         let expected = if mapping == EIM { NatType::Reuse } else { NatType::Random };
-        for (size, most) in [(20_000, 0), (2048, 0), (512, 1)] {
+        for size in [20_000, 2048, 512] {
             let range = (10_000, 10_000 + size - 1);
             let model = |seed| Nat { range, ..Nat::new(seed, mapping, Ports::Random) };
             let missed = wrong(Way::default(), model, |r| r.nat == expected && r.mapping == mapping);
-            assert!(missed <= most, "{mapping:?} {size}: {missed}");
+            assert_eq!(missed, 0, "{mapping:?} {size}");
         }
     }
 }
@@ -265,9 +285,9 @@ fn probes_get_lost_and_overtake_each_other() {
             (Ports::Random, Allocation::Random),
         ] {
             let model = |seed| Nat::new(seed, mapping, ports);
-            // Wrong in 81 of 20,000: most were lost.
+            // Wrong in 21 of 20,000: most were lost.
             let missed = wrong(way, model, |r| r.allocation == allocation);
-            assert!(missed <= 10, "{mapping:?} {ports:?}: {missed}");
+            assert!(missed <= 5, "{mapping:?} {ports:?}: {missed}");
             // Wrong in 162 of 20,000: all repeated ones towards one of the places were lost.
             let missed = wrong(way, model, |r| r.mapping == mapping);
             assert!(missed <= 20, "{mapping:?} {ports:?}: {missed}");

@@ -13,6 +13,7 @@ use p2pnet::testing::{probe_hairpin, probe_nat};
 
 use crate::Result;
 use crate::kernel_nat::{DELTA, Kind};
+use crate::natbox::{By, NatBox, Ports};
 use crate::network::{HTTP_PORT, Network, RENDEZVOUS_PORT};
 use crate::runner::{Case, Notes};
 use crate::topology::{self, Home, Lab, Nat};
@@ -39,6 +40,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let lab = Lab::new().home("a", Nat::kernel(kind));
         all.push(case(kind.name(), lab, of_kernel(kind), None));
     }
+    boxes(&mut all);
     let none = Expected {
         nat: NatType::None,
         delta: 0,
@@ -91,6 +93,59 @@ fn of_kernel(kind: Kind) -> Expected {
     Expected { nat, delta, mapping, allocation, hairpin }
 }
 
+fn boxes(all: &mut Vec<Case>) {
+    let mappings = [By::Endpoint, By::Address, By::AddressAndPort];
+    let ports = [
+        Ports::Preserving,
+        Ports::Delta(9),
+        Ports::Delta(-5),
+        Ports::Sequential { step: 1, noise: 0 },
+        Ports::Sequential { step: -3, noise: 0 },
+        Ports::Sequential { step: 1, noise: 2 },
+        Ports::Sequential { step: 2, noise: 2 },
+        Ports::Random,
+    ];
+    for mapping in mappings {
+        for ports in ports {
+            let nat = NatBox::new(mapping, By::AddressAndPort, ports);
+            let lab = Lab::new().home("a", Nat::boxed(nat.clone()));
+            all.push(case(&nat.to_string(), lab, of_box(&nat), None));
+        }
+    }
+    // As far away as a server of the same continent.
+    for (mapping, ports) in [
+        (By::Endpoint, Ports::Random),
+        (By::AddressAndPort, Ports::Preserving),
+        (By::AddressAndPort, Ports::Sequential { step: 1, noise: 2 }),
+    ] {
+        let nat = NatBox::new(mapping, By::AddressAndPort, ports).hairpin();
+        let lab = Lab::new().home("a", Nat::boxed(nat.clone())).delay_ms(25);
+        all.push(case(&format!("{nat}-50ms"), lab, of_box(&nat), None));
+    }
+    for filtering in mappings {
+        let nat = NatBox::new(By::Endpoint, filtering, Ports::Random).hairpin();
+        let lab = Lab::new().home("a", Nat::boxed(nat.clone()));
+        all.push(case(&nat.to_string(), lab, of_box(&nat), None));
+    }
+}
+
+fn of_box(nat: &NatBox) -> Expected {
+    let mapping = match nat.rules.mapping {
+        By::Endpoint => Mapping::EndpointIndependent,
+        By::Address => Mapping::AddressDependent,
+        By::AddressAndPort => Mapping::AddressAndPortDependent,
+    };
+    let endpoint = mapping == Mapping::EndpointIndependent;
+    let (kind, delta, allocation) = match nat.rules.ports {
+        Ports::Preserving => (NatType::Preserving, 0, Allocation::Preserving),
+        Ports::Delta(delta) => (NatType::Delta, delta, Allocation::Delta),
+        Ports::Sequential { step, .. } => (NatType::Delta, step, Allocation::Sequential),
+        Ports::Random if endpoint => (NatType::Reuse, 0, Allocation::Random),
+        Ports::Random => (NatType::Random, 0, Allocation::Random),
+    };
+    Expected { nat: kind, delta, mapping, allocation, hairpin: endpoint.then_some(nat.hairpin) }
+}
+
 /// `double`: whether there are two NATs, told by what the first router says is its outside address.
 fn case(name: &str, lab: Lab, expected: Expected, double: Option<bool>) -> Case {
     let what = "20 of 20 measurements find what it is";
@@ -117,7 +172,8 @@ fn classify(lab: &Lab, expected: Expected, double: Option<bool>, notes: &Notes) 
         let found = (report.nat, report.delta, report.mapping, report.allocation);
         let right = (expected.nat, expected.delta, expected.mapping, expected.allocation);
         assert_eq!(found, right, "{}", told());
-        assert_eq!(report.confidence, Confidence::High, "{}", told());
+        // Much of others' traffic makes a row less sure, not another one.
+        assert!(report.confidence >= Confidence::Medium, "{}", told());
         assert_eq!(report.wan_ip, Some(IpAddr::V4(net.public("a"))), "{}", told());
         assert_eq!(report.local_ip, Some(net.host("a").ip()), "{}", told());
         if expected.nat != NatType::None {
