@@ -121,8 +121,8 @@ impl Host {
         })
     }
 
-    /// Waits until every interface is up. The kernel sets a cable's far end to work in the background, and until
-    /// then throws away what is sent there.
+    /// Waits until every interface is up and has its addresses. The kernel sets a cable's far end, and an IPv6
+    /// address, to work in the background, and until then throws away what is sent there.
     pub(crate) fn wait_for_links(&self) -> Result {
         let down = || -> std::io::Result<bool> {
             for interface in fs::read_dir("/sys/class/net")? {
@@ -132,7 +132,10 @@ impl Host {
                     return Ok(true);
                 }
             }
-            Ok(false)
+            let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+            let flags = addresses.lines().filter_map(|line| line.split_whitespace().nth(4));
+            // IFA_F_TENTATIVE
+            Ok(flags.filter_map(|f| u32::from_str_radix(f, 16).ok()).any(|flags| flags & 0x40 != 0))
         };
         let waited = self.enter(|| {
             let begun = Instant::now();
@@ -230,6 +233,10 @@ fn keep(label: &str, settings: &Settings) -> Result<(File, File)> {
     sys::mount_new("sysfs", "/sys")?;
     let own = fs::read_link("/proc/thread-self")?;
     sys::bind_mount(&format!("/proc/{}/net", own.display()), "/proc/self/net")?;
+    for file in ["resolv.conf", "hosts"] {
+        // Where there is none, or a link that leads nowhere, nothing needs to be hidden.
+        let _ = sys::bind_mount(&format!("/run/lab/{file}"), &format!("/etc/{file}"));
+    }
     apply(settings)?;
     Ok((File::open("/proc/thread-self/ns/net")?, File::open("/proc/thread-self/ns/mnt")?))
 }

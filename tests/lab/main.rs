@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 
 fn command(arguments: &[String]) -> Result<ExitCode> {
     let (command, rest) = match arguments.split_first() {
-        Some((first, rest)) if ["list", "run", "up"].contains(&first.as_str()) => (first.as_str(), rest),
+        Some((first, rest)) if ["list", "run", "up", "case"].contains(&first.as_str()) => {
+            (first.as_str(), rest)
+        }
         // As a part of `cargo test` the arguments are a test's name or nothing.
         _ => ("run", arguments),
     };
@@ -52,6 +54,11 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
         "list" => {
             runner::list();
             up::list();
+            Ok(ExitCode::SUCCESS)
+        }
+        // How the runner starts each.
+        "case" => {
+            runner::run_case(rest.first().ok_or("which case?")?)?;
             Ok(ExitCode::SUCCESS)
         }
         "up" => {

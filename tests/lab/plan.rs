@@ -64,7 +64,8 @@ struct Numbers {
     behind: Option<usize>,
 }
 
-fn at4(prefix: Ipv4Addr, host: u8) -> Ipv4Addr {
+/// Another host of the same /24.
+pub(crate) fn at4(prefix: Ipv4Addr, host: u8) -> Ipv4Addr {
     let [a, b, c, _] = prefix.octets();
     Ipv4Addr::new(a, b, c, host)
 }
@@ -77,7 +78,7 @@ fn at6(prefix: Ipv6Addr, host: u16) -> Ipv6Addr {
 
 impl Plan {
     pub(crate) fn of(lab: &Lab) -> Result<Plan> {
-        let mut plan = Plan { summary: summary(lab), ..Plan::default() };
+        let mut plan = Plan { summary: lab.to_string(), ..Plan::default() };
         plan.internet(lab.has_ipv6());
         for (index, home) in lab.homes.iter().enumerate() {
             let numbers = plan.number(lab, index, home)?;
@@ -300,20 +301,4 @@ impl Plan {
             node.ip += commands;
         }
     }
-}
-
-/// One line that says what a lab is.
-fn summary(lab: &Lab) -> String {
-    let one = |home: &Home| {
-        let nat = match &home.nat {
-            Nat::Public => "public".into(),
-            Nat::Firewall => "firewall".into(),
-            Nat::Kernel(kind) => kind.name().to_owned(),
-            Nat::Boxed(nat) => nat.to_string(),
-        };
-        let wide = if home.ipv6 { "+v6" } else { "" };
-        let behind = home.behind.as_ref().map_or(String::new(), |b| format!(" behind {b}"));
-        format!("{}: {nat}{wide}{behind}", home.name)
-    };
-    lab.homes.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -7,6 +7,7 @@
 //!                                          └── s (two IPv4, two IPv6 addresses)
 //! ```
 
+use std::fmt::{Display, Formatter};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -210,6 +211,29 @@ impl Lab {
     /// Whether anything in it speaks IPv6.
     pub(crate) fn has_ipv6(&self) -> bool {
         self.homes.iter().any(|h| h.ipv6)
+    }
+}
+
+impl Display for Nat {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Nat::Public => f.write_str("public"),
+            Nat::Firewall => f.write_str("firewall"),
+            Nat::Kernel(kind) => f.write_str(kind.name()),
+            Nat::Boxed(nat) => nat.fmt(f),
+        }
+    }
+}
+
+/// One line that says what it is.
+impl Display for Lab {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        for (n, home) in self.homes.iter().enumerate() {
+            write!(f, "{}{}: {}", if n > 0 { ", " } else { "" }, home.name, home.nat)?;
+            f.write_str(if home.ipv6 { "+v6" } else { "" })?;
+            home.behind.as_ref().map_or(Ok(()), |other| write!(f, " behind {other}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -175,7 +175,7 @@ fn a_wrong_server_alone_is_no_server() {
         assert_eq!(error.code, Code::NoServer, "{what}: {error}");
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let error = probe_all(&[closed.clone()]).unwrap_err();
+    let error = probe_all(std::slice::from_ref(&closed)).unwrap_err();
     assert!(error.code == Code::NoServer && error.message.contains(&closed), "{error}");
     assert_eq!(probe_all(&[]).unwrap_err().code, Code::NoServer);
     assert_eq!(probe_all(&["not an address".to_owned()]).unwrap_err().code, Code::NoServer);
@@ -282,7 +282,7 @@ mod with_server {
     fn from_the_address_that_was_chosen() {
         let (_server, name) = start(|config| config.nat = NatPort::Off);
         let reach = Reach { bound: Some("127.0.0.9".parse().unwrap()), ..reach() };
-        let report = run(probe(&reach, &[name.clone()], &ProbeOptions::default())).unwrap();
+        let report = run(probe(&reach, std::slice::from_ref(&name), &ProbeOptions::default())).unwrap();
         assert_eq!(report.wan_ip, Some("127.0.0.9".parse().unwrap()));
         assert_eq!((report.nat, report.mapping), (NatType::None, Mapping::Unknown));
         assert_eq!(run(hairpin(&reach, &name, &report, HUNG)), Some(true));
@@ -306,7 +306,7 @@ mod with_server {
         }
         let (server, name) = start(|config| config.listen.push("[::1]:0".parse().unwrap()));
         let v6 = server.local_addrs().rendezvous[1].to_string();
-        let report = probe_all(&[v6.clone()]).unwrap();
+        let report = probe_all(std::slice::from_ref(&v6)).unwrap();
         assert_eq!((report.nat, report.wan_ip), (NatType::Unknown, None));
         assert_eq!((report.wan_ip6, report.wan_ip6_is_local), (Some("::1".parse().unwrap()), Some(true)));
         let report = probe_all(&[name, v6]).unwrap();

@@ -56,15 +56,17 @@ fn covered(mapping: By, place: usize) -> Option<usize> {
 fn behaves(nat: &NatBox, notes: &Notes) -> Result {
     let net = Lab::new().home("a", Nat::boxed(nat.clone())).build()?;
     let (host, server) = (net.host("a"), net.server());
-    let places = [net.server4(0, 7001), net.server4(0, 7002), net.server4(1, 7001)];
+    let mut listeners = Vec::new();
+    for place in [net.server4(0, 7001), net.server4(0, 7002), net.server4(1, 7001)] {
+        listeners.push((place, probe::listen(&server, place)?));
+    }
     let mut last: Option<u16> = None;
     let mut told = Vec::new();
     for source in SOURCES {
         let mut seen: Vec<u16> = Vec::new();
         let mut open = Vec::new();
-        for (index, place) in places.into_iter().enumerate() {
-            let listener = probe::listen(&server, place)?;
-            let connection = observe(&host, source, &listener)?;
+        for (index, (place, listener)) in listeners.iter().enumerate() {
+            let connection = observe(&host, source, listener)?;
             let port = connection.from.port();
             assert_eq!(connection.from.ip(), net.wan("a"));
             match covered(nat.rules.mapping, index) {

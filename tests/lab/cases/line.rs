@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("line::loss-kernel", "about so many packets are lost", |n| loss(kernel(), n)),
         Case::new("line::loss-box", "about so many packets are lost", |n| loss(boxed(), n)),
         Case::new("line::ipv6", "IPv6 over a delayed line, and nobody comes in unasked", |_| ipv6()),
+        Case::new("line::new-address", "the provider gives another address", |_| new_address()),
     ];
     let answers = [Unsolicited::Drop, Unsolicited::Rst, Unsolicited::Icmp, Unsolicited::OwnStack];
     for answer in answers {
@@ -153,5 +154,15 @@ fn ipv6() -> Result {
     let listener = probe::listen(&host, (host.ip6(), 4000))?;
     probe::connect(&net.server(), 0, (host.ip6(), 4000).into())?;
     listener.accept()?;
+    Ok(())
+}
+
+fn new_address() -> Result {
+    let mut net = Lab::new().home("a", kernel()).build()?;
+    let listener = probe::listen(&net.server(), net.server4(0, 7001))?;
+    let before = observe(&net.host("a"), 41_000, &listener)?.from;
+    let new = net.change_wan("a")?;
+    assert_ne!(before.ip(), new);
+    assert_eq!(observe(&net.host("a"), 41_001, &listener)?.from, (new, 41_001).into());
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod boxed;
 pub(crate) mod catalogue;
 mod kernel;
+mod life;
 mod line;
 mod nat;
 mod table;
@@ -13,14 +14,15 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    let lists = [
-        table::cases(),
-        topologies::cases(),
-        kernel::cases(),
-        boxed::cases(),
-        line::cases(),
-        upnp::cases(),
-        nat::cases(),
+    let parts = [
+        table::cases,
+        topologies::cases,
+        kernel::cases,
+        boxed::cases,
+        line::cases,
+        upnp::cases,
+        life::cases,
+        nat::cases,
     ];
-    lists.into_iter().flatten().collect()
+    parts.into_iter().flat_map(|part: fn() -> Vec<Case>| part()).collect()
 }
