@@ -1,5 +1,5 @@
-//! Whatever servers may tell a node of its outside ports: there is a verdict that makes sense in itself, and predictions
-//! that are ports.
+//! Whatever servers may tell a node of its outside ports: there is a verdict that makes sense in itself, and
+//! predictions that are ports.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,4 +1,5 @@
-//! One probe: a connection from a chosen local port, a question, the answer. The connection stays open in the [`Answer`].
+//! One probe: a connection from a chosen local port, a question, the answer. The connection stays open in the
+//! [`Answer`].
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

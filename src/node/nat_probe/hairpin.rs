@@ -1,13 +1,15 @@
 //! Whether two hosts behind our NAT could meet at its outside address (RFC 5382, REQ-8: they should).
 //!
-//! We play both hosts, on two local ports. Each asks a server how it is seen, keeps that connection so that its mapping
-//! stays, listens, and connects to the other's outside address. Both sides do, so each opens the NAT's filter for the other:
-//! a connection that then does not come about was not turned round. What that proves depends on the mapping:
+//! We play both hosts, on two local ports. Each asks a server how it is seen, keeps that connection so that
+//! its mapping stays, listens, and connects to the other's outside address. Both sides do, so each opens the
+//! NAT's filter for the other: a connection that then does not come about was not turned round. What that
+//! proves depends on the mapping:
 //!
 //! * it came about: hairpinning works, whatever else is known;
-//! * it did not, and a local port has one outside port for all destinations: the addresses were right, so it does not;
-//! * it did not, and each destination gets another outside port: the addresses we knew are not those towards each other, so
-//!   nothing is proved. `None`.
+//! * it did not, and a local port has one outside port for all destinations: the addresses were right, so it
+//!   does not;
+//! * it did not, and each destination gets another outside port: the addresses we knew are not those towards
+//!   each other, so nothing is proved. `None`.
 //!
 //! An arrival counts only with the word that the other side has sent: strangers may connect, too.
 
@@ -32,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of the word by which the other side is known.
 const WORD: usize = 16;
 
-/// Tries whether our NAT turns connections to its outside address round, within `limit`. `report` is what is known of the
-/// NAT. `None`: it cannot be told.
+/// Tries whether our NAT turns connections to its outside address round, within `limit`. `report` is what is
+/// known of the NAT. `None`: it cannot be told.
 pub(crate) async fn hairpin(
     reach: &Reach,
     server: &str,
@@ -103,7 +105,8 @@ impl Side {
         let stream = sock::connecting(self.outside, self.local).and_then(TcpStream::from_std)?;
         connected(&stream).await?;
         write_all(&stream, &self.word).await?;
-        // If both attempts have become one connection (RFC 793, simultaneous open), this is its other end, too.
+        // If both attempts have become one connection (RFC 793, simultaneous open), this is its other end,
+        // too.
         self.hear(&stream).await
     }
 

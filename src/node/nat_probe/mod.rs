@@ -6,9 +6,9 @@
 //!   verdict   from what has come in when all have answered, or when it is no use to wait longer
 //! ```
 //!
-//! A server that is silent or talks nonsense only misses its chance: the first that answers well leads, the others serve as
-//! second addresses. All connections are held until the verdict: a closed one might give its outside port back and
-//! disturb the rest.
+//! A server that is silent or talks nonsense only misses its chance: the first that answers well leads, the
+//! others serve as second addresses. All connections are held until the verdict: a closed one might give its
+//! outside port back and disturb the rest.
 
 mod ask;
 mod hairpin;
@@ -36,11 +36,12 @@ use crate::proto::nat::scope::may_name;
 /// Servers of a list that are asked.
 const MOST_SERVERS: usize = 4;
 
-/// After the first server has answered, others are waited for as long as it took, and at least so long, if a second
-/// address is still wanted.
+/// After the first server has answered, others are waited for as long as it took, and at least so long, if a
+/// second address is still wanted.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The second round is waited for this many times as long as the first answer took, and at least [`PATIENCE`].
+/// The second round is waited for this many times as long as the first answer took, and at least
+/// [`PATIENCE`].
 const PATIENCE_FACTOR: u32 = 3;
 
 /// Long enough for a slow path, short of TCP's first retransmission (1 s).
@@ -81,8 +82,8 @@ struct Measurement {
     last_error: Option<Error>,
 }
 
-/// Measures the NAT by way of `servers` (`host:port` each). Fields of the verdict that could not be measured within the
-/// time stay unknown.
+/// Measures the NAT by way of `servers` (`host:port` each). Fields of the verdict that could not be measured
+/// within the time stay unknown.
 ///
 /// # Errors
 /// [`Code::NoServer`] if no server has answered, with the reason of the last failure.
@@ -149,7 +150,8 @@ impl Measurement {
         true
     }
 
-    /// Waits for servers to answer, until one can lead and there is a second address or no use waiting for one.
+    /// Waits for servers to answer, until one can lead and there is a second address or no use waiting for
+    /// one.
     async fn first_round(&mut self, deadline: Instant) -> Option<Leader> {
         let begun = Instant::now();
         let mut until = deadline;

@@ -1,5 +1,5 @@
-//! Probing over loopback: servers old, silent, broken and hostile; NATs played by a server that does not tell the truth.
-//! The real server is in `with_server`.
+//! Probing over loopback: servers old, silent, broken and hostile; NATs played by a server that does not tell
+//! the truth. The real server is in `with_server`.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -84,7 +84,8 @@ impl Stub {
         })
     }
 
-    /// Pretends that there is a NAT which gives this outside port, by local port and number of the connection.
+    /// Pretends that there is a NAT which gives this outside port, by local port and number of the
+    /// connection.
     fn nat(port: impl Fn(u16, usize) -> u16 + Clone + Send + 'static) -> Stub {
         Stub::answering(move |line, peer, n| {
             (line == "OBSERVE").then(|| format!("OBSERVED 198.51.100.7 {}", port(peer.port(), n)))

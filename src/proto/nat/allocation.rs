@@ -1,11 +1,13 @@
 //! How outside ports are chosen, from pairs of local and outside port in the order of the connections.
 //!
-//! The tests are made in this order, and the first that holds decides; `docs/nat.md` gives the reasons for the thresholds.
+//! The tests are made in this order, and the first that holds decides; `docs/nat.md` gives the reasons for
+//! the thresholds.
 
 use super::Probe;
 use super::behaviour::Allocation;
 
-/// A row counts as sequential if each port is at most so many steps behind the one before: seven of others in between.
+/// A row counts as sequential if each port is at most so many steps behind the one before: seven of others in
+/// between.
 pub const MAX_STEPS: i32 = 8;
 
 /// Fewer ports than this show no row, and no absence of one.
@@ -28,8 +30,9 @@ pub struct Finding {
     pub others: usize,
 }
 
-/// Judges ports: `fresh` are those of the first connections of as many local ports, `new` the outside ports of all new
-/// mappings, which are more if a local port does not keep its outside port. Both in the order of the connections.
+/// Judges ports: `fresh` are those of the first connections of as many local ports, `new` the outside ports
+/// of all new mappings, which are more if a local port does not keep its outside port. Both in the order of
+/// the connections.
 pub fn judge(fresh: &[Probe], new: &[u16]) -> Finding {
     preserving(fresh).or_else(|| delta(fresh)).or_else(|| row(new)).unwrap_or(Finding {
         allocation: if fresh.len() >= MIN_ROW { Allocation::Random } else { Allocation::Unknown },
@@ -66,10 +69,10 @@ fn delta(probes: &[Probe]) -> Option<Finding> {
 
 /// Outside ports that follow one another at a fixed step, or several: others open connections, too.
 ///
-/// Every distance between neighbours, and what two of them have in common, may be the step. A distance *fits* a step if
-/// it is 1 to [`MAX_STEPS`] times that. A quarter of the distances need not fit: the range came to its end, two
-/// connections overtook each other. Or one port may be left out altogether: the local port had a mapping from before, as
-/// PyP2P's test allows, too. Of what leaves fewest odd, the largest step is taken.
+/// Every distance between neighbours, and what two of them have in common, may be the step. A distance *fits*
+/// a step if it is 1 to [`MAX_STEPS`] times that. A quarter of the distances need not fit: the range came to
+/// its end, two connections overtook each other. Or one port may be left out altogether: the local port had a
+/// mapping from before, as PyP2P's test allows, too. Of what leaves fewest odd, the largest step is taken.
 ///
 /// If nothing fits, connections may have overtaken each other all over the place: see [`overtaken`].
 pub fn row(remotes: &[u16]) -> Option<Finding> {
@@ -102,8 +105,8 @@ fn distances(remotes: &[u16]) -> Vec<i32> {
     remotes.iter().zip(remotes.iter().skip(1)).map(|(a, b)| distance(*a, *b)).collect()
 }
 
-/// A row whose order got lost on the way: sorted, the ports are a row (which may be broken once), two thirds of the
-/// distances as they came go one way, and none goes far.
+/// A row whose order got lost on the way: sorted, the ports are a row (which may be broken once), two thirds
+/// of the distances as they came go one way, and none goes far.
 fn overtaken(remotes: &[u16]) -> Option<Finding> {
     let as_came = distances(remotes);
     let up = as_came.iter().filter(|d| **d > 0).count();

@@ -1,7 +1,7 @@
 //! One question of a probe: "how do you see me?", to a server that may be old.
 //!
-//! OBSERVE and SOURCE TCP go out in one write. A server of ours answers both, in that order; PyP2P's knows only the second.
-//! So the first answer settles it, without a time limit to find out that a server is old.
+//! OBSERVE and SOURCE TCP go out in one write. A server of ours answers both, in that order; PyP2P's knows
+//! only the second. So the first answer settles it, without a time limit to find out that a server is old.
 
 use std::net::SocketAddr;
 

@@ -24,8 +24,8 @@ pub struct Observation {
     pub outside_ip: Option<IpAddr>,
 }
 
-/// The verdict on observations of IPv4 connections, in the order in which the connections were started. What they do not
-/// show stays unknown.
+/// The verdict on observations of IPv4 connections, in the order in which the connections were started. What
+/// they do not show stays unknown.
 pub fn judge(observations: &[Observation]) -> NatReport {
     let all = observations.get(..MAX_OBSERVATIONS).unwrap_or(observations);
     let pairs = fresh(all);

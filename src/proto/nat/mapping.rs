@@ -21,8 +21,8 @@ impl Kept {
         self.same += usize::from(same);
     }
 
-    /// At least half the time. A port that is kept only sometimes is kept, and was taken at other times: two connections
-    /// hardly get one port by chance.
+    /// At least half the time. A port that is kept only sometimes is kept, and was taken at other times: two
+    /// connections hardly get one port by chance.
     pub fn is_kept(self) -> Option<bool> {
         (self.of > 0).then_some(self.same > 0 && self.same * 2 >= self.of)
     }
@@ -46,7 +46,8 @@ impl Finding {
     }
 }
 
-/// Compares each observation with the first one of its local port. `observations` are in the order of their sending.
+/// Compares each observation with the first one of its local port. `observations` are in the order of their
+/// sending.
 pub fn judge(observations: &[Observation]) -> Finding {
     let mut first: BTreeMap<SocketAddr, &Observation> = BTreeMap::new();
     let mut found = Finding::default();
@@ -79,7 +80,8 @@ fn rule(other_port: Option<bool>, other_address: Option<bool>) -> Mapping {
         // Towards another address nothing is known. A NAT that looks at the address alone is rare.
         (Some(true), None) => Mapping::EndpointIndependent,
         (Some(true), Some(false)) => Mapping::AddressDependent,
-        // A new port for another port, or for another address with the port not asked: the worse is the more frequent.
+        // A new port for another port, or for another address with the port not asked: the worse is the more
+        // frequent.
         _ => Mapping::AddressAndPortDependent,
     }
 }

@@ -1,13 +1,15 @@
 //! Which connections measure a NAT: from which local ports, to where, in which order.
 //!
-//! The first connection asks a server where else it can be asked. Then all others start at once, in this order:
+//! The first connection asks a server where else it can be asked. Then all others start at once, in this
+//! order:
 //!
 //! * *fresh* ones, each from a local port of its own to the same place, show how outside ports are given out;
-//! * *repeated* ones, from a few of these local ports to the server's second port and to another address, show whether a
-//!   local port keeps its outside port.
+//! * *repeated* ones, from a few of these local ports to the server's second port and to another address,
+//!   show whether a local port keeps its outside port.
 //!
-//! The first fresh ones go ahead, so that with the very first connection there are five in a row as PyP2P makes them.
-//! The repeated ones then alternate with fresh ones: if outside ports make a row, it must go on whatever the destination.
+//! The first fresh ones go ahead, so that with the very first connection there are five in a row as PyP2P
+//! makes them. The repeated ones then alternate with fresh ones: if outside ports make a row, it must go on
+//! whatever the destination.
 //!
 //! Local ports are spaced unevenly. From consecutive ones, "source + 7" and "the last one + 1" look alike.
 
@@ -18,10 +20,12 @@ use super::PROBES;
 /// Fresh connections beside the first one.
 pub const FRESH: usize = 7;
 
-/// Local ports from which is asked elsewhere, too. More than one, since other traffic may take a port from us.
+/// Local ports from which is asked elsewhere, too. More than one, since other traffic may take a port from
+/// us.
 pub const REPEATED: usize = 3;
 
-/// No two local ports are nearer than this, so that other traffic does not make a row of outside ports look like them.
+/// No two local ports are nearer than this, so that other traffic does not make a row of outside ports look
+/// like them.
 const MIN_GAP: u16 = 100;
 
 /// Local ports are taken from here: ports that systems give out themselves.

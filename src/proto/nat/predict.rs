@@ -7,12 +7,12 @@ use super::report::NatReport;
 const LOWEST: i32 = 1024;
 
 impl NatReport {
-    /// The outside ports to expect for a new connection from `local_port`, a port not measured before, the likeliest
-    /// first. `before`: how many other new connections of ours leave ahead of it after the measurement. `window`: how many
-    /// ports to name where others may take some in between.
+    /// The outside ports to expect for a new connection from `local_port`, a port not measured before, the
+    /// likeliest first. `before`: how many other new connections of ours leave ahead of it after the
+    /// measurement. `window`: how many ports to name where others may take some in between.
     ///
-    /// Empty if there is no telling. If [`NatReport::probe_holds_everywhere`], the port can still be learned by asking a
-    /// server from it.
+    /// Empty if there is no telling. If [`NatReport::probe_holds_everywhere`], the port can still be learned
+    /// by asking a server from it.
     pub fn predict(&self, local_port: u16, before: usize, window: usize) -> Vec<u16> {
         let window = i32::try_from(window.min(1024)).unwrap_or(0);
         let before = i32::try_from(before.min(65_536)).unwrap_or(0);

@@ -13,8 +13,8 @@ use super::{Classification, NatType, Probe};
 pub struct NatReport {
     /// PyP2P's name for it, as derived from the rest.
     pub nat: NatType,
-    /// For [`NatType::Delta`]: outside minus local port ([`Allocation::Delta`]), or from one outside port to the next
-    /// ([`Allocation::Sequential`]). Else 0.
+    /// For [`NatType::Delta`]: outside minus local port ([`Allocation::Delta`]), or from one outside port to
+    /// the next ([`Allocation::Sequential`]). Else 0.
     pub delta: i32,
     /// How long a local port keeps its outside port.
     pub mapping: Mapping,
@@ -86,8 +86,8 @@ pub struct Evidence {
 }
 
 impl NatReport {
-    /// Takes in what the gateway says its own outside address is. If servers see another one, or if it is one that is not
-    /// on the internet, there is a second NAT behind the gateway.
+    /// Takes in what the gateway says its own outside address is. If servers see another one, or if it is one
+    /// that is not on the internet, there is a second NAT behind the gateway.
     #[must_use]
     pub fn with_gateway_external(mut self, ip: IpAddr) -> NatReport {
         let ip = ip.to_canonical();
@@ -106,8 +106,8 @@ impl NatReport {
         self
     }
 
-    /// Whether the outside port that a server sees for a local port is the one everybody else would see, so that asking
-    /// is better than predicting.
+    /// Whether the outside port that a server sees for a local port is the one everybody else would see, so
+    /// that asking is better than predicting.
     pub fn probe_holds_everywhere(&self) -> bool {
         self.mapping == Mapping::EndpointIndependent
     }

@@ -1,4 +1,5 @@
-//! How far an address reaches: what a NAT's outside address tells, and which second addresses a server may name.
+//! How far an address reaches: what a NAT's outside address tells, and which second addresses a server may
+//! name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -59,8 +60,8 @@ impl Scope {
     }
 }
 
-/// Whether a server at `server` may send us to `other`: to the internet always, else only to where it is itself. A
-/// stranger's server must not make us connect to hosts of our own network.
+/// Whether a server at `server` may send us to `other`: to the internet always, else only to where it is
+/// itself. A stranger's server must not make us connect to hosts of our own network.
 pub fn may_name(server: IpAddr, other: IpAddr) -> bool {
     let scope = Scope::of(other);
     scope == Scope::Global || (scope == Scope::of(server) && scope != Scope::None)

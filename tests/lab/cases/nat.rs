@@ -1,5 +1,5 @@
-//! Does the library recognise each NAT? Twenty measurements each, by a real rendezvous server with two ports and two
-//! addresses.
+//! Does the library recognise each NAT? Twenty measurements each, by a real rendezvous server with two ports
+//! and two addresses.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpStream};
@@ -88,7 +88,8 @@ fn of_kernel(kind: Kind) -> Expected {
         Kind::Seq => (NatType::Delta, 1, Mapping::AddressAndPortDependent, Allocation::Sequential),
         Kind::Random => (NatType::Random, 0, Mapping::AddressAndPortDependent, Allocation::Random),
     };
-    // The kernel's source translation turns nothing round; where ports differ by destination, that does not show.
+    // The kernel's source translation turns nothing round; where ports differ by destination, that does not
+    // show.
     let hairpin = (mapping == Mapping::EndpointIndependent).then_some(false);
     Expected { nat, delta, mapping, allocation, hairpin }
 }
