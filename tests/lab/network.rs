@@ -175,8 +175,8 @@ impl Network {
         let old = self.wan(home);
         let new = at4(old, old.octets()[3] + 1);
         let here = self.homes.iter_mut().find(|h| h.plan.name == home).ok_or("no such home")?;
-        if matches!(here.plan.nat, Nat::Boxed(_)) {
-            return Err("a box keeps its address".into());
+        if !matches!(here.plan.nat, Nat::Kernel(_)) {
+            return Err("only a NAT of the kernel can change its address".into());
         }
         let commands = format!(
             "addr del {old}/24 dev wan\naddr add {new}/24 dev wan\nroute replace default via {}\n",

@@ -81,7 +81,8 @@ impl Plan {
         let mut plan = Plan { summary: lab.to_string(), ..Plan::default() };
         plan.internet(lab.has_ipv6());
         for (index, home) in lab.homes.iter().enumerate() {
-            let numbers = plan.number(lab, index, home)?;
+            lab.check(home)?;
+            let numbers = plan.number(index, home)?;
             plan.homes.push(numbers);
             plan.add_home(lab, index, home);
         }
@@ -140,7 +141,7 @@ impl Plan {
         self.links.push(Link { at: own(at), to: own(to), wire });
     }
 
-    fn number(&self, lab: &Lab, index: usize, home: &Home) -> Result<Numbers> {
+    fn number(&self, index: usize, home: &Home) -> Result<Numbers> {
         let n = u8::try_from(index + 1).map_err(|_| "too many homes")?;
         let position = |name: &String| self.homes.iter().position(|h| h.name == *name);
         let behind = match &home.behind {
@@ -150,12 +151,6 @@ impl Plan {
         let taken = self.nodes.iter().any(|node| node.name == home.name);
         if taken || home.name.len() > 10 {
             return Err(format!("home name {:?}: taken, or longer than 10", home.name).into());
-        }
-        if home.ipv6 && behind.is_some_and(|b| !lab.homes[b].ipv6) {
-            return Err(format!("{} has IPv6, what it is behind has not", home.name).into());
-        }
-        if home.upnpd.is_some() && matches!(home.nat, Nat::Boxed(_)) {
-            return Err(format!("{}: miniupnpd needs a NAT of the kernel", home.name).into());
         }
         let lan4 = match home.lan {
             Some(lan) => lan,

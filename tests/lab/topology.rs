@@ -208,6 +208,18 @@ impl Lab {
         home.delay.unwrap_or(self.delay)
     }
 
+    /// Says what cannot be.
+    pub(crate) fn check(&self, home: &Home) -> Result {
+        let outer = self.homes.iter().find(|h| Some(&h.name) == home.behind.as_ref());
+        if home.ipv6 && outer.is_some_and(|outer| !outer.ipv6) {
+            return Err(format!("{} has IPv6, what it is behind has not", home.name).into());
+        }
+        if home.upnpd.is_some() && matches!(home.nat, Nat::Boxed(_)) {
+            return Err(format!("{}: miniupnpd needs a NAT of the kernel", home.name).into());
+        }
+        Ok(())
+    }
+
     /// Whether anything in it speaks IPv6.
     pub(crate) fn has_ipv6(&self) -> bool {
         self.homes.iter().any(|h| h.ipv6)

@@ -27,7 +27,8 @@ pub(crate) fn cases() -> Vec<Case> {
     rows.extend(BEHAVIOURS.into_iter().flat_map(|m| ALLOCATIONS[1..].iter().map(move |&p| (m, m, p))));
     let mut all: Vec<Case> = Vec::new();
     for (mapping, filtering, ports) in rows {
-        let nat = NatBox::new(mapping, filtering, ports);
+        // A fixed seed, or once in thousands of runs a random port looks like a rule.
+        let nat = NatBox::new(mapping, filtering, ports).seed(1);
         let what = "external ports, and who may send in";
         all.push(Case::new(format!("box::{nat}"), what, move |notes| behaves(&nat, notes)));
     }
