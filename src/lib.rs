@@ -29,6 +29,7 @@ mod portmap;
 pub mod proto;
 mod queue;
 #[cfg(feature = "reach")]
+#[allow(dead_code, reason = "used by the actor once wired")]
 mod reach;
 #[cfg(feature = "server")]
 pub mod server;

@@ -20,7 +20,7 @@ mod net;
 mod outlet;
 mod receive;
 mod rendezvous;
-mod resolve;
+pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
 mod table;
