@@ -20,5 +20,6 @@ pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
 pub mod reach;
+pub mod settle;
 pub mod unl;
 pub mod upkeep;

@@ -58,7 +58,9 @@ fn server(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Stri
 }
 
 fn reply(stream: &mut TcpStream, body: &str) {
-    let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    // In one piece, or Nagle's algorithm holds the second back.
+    let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let _ = stream.write_all(whole.as_bytes());
 }
 
 /// The port that a request names.
