@@ -17,6 +17,8 @@ mod link;
 mod listen;
 mod log;
 mod net;
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod ntp;
 mod outlet;
 mod receive;
 mod rendezvous;

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::Command;
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::netlink::Monitor;
@@ -80,11 +81,11 @@ fn two_gateways_in_their_order() {
         ip("route add default via 10.2.0.1 dev b0 metric 100");
         let (a, b) = (gateway("a0", "10.1.0.1", "10.1.0.5"), gateway("b0", "10.2.0.1", "10.2.0.5"));
         assert_eq!(gateways(None, &[]), [b.clone(), a.clone()]);
-        assert_eq!(gateways(Some("a0"), &[]), [a.clone()], "only the chosen interface's");
+        assert_eq!(gateways(Some("a0"), &[]), from_ref(&a), "only the chosen interface's");
         assert_eq!(gateways(Some("10.2.0.5"), &[]), [b]);
         ip("addr add 10.1.0.77/24 dev a0 label a0:2");
         let named = Gateway { local: address("10.1.0.77"), ..a.clone() };
-        assert_eq!(gateways(Some("a0:2"), &[]), [named.clone()]);
+        assert_eq!(gateways(Some("a0:2"), &[]), from_ref(&named));
         assert_eq!(gateways(Some("10.1.0.77"), &[]), [named]);
         ip("route add default via 10.1.0.2 dev a0 metric 700");
         let second = Gateway { ip: address("10.1.0.2"), ..a.clone() };
@@ -116,12 +117,12 @@ fn a_link_local_gateway_has_a_scope_and_a_global_address_of_ours() {
         let found = gateways(None, &[]);
         let scope = super::iface::index("a0").expect("a0");
         let there = Gateway { scope, ..gateway("a0", "fe80::1", "2001:db8:1::5") };
-        assert_eq!(found, [there.clone()]);
+        assert_eq!(found, from_ref(&there));
         assert_eq!(found[0].at(5351).to_string(), format!("[fe80::1%{scope}]:5351"));
         let other = Gateway { ip: address("fe80::2"), ..there };
         assert_eq!(
             gateways(None, &[address("fe80::2")]),
-            [other.clone()],
+            from_ref(&other),
             "an override on the router's link"
         );
         assert_eq!(gateways(Some("a0"), &[address("fe80::2")]), [other]);

@@ -219,8 +219,8 @@ mod tests {
         let ip: IpAddr = "127.0.0.1".parse().unwrap();
         let found = gateways(None, &[ip, ip]);
         let lo = Gateway { ip, scope: 0, local: ip, interface: "lo".into() };
-        assert_eq!(found, [lo.clone()]);
-        assert_eq!(gateways(Some("lo"), &[ip]), [lo.clone()]);
+        assert_eq!(found, std::slice::from_ref(&lo));
+        assert_eq!(gateways(Some("lo"), &[ip]), std::slice::from_ref(&lo));
         let local = "127.0.0.77".parse().unwrap();
         assert_eq!(gateways(Some("127.0.0.77"), &[ip]), [Gateway { local, ..lo }]);
         assert_eq!(found[0].at(5351), "127.0.0.1:5351".parse().unwrap());
