@@ -354,3 +354,20 @@ fn time_of_a_check() {
     assert!(verdict.open);
     println!("a check with three servers took {:?}", begun.elapsed());
 }
+
+#[test]
+#[cfg(feature = "server")]
+fn our_own_server_answers_on_both_paths() {
+    use crate::server::{Server, ServerConfig};
+    let (_, port, asker) = node();
+    // On an address of its own, so that it connects back from another one.
+    let server = Server::spawn(ServerConfig::on("127.66.0.1".parse().unwrap())).unwrap();
+    let at = server.local_addrs().http[0];
+    let (_reserved, closed) = closed();
+    for name in [at.to_string(), format!("http://{at}/net.php")] {
+        let verdict = run(asker.check(std::slice::from_ref(&name), port, LO, AMPLE)).unwrap();
+        assert_eq!((verdict.open, verdict.seen_ip), (true, LO), "{name}");
+        let verdict = run(asker.check(&[name], closed.port(), LO, AMPLE)).unwrap();
+        assert!(!verdict.open && matches!(verdict.answer, Answer::Unknown | Answer::Refused), "{verdict:?}");
+    }
+}
