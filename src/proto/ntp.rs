@@ -170,7 +170,7 @@ pub fn timestamp(unix_us: i64) -> u64 {
     let seconds = unix_us.div_euclid(1_000_000) + UNIX_EPOCH;
     let micros = unix_us.rem_euclid(1_000_000);
     // The era is lost here by design; the fraction has less than 32 bits.
-    (seconds as u64) << 32 | ((micros as u64) << 32) / 1_000_000
+    ((seconds as u64) << 32) | (((micros as u64) << 32) / 1_000_000)
 }
 
 #[cfg(test)]
