@@ -74,7 +74,8 @@ impl Asker {
 
     /// Asks `servers` (see [`Server::parse`]) whether TCP `port` of our outside address leads to this node. `source`
     /// is the address to ask from, its family decides between IPv4 and IPv6; an unspecified one stands for its family
-    /// alone, `None` for whatever comes first. Takes at most `limit`.
+    /// alone, `None` for whatever comes first. Takes at most `limit`, which should be above two seconds: a server looks for
+    /// one second before it says that nothing came back.
     ///
     /// The first confirmed yes is the verdict. Without one the port is not open, and `answer` says how sure that is:
     /// what all servers that answered agree on, [`Answer::Unknown`] if they differ in the how, and

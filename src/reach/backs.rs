@@ -15,6 +15,9 @@
 //! router that hairpins sends what comes from inside. A server that itself is inside (in a lab, on loopback) proves a
 //! way from there, by rule 1.
 //!
+//! Rule 2 shows that the listener can be reached, not by which outside port: where that matters (checking one mapping of
+//! several), ask for [`Proof::Server`].
+//!
 //! Two limits remain. A router that rewrites the sources of forwarded connections to its own address makes an open port
 //! look unconfirmed: we say no where yes is true, never the reverse. And a server behind the same router as this node
 //! can only tell what it sees from there.

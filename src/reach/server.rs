@@ -42,8 +42,10 @@ impl Server {
             return Ok(Server { authority: authority(text)?, script: None });
         };
         let (at, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if path.contains(['?', '#']) || !path.bytes().all(|b| b.is_ascii_graphic()) {
-            return wrong("has a path that is not plain text");
+        // What RFC 3986, section 3.3, allows in a path.
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&b);
+        if !path.bytes().all(fits) {
+            return wrong("has a path that does not fit into a URL");
         }
         // A port may be left out of a URL; the last colon of [::1] is none.
         let has_port = at.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
@@ -118,6 +120,7 @@ mod tests {
             "http://example.org/net.php?action=x",
             "http://example.org/net.php#x",
             "http://example.org/a b",
+            "http://example.org/>",
             "http://example.org:99999/net.php",
             "ftp://example.org/net.php",
             "example.org:80/net.php",
