@@ -101,6 +101,7 @@ def step_cformat():
 def step_clippy():
     return one("clippy",
                ["cargo", "clippy", "--lib", "--no-default-features", "--", "-D", "warnings"],
+               ["cargo", "clippy", "--lib", "--features", "netdev", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--", "-D", "warnings"],
                ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"])
 

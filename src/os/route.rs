@@ -1,7 +1,8 @@
 //! The machine's gateways: the routers that a port can be opened on.
 //!
-//! netdev (feature `netdev`) knows them on every system. On Linux the kernel's tables in /proc are read as well, and
-//! alone without the feature: they have the routes' order of preference, and multipath routes, which netdev leaves out.
+//! On Linux they are read from the kernel's tables in /proc, which have the routes' order of preference and multipath
+//! routes; netdev leaves these out and is larger than the rest of the library, so there it is asked only with the feature
+//! `netdev`. On other systems netdev knows them.
 //!
 //! Every default route counts, not only the preferred one. With a VPN up the default route is often the VPN's, which
 //! has no gateway at all or one that maps no ports; the router at home is then the second. But when the program chose
@@ -193,7 +194,7 @@ fn discover() -> Vec<Route> {
     let mut routes = Vec::new();
     #[cfg(any(target_os = "linux", target_os = "android"))]
     routes.extend(proc::routes());
-    #[cfg(feature = "netdev")]
+    #[cfg(any(feature = "netdev", not(any(target_os = "linux", target_os = "android"))))]
     for interface in netdev::get_interfaces() {
         let Some(device) = interface.gateway else { continue };
         let ips = device.ipv4.into_iter().map(IpAddr::V4).chain(device.ipv6.into_iter().map(IpAddr::V6));

@@ -293,9 +293,12 @@ impl Actor {
 
     /// Starts a task whose panic ends the net instead of vanishing.
     fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
+        // Behind one type: what a runtime makes of each type of task would be a tenth of the library.
+        self.spawn_guarded(Guarded(Box::pin(task)))
+    }
+
+    fn spawn_guarded(&self, task: Guarded) -> AbortHandle {
         let report = self.report.clone();
-        // Boxed here and not inside: a future holds what it was made from and what it makes of that, one behind the other.
-        let task = Guarded(Box::pin(task));
         let guarded = async move {
             if let Some(msg) = task.await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
                 // The actor is gone only when the net has ended.
@@ -361,11 +364,11 @@ impl Actor {
     }
 }
 
-/// A future whose panic becomes an error.
-struct Guarded<F>(Pin<Box<F>>);
+/// A task whose panic becomes an error.
+struct Guarded(Pin<Box<dyn Future<Output = Option<Msg>> + Send>>);
 
-impl<F: Future> Future for Guarded<F> {
-    type Output = std::result::Result<F::Output, String>;
+impl Future for Guarded {
+    type Output = std::result::Result<Option<Msg>, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let inner = self.0.as_mut();
