@@ -17,6 +17,7 @@ pub mod identity;
 pub mod line;
 pub mod link;
 pub mod nat;
+pub mod network;
 pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
