@@ -222,6 +222,7 @@ def check(vectors):
             key, record = read(vector["text"])
             need(key.hex() == vector["identity"] and key == public(bytes.fromhex(vector["secret"])), "another key")
             need(record == vector["record"], f"{record} is not {vector['record']}")
+            need(unbase64url(vector["text"][len(PREFIX):]).hex() == vector["record_hex"], "other bytes")
             need(len(vector["text"]) == vector["length"], "length")
         except Refused as fault:
             faults.append(f"{vector['what']}: {fault}")

@@ -23,7 +23,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a candidate and a server is as text.
+/// The bytes of base64url, without the library's help.
+fn base64url(text: &str) -> Vec<u8> {
+    let letters = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']).collect::<String>();
+    let bits: String = text.chars().map(|c| format!("{:06b}", letters.find(c).unwrap())).collect();
+    bits.as_bytes()
+        .chunks_exact(8)
+        .map(|byte| u8::from_str_radix(str::from_utf8(byte).unwrap(), 2).unwrap())
+        .collect()
+}
+
+/// Candidates or servers, from text.
 fn places<T: std::str::FromStr<Err: std::fmt::Debug>>(texts: &[&str]) -> Vec<T> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
@@ -135,6 +145,7 @@ fn locators() -> Json {
             "secret": hex(&secret),
             "identity": hex(unl.identity().as_bytes()),
             "record": as_json(unl.record()),
+            "record_hex": hex(&base64url(&unl.text()[v3::PREFIX.len()..])),
             "text": unl.text(),
             "length": unl.text().len(),
         }));
@@ -221,4 +232,21 @@ fn another_decoder_reads_them() {
         locators().as_array().unwrap().len() + refused().as_array().unwrap().len()
     );
     assert!(said.contains(&wanted), "expected '{wanted}'");
+}
+
+/// The example in the documentation is the first vector, as text and byte by byte.
+#[test]
+fn the_documented_example() {
+    let page = std::fs::read_to_string(path("../docs/unl.md")).unwrap();
+    let example = page.split("## An example").nth(1).unwrap();
+    let mut blocks = example.split("```").skip(1).step_by(2);
+    let text: String = blocks.next().unwrap().split_whitespace().collect();
+    assert_eq!(text, UnlV3::sign(common(), &Identity::from_secret(&[0; 32])).unwrap().text());
+
+    let is_hex = |word: &&str| word.len().is_multiple_of(2) && word.chars().all(|c| c.is_ascii_hexdigit());
+    let bytes: String =
+        blocks.next().unwrap().lines().flat_map(|line| line.split_whitespace().take_while(is_hex)).collect();
+    let vectors: Json =
+        serde_json::from_str(&std::fs::read_to_string(path("data/unl-v3-vectors.json")).unwrap()).unwrap();
+    assert_eq!(vectors["locators"][0]["record_hex"], Json::from(bytes));
 }
