@@ -1,7 +1,7 @@
 //! The machine's gateways: the routers that a port can be opened on.
 //!
 //! On Linux they are read from the kernel's tables in /proc, which have the routes' order of preference and multipath
-//! routes; netdev leaves these out and is larger than the rest of the library, so there it is asked only with the feature
+//! routes; netdev leaves these out and adds half as much again to the library, so there it is asked only with the feature
 //! `netdev`. On other systems netdev knows them.
 //!
 //! Every default route counts, not only the preferred one. With a VPN up the default route is often the VPN's, which
