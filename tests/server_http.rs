@@ -78,10 +78,17 @@ fn is_my_port_reachable() {
     for bad in ["0", "65536", "x", ""] {
         assert_eq!(ask(bad, "TCP"), no);
     }
-    assert_eq!(clean(&server, &format!("/v1/port-check?port={port}")).1, json!({ "reachable": true }));
+    assert_eq!(
+        clean(&server, &format!("/v1/port-check?port={port}")).1,
+        json!({ "reachable": true, "answer": "open" })
+    );
     drop(open);
     assert_eq!(ask(&port.to_string(), "TCP"), no);
-    assert_eq!(clean(&server, &format!("/v1/port-check?port={port}")).1, json!({ "reachable": false }));
+    assert_eq!(
+        clean(&server, &format!("/v1/port-check?port={port}")).1,
+        json!({ "reachable": false, "answer": "refused" })
+    );
+    assert_eq!(clean(&server, "/v1/port-check?port=x").1, json!({ "reachable": false }), "nothing to ask");
     // It connects to who asks and to nobody else: 127.0.0.1 listens, but 127.0.0.9 asks.
     let open = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = open.local_addr().unwrap().port();

@@ -83,6 +83,48 @@ fn both_ports_tell_the_source_port() {
 }
 
 #[test]
+fn observe_tells_address_port_and_where_else_to_ask() {
+    let server = Daemon::start(&["--alternate-address", "127.0.0.77", "--alternate-address", "127.0.0.1"]);
+    let (first, second, http) = (server.rendezvous.port(), server.nat.port(), server.http.port());
+    for (to, next) in [(server.rendezvous, second), (server.nat, first)] {
+        let mut client = Client::connect(to, "127.0.0.2");
+        let port = client.port();
+        let expected = format!("OBSERVED 127.0.0.2 {port} next={next} http={http} alt=127.0.0.77");
+        assert_eq!(client.ask("OBSERVE"), expected);
+        // As our nodes ask: an old server leaves out the first answer.
+        client.stream.get_mut().write_all(format!("OBSERVE\r\nSOURCE TCP {port}\r\n").as_bytes()).unwrap();
+        assert_eq!(client.hear().unwrap(), expected);
+        assert_eq!(client.hear().unwrap(), format!("REMOTE TCP {port}"));
+    }
+    let count = server.get("/metrics").1;
+    assert!(count.contains("p2p_rendezvous_requests_total{verb=\"observe\"} 4"), "{count}");
+}
+
+#[test]
+fn addresses_listened_on_are_each_others_alternates() {
+    let listen =
+        ["--listen", "127.0.0.5:0", "--listen", "127.0.0.6:0", "--nat-listen", "off", "--http", "off"];
+    let mut command = command();
+    let mut child = command
+        .args(listen)
+        .args(["--print-addrs", "--store", "memory"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let at = |n: usize| value["rendezvous"][n].as_str().unwrap().parse::<SocketAddr>().unwrap();
+    for (to, other) in [(at(0), at(1)), (at(1), at(0))] {
+        let mut client = Client::connect(to, "127.0.0.2");
+        assert_eq!(client.ask("OBSERVE"), format!("OBSERVED 127.0.0.2 {} alt={other}", client.port()));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn ipv6_and_ipv4_on_one_port() {
     if TcpListener::bind("[::1]:0").is_err() {
         eprintln!("skipped: this machine has no IPv6");
@@ -91,6 +133,8 @@ fn ipv6_and_ipv4_on_one_port() {
     let server = Daemon::start(&["--listen", "[::]:0"]);
     let mut v6 = Client::connect(SocketAddr::new("::1".parse().unwrap(), server.rendezvous.port()), "::1");
     v6.sync();
+    let (port, next) = (v6.port(), server.nat.port());
+    assert_eq!(v6.ask("OBSERVE"), format!("OBSERVED ::1 {port} next={next}"));
     let to = SocketAddr::new("127.0.0.1".parse().unwrap(), server.rendezvous.port());
     let mut node = Client::connect(to, "127.0.0.2");
     node.say("PASSIVE READY 5 1");

@@ -98,6 +98,7 @@ pub(crate) const FWD_PCP: u32 = 8;
 
 /// Where gateways are asked; other ports only in tests, whose routers stand on loopback.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "upnp"), allow(dead_code, reason = "UPnP's part of it"))]
 pub(crate) struct Ports {
     pub(crate) gateway: u16,
     pub(crate) ssdp: u16,
@@ -182,6 +183,7 @@ impl std::fmt::Display for Attempt {
 }
 
 /// What all parts share.
+#[cfg_attr(not(feature = "upnp"), allow(dead_code, reason = "UPnP's part of it"))]
 struct Context {
     port: u16,
     transport: Transport,
@@ -210,6 +212,7 @@ fn now() -> Instant {
 }
 
 /// A text from outside, for a report: one line, not long.
+#[cfg(feature = "upnp")]
 fn one_line(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut line: String = clean.take(200).collect();

@@ -7,9 +7,11 @@
 //! Every parser here looks at each byte a bounded number of times: the patterns of the original are exponential in
 //! the length of a malformed line.
 
+mod observed;
 mod reply;
 mod request;
 
+pub use observed::{Alternate, MAX_ALTERNATES, NotAnAlternate, Observed};
 pub use reply::Reply;
 pub use request::Request;
 
@@ -172,8 +174,9 @@ mod tests {
 
         #[test]
         fn near_misses_are_read_or_refused(
-            line in "(BOOTSTRAP|PASSIVE READY|SIMULTANEOUS READY|CANDIDATE|ACCEPT|SOURCE TCP|NODES|CHALLENGE|FIGHT|\
-                     REMOTE TCP)( |  |)([0-9.: \n]|TCP|UDP|p:|\\[::1\\]){0,40}",
+            line in "(BOOTSTRAP|PASSIVE READY|SIMULTANEOUS READY|CANDIDATE|ACCEPT|SOURCE TCP|OBSERVE|NODES|CHALLENGE|FIGHT|\
+                     REMOTE TCP|OBSERVED [0-9]{1,3}[.]0[.]0[.]1 [0-9]{1,5})( |  |)\
+                     ([0-9.: \n]|TCP|UDP|p:|\\[::1\\]| next=| http=| alt=){0,40}",
         ) {
             if let Some(request) = Request::parse(&line) {
                 // What was understood is written in a form that is understood as the same.

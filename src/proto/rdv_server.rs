@@ -8,6 +8,7 @@
 //! A node is known by the source address of its connection and by nothing else.
 
 mod challenge;
+mod endpoints;
 mod event;
 mod limits;
 mod passive;
@@ -15,6 +16,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::{Endpoints, Surroundings};
 pub use event::{Counters, Event};
 pub use limits::{Accounts, Limits, Refusal, account_of};
 
@@ -87,6 +89,8 @@ impl CloseReason {
 #[derive(Debug)]
 struct Conn {
     peer: SocketAddr,
+    /// The address it connected to, if the I/O knows it.
+    local: Option<SocketAddr>,
     deadline: Instant,
     spoke: bool,
     /// It is or was the channel of a simultaneous node and may be silent for as long as a node lives.
@@ -99,6 +103,7 @@ struct Conn {
 #[derive(Debug)]
 pub struct Rendezvous {
     limits: Limits,
+    endpoints: Endpoints,
     rng: fastrand::Rng,
     next_conn: u64,
     conns: BTreeMap<ConnId, Conn>,
@@ -115,6 +120,7 @@ impl Rendezvous {
     /// An empty server. `seed` settles which nodes a BOOTSTRAP gets.
     pub fn new(limits: Limits, seed: u64) -> Rendezvous {
         Rendezvous {
+            endpoints: Endpoints::default(),
             rng: fastrand::Rng::with_seed(seed),
             next_conn: 1,
             conns: BTreeMap::new(),
@@ -134,8 +140,23 @@ impl Rendezvous {
         }
     }
 
-    /// Somebody connected. On refusal the I/O closes the connection and reports nothing more about it.
+    /// Where clients can reach this server, for the answer to OBSERVE.
+    pub fn set_endpoints(&mut self, endpoints: Endpoints) {
+        self.endpoints = endpoints;
+    }
+
+    /// As [`Rendezvous::open_at`], without knowing which of our addresses was connected to.
     pub fn open(&mut self, now: Instant, peer: SocketAddr) -> Result<ConnId, Refusal> {
+        self.open_at(now, peer, None)
+    }
+
+    /// Somebody connected, to our address `local`. On refusal the I/O closes the connection and reports nothing more about it.
+    pub fn open_at(
+        &mut self,
+        now: Instant,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Result<ConnId, Refusal> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let granted = if self.conns.len() >= self.limits.connections {
             Err(Refusal::Connections)
@@ -152,7 +173,7 @@ impl Rendezvous {
         self.next_conn += 1;
         let deadline = now + self.limits.first_request;
         let challenging = Vec::new();
-        self.conns.insert(id, Conn { peer, deadline, spoke: false, channel: false, challenging });
+        self.conns.insert(id, Conn { peer, local, deadline, spoke: false, channel: false, challenging });
         self.deadlines.insert((deadline, id));
         self.counters.opened += 1;
         self.log(Event::Opened { peer });

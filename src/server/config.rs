@@ -1,6 +1,7 @@
 //! What a server is told at its start. Every value has a default that suits a public server on a small machine.
 
 use super::log::Log;
+use crate::proto::rdv_msg::Alternate;
 use crate::proto::rdv_server::Limits;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,6 +14,10 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// The second port, by which nodes measure how their NAT treats another destination.
     pub nat: NatPort,
+    /// Further addresses of this machine, told to nodes so that they measure how their NAT treats another address. Only
+    /// needed if the server listens on `0.0.0.0` or `[::]`, or if nodes have to use other addresses than those it
+    /// listens on: else they are told from [`ServerConfig::listen`].
+    pub alternates: Vec<Alternate>,
     /// Where HTTP is spoken; nowhere if empty.
     pub http: Vec<SocketAddr>,
     /// Where the mailbox is kept.
@@ -156,6 +161,7 @@ impl Default for ServerConfig {
         ServerConfig {
             listen: Vec::new(),
             nat: NatPort::Next,
+            alternates: Vec::new(),
             http: Vec::new(),
             store: StoreConfig::Memory,
             limits: Limits::default(),

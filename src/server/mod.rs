@@ -27,6 +27,7 @@ mod lines;
 pub mod log;
 mod mailbox;
 mod net;
+mod port_check;
 mod rendezvous;
 mod store;
 
@@ -39,6 +40,7 @@ pub fn raise_open_files() -> Option<u64> {
     crate::os::limits::raise_open_files()
 }
 
+use crate::proto::rdv_server::Endpoints;
 use http::Http;
 use log::Level;
 use net::{Life, Lives, listen};
@@ -96,7 +98,12 @@ impl Server {
         let store =
             store::Store::open(&config.store, config.mailbox_limits.clone(), seed, config.log.clone())?;
         let (lives, life) = Life::new();
-        let hub = Arc::new(Hub::new(config.limits, seed, config.write_buffer, config.log.clone()));
+        let endpoints = Endpoints {
+            rendezvous: [&addrs.rendezvous[..], &addrs.nat[..]].concat(),
+            http: addrs.http.clone(),
+            alternates: config.alternates,
+        };
+        let hub = Arc::new(Hub::new(config.limits, endpoints, seed, config.write_buffer, config.log.clone()));
         tokio::spawn(hub.clone().run_timer(life.clone()));
         for listener in rendezvous.into_iter().chain(nat) {
             tokio::spawn(hub.clone().accept(listener, life.clone()));

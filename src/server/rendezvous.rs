@@ -6,7 +6,9 @@
 use super::conn::{self, Outbox};
 use super::log::{Level, Log};
 use super::net::{Either, Life, race, tune};
-use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Limits, Output, Refusal, Rendezvous};
+use crate::proto::rdv_server::{
+    CloseReason, ConnId, Counters, Endpoints, Limits, Output, Refusal, Rendezvous,
+};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -41,8 +43,9 @@ pub(super) struct Gauges {
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, seed: u64, write_buffer: usize, log: Log) -> Hub {
-        let server = Rendezvous::new(limits, seed);
+    pub(super) fn new(limits: Limits, endpoints: Endpoints, seed: u64, write_buffer: usize, log: Log) -> Hub {
+        let mut server = Rendezvous::new(limits, seed);
+        server.set_endpoints(endpoints);
         let state = State { server, outboxes: HashMap::new(), armed: None };
         Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer }
     }
@@ -53,7 +56,8 @@ impl Hub {
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
-                        let Ok((id, outbox)) = self.open(peer) else { continue };
+                        let local = stream.local_addr().ok();
+                        let Ok((id, outbox)) = self.open(peer, local) else { continue };
                         tune(&stream);
                         let (hub, life) = (self.clone(), life.clone());
                         tokio::spawn(async move {
@@ -91,9 +95,9 @@ impl Hub {
         .await;
     }
 
-    fn open(&self, peer: SocketAddr) -> Result<(ConnId, Arc<Outbox>), Refusal> {
+    fn open(&self, peer: SocketAddr, local: Option<SocketAddr>) -> Result<(ConnId, Arc<Outbox>), Refusal> {
         let mut state = self.state.lock();
-        let opened = state.server.open(Instant::now(), peer).map(|id| {
+        let opened = state.server.open_at(Instant::now(), peer, local).map(|id| {
             let outbox = Arc::new(Outbox::default());
             state.outboxes.insert(id, outbox.clone());
             (id, outbox)

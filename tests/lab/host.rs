@@ -36,7 +36,7 @@ pub(crate) struct Addresses {
 }
 
 impl Host {
-    /// Makes the namespaces; `name` is how cases call it, `label` how `ip netns` does, `resolver` its DNS server.
+    /// Makes the namespaces; `name` is how cases call it, `label` how `ip netns` does.
     pub(crate) fn create(name: &str, label: &str, settings: &Settings) -> Result<Host> {
         let (keeper, kept) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
@@ -233,6 +233,10 @@ fn keep(label: &str, settings: &Settings) -> Result<(File, File)> {
     sys::mount_new("sysfs", "/sys")?;
     let own = fs::read_link("/proc/thread-self")?;
     sys::bind_mount(&format!("/proc/{}/net", own.display()), "/proc/self/net")?;
+    for file in ["resolv.conf", "hosts"] {
+        // Where there is none, or a link that leads nowhere, nothing needs to be hidden.
+        let _ = sys::bind_mount(&format!("/run/lab/{file}"), &format!("/etc/{file}"));
+    }
     apply(settings)?;
     Ok((File::open("/proc/thread-self/ns/net")?, File::open("/proc/thread-self/ns/mnt")?))
 }

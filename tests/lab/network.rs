@@ -11,10 +11,11 @@ use p2pnet::server::ServerConfig;
 use crate::host::{Addresses, Host, Settings};
 use crate::natbox::translate::Translator;
 use crate::natbox::wire::Wire;
-use crate::plan::{Link, NET, Plan, SERVER, SERVER4, SERVER6, WirePlan};
-use crate::topology::{Home, Lab, Running};
+use crate::plan::{Link, NET, Plan, SERVER, SERVER4, SERVER6, WirePlan, at4};
+use crate::runner::skip;
+use crate::topology::{Home, Lab, Nat, Running};
 use crate::upnpd::Daemon;
-use crate::{Result, sys};
+use crate::{Result, kernel_nat, sys, world};
 
 /// A lab that is up; it goes down when dropped.
 pub(crate) struct Network {
@@ -33,10 +34,10 @@ pub(crate) const RENDEZVOUS_PORT: u16 = 8000;
 pub(crate) const HTTP_PORT: u16 = 8080;
 
 static LABS: AtomicUsize = AtomicUsize::new(0);
-static BRING_UPS: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+static BRING_UPS: Mutex<Vec<(f64, String)>> = Mutex::new(Vec::new());
 
-/// How long each lab of this process so far took to bring up, and what it was.
-pub(crate) fn bring_ups() -> Vec<(Duration, String)> {
+/// How many milliseconds each lab of this process so far took to bring up, and what it was.
+pub(crate) fn bring_ups() -> Vec<(f64, String)> {
     BRING_UPS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
@@ -44,8 +45,9 @@ impl Network {
     pub(crate) fn build(lab: &Lab) -> Result<Network> {
         let begun = Instant::now();
         let plan = Plan::of(lab)?;
-        let number = LABS.fetch_add(1, Ordering::Relaxed);
-        let label = |name: &str| if lab.plain_names { name.into() } else { format!("l{number}-{name}") };
+        let (process, number) = (std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
+        let label =
+            |name: &str| if lab.plain_names { name.into() } else { format!("{process}-{number}-{name}") };
 
         let hosts = plan.nodes.iter().map(|node| {
             let settings = Settings { forwards: node.forwards, ipv6: lab.has_ipv6() };
@@ -85,7 +87,7 @@ impl Network {
         together(&|node, host| {
             host.feed("ip", &["-batch", "-"], &node.ip)?;
             if !node.nft.is_empty() {
-                host.feed("nft", &["-f", "-"], &node.nft)?;
+                load_rules(host, &node.nft)?;
             }
             Ok(())
         })?;
@@ -112,7 +114,7 @@ impl Network {
         BRING_UPS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((network.bring_up, plan.summary.clone()));
+            .push((network.bring_up.as_secs_f64() * 1e3, plan.summary.clone()));
         Ok(network)
     }
 
@@ -165,6 +167,33 @@ impl Network {
     /// If there is no such home or it has no IPv4.
     pub(crate) fn wan(&self, home: &str) -> Ipv4Addr {
         self.home(home).wan4.unwrap_or_else(|| panic!("home {home} has no IPv4"))
+    }
+
+    /// Gives the home another address outside (a kernel NAT's alone), as after a new connection to the provider:
+    /// translations and miniupnpd's mappings are gone. Gives the new address; [`Network::wan`] tells it from now on.
+    pub(crate) fn change_wan(&mut self, home: &str) -> Result<Ipv4Addr> {
+        let old = self.wan(home);
+        let new = at4(old, old.octets()[3] + 1);
+        let here = self.homes.iter_mut().find(|h| h.plan.name == home).ok_or("no such home")?;
+        if !matches!(here.plan.nat, Nat::Kernel(_)) {
+            return Err("only a NAT of the kernel can change its address".into());
+        }
+        let commands = format!(
+            "addr del {old}/24 dev wan\naddr add {new}/24 dev wan\nroute replace default via {}\n",
+            at4(old, 1)
+        );
+        here.router.feed("ip", &["-batch", "-"], &commands)?;
+        let rules = kernel_nat::ruleset(&here.plan, Some(new));
+        here.router.feed(
+            "nft",
+            &["-f", "-"],
+            &format!("delete table inet {}\n{rules}", kernel_nat::TABLE),
+        )?;
+        if world::installed("conntrack") {
+            here.router.run("conntrack", &["-F"])?;
+        }
+        here.wan4 = Some(new);
+        Ok(new)
     }
 
     /// The address under which the internet sees the home's first host.
@@ -221,6 +250,16 @@ impl Network {
 fn find<'a>(hosts: &'a [Host], name: &str) -> Result<&'a Host> {
     let found = hosts.iter().find(|h| h.name() == name);
     found.ok_or_else(|| format!("no host {name} in this lab").into())
+}
+
+fn load_rules(router: &Host, rules: &str) -> Result {
+    match router.feed("nft", &["-f", "-"], rules) {
+        // Maps of thousands of ports exceed the socket buffer, which only the machine's own root can enlarge.
+        Err(e) if e.to_string().contains("Message too long") => {
+            skip("this NAT's rules need the machine's root")
+        }
+        other => other.map(drop),
+    }
 }
 
 /// What [`Plan`] knows of a host before there is one.

@@ -64,7 +64,8 @@ struct Numbers {
     behind: Option<usize>,
 }
 
-fn at4(prefix: Ipv4Addr, host: u8) -> Ipv4Addr {
+/// Another host of the same /24.
+pub(crate) fn at4(prefix: Ipv4Addr, host: u8) -> Ipv4Addr {
     let [a, b, c, _] = prefix.octets();
     Ipv4Addr::new(a, b, c, host)
 }
@@ -77,10 +78,11 @@ fn at6(prefix: Ipv6Addr, host: u16) -> Ipv6Addr {
 
 impl Plan {
     pub(crate) fn of(lab: &Lab) -> Result<Plan> {
-        let mut plan = Plan { summary: summary(lab), ..Plan::default() };
+        let mut plan = Plan { summary: lab.to_string(), ..Plan::default() };
         plan.internet(lab.has_ipv6());
         for (index, home) in lab.homes.iter().enumerate() {
-            let numbers = plan.number(lab, index, home)?;
+            lab.check(home)?;
+            let numbers = plan.number(index, home)?;
             plan.homes.push(numbers);
             plan.add_home(lab, index, home);
         }
@@ -139,7 +141,7 @@ impl Plan {
         self.links.push(Link { at: own(at), to: own(to), wire });
     }
 
-    fn number(&self, lab: &Lab, index: usize, home: &Home) -> Result<Numbers> {
+    fn number(&self, index: usize, home: &Home) -> Result<Numbers> {
         let n = u8::try_from(index + 1).map_err(|_| "too many homes")?;
         let position = |name: &String| self.homes.iter().position(|h| h.name == *name);
         let behind = match &home.behind {
@@ -149,12 +151,6 @@ impl Plan {
         let taken = self.nodes.iter().any(|node| node.name == home.name);
         if taken || home.name.len() > 10 {
             return Err(format!("home name {:?}: taken, or longer than 10", home.name).into());
-        }
-        if home.ipv6 && behind.is_some_and(|b| !lab.homes[b].ipv6) {
-            return Err(format!("{} has IPv6, what it is behind has not", home.name).into());
-        }
-        if home.upnpd.is_some() && matches!(home.nat, Nat::Boxed(_)) {
-            return Err(format!("{}: miniupnpd needs a NAT of the kernel", home.name).into());
         }
         let lan4 = match home.lan {
             Some(lan) => lan,
@@ -300,20 +296,4 @@ impl Plan {
             node.ip += commands;
         }
     }
-}
-
-/// One line that says what a lab is.
-fn summary(lab: &Lab) -> String {
-    let one = |home: &Home| {
-        let nat = match &home.nat {
-            Nat::Public => "public".into(),
-            Nat::Firewall => "firewall".into(),
-            Nat::Kernel(kind) => kind.name().to_owned(),
-            Nat::Boxed(nat) => nat.to_string(),
-        };
-        let wide = if home.ipv6 { "+v6" } else { "" };
-        let behind = home.behind.as_ref().map_or(String::new(), |b| format!(" behind {b}"));
-        format!("{}: {nat}{wide}{behind}", home.name)
-    };
-    lab.homes.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -1,8 +1,9 @@
-//! Runs cases, several at once, and counts.
+//! Runs cases, several at once, each in a process of its own, and counts.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
@@ -10,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{Result, cases, network};
+use crate::{Result, cases, network, sys};
 
-/// A case that has not ended by then hangs, and takes the whole run with it.
+/// A case that has not ended by then hangs.
 const HUNG: Duration = Duration::from_secs(180);
 
 /// A case: builds a lab, or several, and looks at what happens.
@@ -83,6 +84,11 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Options> {
         let jobs = thread::available_parallelism().map_or(2, usize::from) * 2;
         let mut options = Options { filters: Vec::new(), times: 1, jobs, json: None };
+        let split = |argument: &String| match argument.split_once('=') {
+            Some((name, value)) if name.starts_with('-') => vec![name.to_owned(), value.to_owned()],
+            _ => vec![argument.clone()],
+        };
+        let arguments: Vec<String> = arguments.iter().flat_map(split).collect();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value = || rest.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -91,7 +97,8 @@ impl Options {
                 "--jobs" | "--test-threads" => options.jobs = value()?.parse()?,
                 "--json" => options.json = Some(value()?.clone()),
                 // What `cargo test -- ...` gives to all test programs.
-                "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output" => {}
+                "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--show-output" | "--exact"
+                | "--include-ignored" => {}
                 name if !name.starts_with('-') => options.filters.push(name.into()),
                 _ => return Err(format!("unknown option {argument}").into()),
             }
@@ -133,6 +140,7 @@ pub(crate) fn run(options: &Options, obstacle: Option<&str>) -> Result<ExitCode>
     }
     let runs: Vec<&Case> = possible.iter().flat_map(|case| vec![case; options.times]).collect();
     let mut records = Vec::new();
+    let mut bring_ups = Vec::new();
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| -> Result {
@@ -140,28 +148,33 @@ pub(crate) fn run(options: &Options, obstacle: Option<&str>) -> Result<ExitCode>
             let (tell, next, runs) = (tell.clone(), &next, &runs);
             scope.spawn(move || {
                 while let Some(case) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _ = tell.send(try_one(case));
+                    let _ = tell.send((case, try_one(case)));
                 }
             });
         }
         drop(tell);
-        for (case, verdict, seconds, notes) in told {
-            let (word, place, reason) = match verdict {
+        for (case, outcome) in told {
+            let outcome: Outcome = outcome?;
+            let (word, place, reason) = match outcome.verdict {
                 Verdict::Passed => ("ok", 0, None),
                 Verdict::Failed(reason) => ("FAILED", 1, Some(reason)),
                 Verdict::Skipped(reason) => ("skipped", 2, Some(reason)),
             };
             totals[place] += 1;
-            println!("{word:8} {:40} {seconds:6.2} s {}", case.name, tell_notes(&notes));
+            println!("{word:8} {:40} {:6.2} s {}", case.name, outcome.seconds, tell_notes(&outcome.notes));
             if let Some(reason) = &reason {
                 println!("{}: {}: {reason}", word.to_lowercase(), case.name);
             }
-            records.push(json!({ "case": case.name, "verdict": word, "seconds": seconds,
-                "reason": reason, "notes": notes }));
+            if word == "FAILED" {
+                println!("{}", outcome.output.trim());
+            }
+            bring_ups.extend(outcome.bring_ups);
+            records.push(json!({ "case": case.name, "verdict": word, "seconds": outcome.seconds,
+                "reason": reason, "notes": outcome.notes }));
         }
         Ok(())
     })?;
-    tell_bring_ups();
+    tell_bring_ups(bring_ups);
     println!("{:.1} s in all", begun.elapsed().as_secs_f64());
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&records)?)?;
@@ -170,36 +183,82 @@ pub(crate) fn run(options: &Options, obstacle: Option<&str>) -> Result<ExitCode>
     Ok(if totals[1] == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-type Tried<'a> = (&'a Case, Verdict, f64, BTreeMap<String, Value>);
+/// What came of a case.
+struct Outcome {
+    verdict: Verdict,
+    seconds: f64,
+    notes: BTreeMap<String, Value>,
+    bring_ups: Vec<(f64, String)>,
+    /// What it wrote.
+    output: String,
+}
 
-/// Runs one case on a thread of its own, which carries its name.
-fn try_one(case: &Case) -> Tried<'_> {
+/// Begins the line in which a case's process tells what came of it.
+const RESULT: &str = "lab-result: ";
+
+/// Runs one case in a process of its own: when it hangs it can be ended, and the sockets that others open and close
+/// are not inherited by the programs it starts (a listener that another case's new child still holds for a moment
+/// takes connections meant for the next).
+fn try_one(case: &Case) -> Result<Outcome> {
     let begun = Instant::now();
-    let notes = Notes::default();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["case", &case.name]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.process_group(0).spawn()?;
+    let id = child.id();
     let (done, is_done) = mpsc::channel::<()>();
-    let outcome = thread::scope(|scope| {
-        // When a case hangs, its threads cannot be ended, only the process.
-        scope.spawn(move || {
-            if is_done.recv_timeout(HUNG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                println!("FAILED   {}: hung for {HUNG:?}\n0 passed, 1 failed", case.name);
-                std::process::exit(1);
-            }
+    let (output, hung) = thread::scope(|scope| {
+        let watchdog = scope.spawn(move || {
+            let hung = is_done.recv_timeout(HUNG) == Err(mpsc::RecvTimeoutError::Timeout);
+            // Also what it may have left behind.
+            sys::kill_group(id);
+            hung
         });
+        let output = child.wait_with_output();
+        drop(done);
+        (output, watchdog.join().unwrap_or(false))
+    });
+    let output = output?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let result = text.lines().rev().find_map(|line| line.strip_prefix(RESULT));
+    let result: Value = result.map_or(Ok(Value::Null), serde_json::from_str)?;
+    let reason = || result["reason"].as_str().unwrap_or_default().to_owned();
+    let verdict = match result["verdict"].as_str() {
+        _ if hung => Verdict::Failed(format!("hung for {HUNG:?}")),
+        Some("ok") => Verdict::Passed,
+        Some("skipped") => Verdict::Skipped(reason()),
+        Some(_) => Verdict::Failed(reason()),
+        None => Verdict::Failed(format!("its process ended without a result, {}", output.status)),
+    };
+    let said = text.lines().filter(|l| !l.starts_with(RESULT)).collect::<Vec<_>>().join("\n");
+    Ok(Outcome {
+        verdict,
+        seconds: begun.elapsed().as_secs_f64(),
+        notes: serde_json::from_value(result["notes"].clone()).unwrap_or_default(),
+        bring_ups: serde_json::from_value(result["bring_ups"].clone()).unwrap_or_default(),
+        output: said + &String::from_utf8_lossy(&output.stderr),
+    })
+}
+
+/// In the process of a case: runs it, on a thread that carries its name, and tells what came of it.
+pub(crate) fn run_case(name: &str) -> Result {
+    let case = cases::all().into_iter().find(|case| case.name == name).ok_or("no such case")?;
+    let notes = Notes::default();
+    let ended = thread::scope(|scope| {
         let thread = thread::Builder::new().name(case.name.clone());
         let thread = thread.spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(|| (case.run)(&notes))));
-        let outcome = thread.map_err(|e| format!("no thread: {e}")).map(thread::ScopedJoinHandle::join);
-        drop(done);
-        outcome
-    });
-    let verdict = match outcome {
-        Ok(Ok(Ok(Ok(())))) => Verdict::Passed,
-        Ok(Ok(Ok(Err(e)))) if e.is::<Skipped>() => Verdict::Skipped(e.to_string()),
-        Ok(Ok(Ok(Err(e)))) => Verdict::Failed(e.to_string()),
-        Ok(Ok(Err(panic)) | Err(panic)) => Verdict::Failed(panic_text(&*panic)),
-        Err(e) => Verdict::Failed(e),
+        thread.map(|t| t.join().and_then(|inner| inner))
+    })?;
+    let (verdict, reason) = match ended {
+        Ok(Ok(())) => ("ok", None),
+        Ok(Err(e)) if e.is::<Skipped>() => ("skipped", Some(e.to_string())),
+        Ok(Err(e)) => ("FAILED", Some(e.to_string())),
+        Err(panic) => ("FAILED", Some(panic_text(&*panic))),
     };
     let notes = notes.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (case, verdict, begun.elapsed().as_secs_f64(), notes)
+    let result =
+        json!({ "verdict": verdict, "reason": reason, "notes": notes, "bring_ups": network::bring_ups() });
+    println!("\n{RESULT}{result}");
+    Ok(())
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -212,10 +271,9 @@ fn tell_notes(notes: &BTreeMap<String, Value>) -> String {
     notes.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(" ")
 }
 
-fn tell_bring_ups() {
-    let mut all = network::bring_ups();
-    all.sort();
-    if let (Some(median), Some((worst, what))) = (all.get(all.len() / 2), all.last()) {
-        println!("{} labs brought up: median {:.0?}, slowest {worst:.0?} ({what})", all.len(), median.0);
+fn tell_bring_ups(mut all: Vec<(f64, String)>) {
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if let (Some((median, _)), Some((worst, what))) = (all.get(all.len() / 2), all.last()) {
+        println!("{} labs brought up: median {median:.0} ms, slowest {worst:.0} ms ({what})", all.len());
     }
 }

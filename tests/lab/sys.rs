@@ -108,7 +108,10 @@ pub(crate) fn wait_readable<const N: usize>(
     // SAFETY: as many elements as said, a timespec or null, no signal mask.
     let ready = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, timeout, std::ptr::null()) };
     match ready {
-        -1 => Err(Error::last_os_error()),
+        -1 => match Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::Interrupted => Ok([false; N]),
+            e => Err(e),
+        },
         _ => Ok(polled.map(|file| file.revents != 0)),
     }
 }
@@ -117,6 +120,12 @@ pub(crate) fn wait_readable<const N: usize>(
 pub(crate) fn terminate(child: &std::process::Child) -> io::Result<()> {
     // SAFETY: no pointers; the child has not been waited for, so its number is still its own.
     check(unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) })
+}
+
+/// Kills a process group, if it still has members.
+pub(crate) fn kill_group(id: u32) {
+    // SAFETY: no pointers.
+    unsafe { libc::kill(-id.cast_signed(), libc::SIGKILL) };
 }
 
 extern "C" fn exit_now(signal: c_int) {

@@ -7,6 +7,7 @@
 //!                                          └── s (two IPv4, two IPv6 addresses)
 //! ```
 
+use std::fmt::{Display, Formatter};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -207,9 +208,44 @@ impl Lab {
         home.delay.unwrap_or(self.delay)
     }
 
+    /// Says what cannot be.
+    pub(crate) fn check(&self, home: &Home) -> Result {
+        let outer = self.homes.iter().find(|h| Some(&h.name) == home.behind.as_ref());
+        if home.ipv6 && outer.is_some_and(|outer| !outer.ipv6) {
+            return Err(format!("{} has IPv6, what it is behind has not", home.name).into());
+        }
+        if home.upnpd.is_some() && matches!(home.nat, Nat::Boxed(_)) {
+            return Err(format!("{}: miniupnpd needs a NAT of the kernel", home.name).into());
+        }
+        Ok(())
+    }
+
     /// Whether anything in it speaks IPv6.
     pub(crate) fn has_ipv6(&self) -> bool {
         self.homes.iter().any(|h| h.ipv6)
+    }
+}
+
+impl Display for Nat {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Nat::Public => f.write_str("public"),
+            Nat::Firewall => f.write_str("firewall"),
+            Nat::Kernel(kind) => f.write_str(kind.name()),
+            Nat::Boxed(nat) => nat.fmt(f),
+        }
+    }
+}
+
+/// One line that says what it is.
+impl Display for Lab {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        for (n, home) in self.homes.iter().enumerate() {
+            write!(f, "{}{}: {}", if n > 0 { ", " } else { "" }, home.name, home.nat)?;
+            f.write_str(if home.ipv6 { "+v6" } else { "" })?;
+            home.behind.as_ref().map_or(Ok(()), |other| write!(f, " behind {other}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line of `p2p-rendezvous`.
 
 use clap::{Args, Parser, ValueEnum};
+use p2pnet::proto::rdv_msg::Alternate;
 use p2pnet::proto::rdv_server::Limits;
 use p2pnet::server::{HttpLimits, Log, MailboxLimits, NatPort, ServerConfig, StoreConfig};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -33,6 +34,11 @@ pub(super) struct Options {
     /// Second rendezvous port, for NAT measurement; repeatable; `off` for none (default: each --listen port + 1)
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = addr_or_off)]
     nat_listen: Vec<AddrOrOff>,
+
+    /// Further address of this machine, told to nodes that measure their NAT; repeatable. Needed if --listen names no
+    /// address (`0.0.0.0`, `[::]`) or one that nodes cannot use (default: the addresses of --listen)
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    alternate_address: Vec<Alternate>,
 
     /// Address and port for HTTP; repeatable; `off` for none (default: port 8080 on all addresses, IPv4 and IPv6)
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = addr_or_off)]
@@ -292,6 +298,7 @@ impl Options {
         ServerConfig {
             listen,
             nat,
+            alternates: self.alternate_address.clone(),
             http,
             store,
             limits,
@@ -333,6 +340,17 @@ mod tests {
         assert_eq!(config.mailbox_limits, MailboxLimits::default());
         assert_eq!(config.nat, NatPort::Next);
         assert_eq!((config.listen[0].port(), config.http[0].port()), (8000, 8080));
+    }
+
+    #[test]
+    fn further_addresses() {
+        let read = |list: &[&str]| Options::try_parse_from([&["p2p-rendezvous"], list].concat());
+        let config = read(&["--alternate-address", "192.0.2.2", "--alternate-address", "[2001:db8::2]:9000"]);
+        let told: Vec<String> =
+            config.unwrap().config(Log::off()).alternates.iter().map(Alternate::to_string).collect();
+        assert_eq!(told, ["192.0.2.2", "[2001:db8::2]:9000"]);
+        let wrong = read(&["--alternate-address", "elsewhere"]).unwrap_err().to_string();
+        assert!(wrong.contains("192.0.2.2:8000"), "{wrong}");
     }
 
     #[test]

@@ -47,3 +47,40 @@ pub enum Unsolicited {
     /// An ICMP error comes back.
     Unreachable = 3,
 }
+
+impl Mapping {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mapping::Unknown => "unknown",
+            Mapping::EndpointIndependent => "endpoint-independent",
+            Mapping::AddressDependent => "address-dependent",
+            Mapping::AddressAndPortDependent => "address-and-port-dependent",
+        }
+    }
+}
+
+impl Allocation {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Allocation::Unknown => "unknown",
+            Allocation::Preserving => "preserving",
+            Allocation::Delta => "delta",
+            Allocation::Sequential => "sequential",
+            Allocation::Random => "random",
+        }
+    }
+}
+
+impl Unsolicited {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unsolicited::Unknown => "unknown",
+            Unsolicited::Dropped => "dropped",
+            Unsolicited::Reset => "reset",
+            Unsolicited::Unreachable => "unreachable",
+        }
+    }
+}

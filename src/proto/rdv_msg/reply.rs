@@ -1,6 +1,6 @@
 //! What the rendezvous server says to a node.
 
-use super::{MAX_NODES, Transport, ip, is_ntp, port, ports, write_ports};
+use super::{MAX_NODES, Observed, Transport, ip, is_ntp, port, ports, write_ports};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,6 +13,8 @@ pub enum Reply {
     NodesEmpty,
     /// `REMOTE TCP port`: the port the server sees the client come from.
     RemoteTcp(u16),
+    /// `OBSERVED ip port ...`: how the server sees the client, and where else it can be asked.
+    Observed(Box<Observed>),
     /// `PREDICTION SET`: the CANDIDATE was taken.
     PredictionSet,
     /// `CHALLENGE ip port... TCP|UDP`: `ip` wants to punch a hole to you.
@@ -54,6 +56,7 @@ impl Reply {
                 Transport::parse(transport)?;
                 port(text).map(Reply::RemoteTcp)
             }
+            "OBSERVED" => Observed::parse(rest).map(|observed| Reply::Observed(Box::new(observed))),
             "PREDICTION" if rest == "SET" => Some(Reply::PredictionSet),
             "CHALLENGE" => {
                 let (challenger, rest) = rest.split_once(' ')?;
@@ -82,6 +85,7 @@ impl Reply {
         match self {
             Reply::Nodes(_) | Reply::NodesEmpty => "NODES",
             Reply::RemoteTcp(_) => "REMOTE",
+            Reply::Observed(_) => "OBSERVED",
             Reply::PredictionSet => "PREDICTION",
             Reply::Challenge { .. } => "CHALLENGE",
             Reply::Reconnect => "RECONNECT",
@@ -116,6 +120,7 @@ impl fmt::Display for Reply {
             }
             Reply::Nodes(_) | Reply::NodesEmpty => f.write_str("NODES EMPTY"),
             Reply::RemoteTcp(port) => write!(f, "REMOTE TCP {port}"),
+            Reply::Observed(observed) => observed.fmt(f),
             Reply::PredictionSet => f.write_str("PREDICTION SET"),
             Reply::Challenge { ip, predictions, transport } => {
                 write!(f, "CHALLENGE {ip}")?;
@@ -134,7 +139,7 @@ impl fmt::Display for Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_PORTS;
+    use super::super::{Alternate, MAX_ALTERNATES, MAX_PORTS};
     use super::*;
     use proptest::prelude::*;
 
@@ -145,6 +150,9 @@ mod tests {
             "NODES p:[2001:db8::1]:8000 ",
             "NODES EMPTY",
             "REMOTE TCP 40001",
+            "OBSERVED 203.0.113.7 40001",
+            "OBSERVED 203.0.113.7 40001 next=8001 http=8080 alt=203.0.113.9 alt=203.0.113.10:9000",
+            "OBSERVED 2001:db8::7 40001 next=8001 alt=[2001:db8::9] alt=[2001:db8::9]:8000",
             "PREDICTION SET",
             "CHALLENGE 100.64.1.1 40002 40003 40004 40005 TCP",
             "RECONNECT",
@@ -194,13 +202,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_we_write_is_read_back(
-            kind in 0..7,
+            kind in 0..8,
             ip in any::<IpAddr>(),
             list in prop::collection::vec((any::<IpAddr>(), 1u16..), 1..=MAX_NODES),
             predictions in prop::collection::vec(1u16.., 1..=MAX_PORTS),
             udp in any::<bool>(),
             ntp in "[0-9]{1,20}([.][0-9]{1,20})?",
             port in 1u16..,
+            others in (prop::option::of(1u16..), prop::option::of(1u16..)),
+            alternates in prop::collection::vec((any::<IpAddr>(), prop::option::of(1u16..)), 0..=MAX_ALTERNATES),
         ) {
             let ip = ip.to_canonical();
             let transport = if udp { Transport::Udp } else { Transport::Tcp };
@@ -211,6 +221,15 @@ mod tests {
                 3 => Reply::PredictionSet,
                 4 => Reply::Challenge { ip, predictions, transport },
                 5 => Reply::Reconnect,
+                6 => Reply::Observed(Box::new(Observed {
+                    client: SocketAddr::new(ip, port),
+                    next: others.0,
+                    http: others.1,
+                    alternates: alternates
+                        .iter()
+                        .map(|&(ip, port)| Alternate { ip: ip.to_canonical(), port })
+                        .collect(),
+                })),
                 _ => Reply::Fight { ip, predictions, transport, ntp },
             };
             let line = reply.to_string();

@@ -32,6 +32,8 @@ pub enum Request<'a> {
         /// The port the client bound, if it said so in a readable way. The server has no use for it.
         local_port: Option<u16>,
     },
+    /// `OBSERVE`: how do you see me, and where else can I ask? Ours; PyP2P's server stays silent.
+    Observe,
     /// `CANDIDATE ip TCP|UDP port...`: I want to punch a hole to the simultaneous node `ip`.
     Candidate {
         /// The node to be challenged.
@@ -62,7 +64,7 @@ impl<'a> Request<'a> {
     /// Reads one line (without CRLF). `None`: not a request; the server stays silent.
     ///
     /// As in the original, BOOTSTRAP, SOURCE TCP, CLEAR and QUIT only have to begin the line, the others have to
-    /// match to its end.
+    /// match to its end. After OBSERVE and a space anything may follow that a later version has to say.
     pub fn parse(line: &'a str) -> Option<Request<'a>> {
         // The first byte settles which verb it can be.
         match line.as_bytes().first()? {
@@ -77,6 +79,10 @@ impl<'a> Request<'a> {
             b'C' if line.starts_with("CLEAR") => Some(Request::Clear),
             b'C' => candidate(line.strip_prefix("CANDIDATE ")?),
             b'A' => accept(line.strip_prefix("ACCEPT ")?),
+            b'O' => match line.strip_prefix("OBSERVE")? {
+                rest if rest.is_empty() || rest.starts_with(' ') => Some(Request::Observe),
+                _ => None,
+            },
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
             _ => None,
         }
@@ -89,6 +95,7 @@ impl<'a> Request<'a> {
             Request::PassiveReady { .. } => "PASSIVE",
             Request::SimultaneousReady { .. } => "SIMULTANEOUS",
             Request::SourceTcp { .. } => "SOURCE",
+            Request::Observe => "OBSERVE",
             Request::Candidate { .. } => "CANDIDATE",
             Request::Accept { .. } => "ACCEPT",
             Request::Clear => "CLEAR",
@@ -135,6 +142,7 @@ impl fmt::Display for Request<'_> {
             }
             Request::SourceTcp { local_port: Some(port) } => write!(f, "SOURCE TCP {port}"),
             Request::SourceTcp { local_port: None } => f.write_str("SOURCE TCP"),
+            Request::Observe => f.write_str("OBSERVE"),
             Request::Candidate { ip, transport, predictions } => {
                 write!(f, "CANDIDATE {ip} {transport}")?;
                 write_ports(f, predictions)
@@ -188,6 +196,8 @@ mod tests {
         assert_eq!(Request::parse("SOURCE TCPanything"), Some(Request::SourceTcp { local_port: None }));
         assert_eq!(Request::parse("SOURCE TCP 0"), Some(Request::SourceTcp { local_port: None }));
         assert_eq!(Request::parse("CLEARED"), Some(Request::Clear));
+        assert_eq!(Request::parse("OBSERVE"), Some(Request::Observe));
+        assert_eq!(Request::parse("OBSERVE more"), Some(Request::Observe));
         assert_eq!(Request::parse("QUITE"), Some(Request::Quit));
     }
 
@@ -223,6 +233,9 @@ mod tests {
             "ACCEPT 1.2.3.4 80 TCP 1 ",
             "ACCEPT 1.2.3.4 80 SCTP 1",
             "SOURCE UDP 1",
+            "OBSERV",
+            "OBSERVED",
+            "observe",
             "QUI",
         ] {
             assert_eq!(Request::parse(line), None, "{line:?}");
@@ -245,7 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_we_write_is_read_back(
-            kind in 0..8,
+            kind in 0..9,
             n in any::<u32>(),
             m in any::<u32>(),
             ip in any::<IpAddr>(),
@@ -264,6 +277,7 @@ mod tests {
                 4 => Request::Candidate { ip, transport, predictions },
                 5 => Request::Accept { ip, predictions, transport, ntp: &ntp },
                 6 => Request::Clear,
+                7 => Request::Observe,
                 _ => Request::Quit,
             };
             let line = request.to_string();

@@ -156,6 +156,7 @@ pub struct Counters {
     pub passive_ready: u64,
     pub simultaneous_ready: u64,
     pub source_tcp: u64,
+    pub observe: u64,
     pub candidate: u64,
     pub accept: u64,
     pub clear: u64,

@@ -2,7 +2,7 @@
 
 use super::challenge::Candidate;
 use super::{CloseReason, ConnId, Event, Rendezvous};
-use crate::proto::rdv_msg::{MAX_NODES, Reply, Request, Transport, ntp_seconds};
+use crate::proto::rdv_msg::{MAX_NODES, Observed, Reply, Request, Transport, ntp_seconds};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -36,6 +36,7 @@ impl Rendezvous {
                 self.counters.source_tcp += 1;
                 self.send(conn, Reply::RemoteTcp(peer.port()));
             }
+            Request::Observe => self.observe(conn, peer),
             Request::Candidate { ip, transport, predictions } => {
                 self.candidate(now, conn, peer, ip, transport, predictions);
             }
@@ -56,6 +57,15 @@ impl Rendezvous {
                 self.close(now, conn, CloseReason::Quit);
             }
         }
+    }
+
+    fn observe(&mut self, conn: ConnId, peer: SocketAddr) {
+        self.counters.observe += 1;
+        let local = self.conns.get(&conn).and_then(|c| c.local);
+        let around = local.map(|local| self.endpoints.around(local)).unwrap_or_default();
+        let observed =
+            Observed { client: peer, next: around.next, http: around.http, alternates: around.alternates };
+        self.send(conn, Reply::Observed(Box::new(observed)));
     }
 
     fn bootstrap(&mut self, conn: ConnId, peer: SocketAddr, n: u32) {

@@ -92,6 +92,23 @@ fn source_tcp_tells_the_port_we_see() {
 }
 
 #[test]
+fn observe_tells_the_address_we_see_and_where_else_we_are() {
+    let mut w = World::new();
+    let conn = w.open("1.1.1.1");
+    assert_eq!(w.ask(conn, "OBSERVE"), ["OBSERVED 1.1.1.1 1025"], "nothing is known of our own address");
+    w.server.set_endpoints(Endpoints {
+        rendezvous: vec!["0.0.0.0:8000".parse().unwrap(), "0.0.0.0:8001".parse().unwrap()],
+        http: vec!["0.0.0.0:8080".parse().unwrap()],
+        alternates: vec!["192.0.2.2".parse().unwrap()],
+    });
+    let (peer, local) = ("[::ffff:1.1.1.2]:5".parse().unwrap(), "192.0.2.1:8001".parse().unwrap());
+    let conn = w.server.open_at(w.now, peer, Some(local)).unwrap();
+    assert_eq!(w.ask(conn, "OBSERVE"), ["OBSERVED 1.1.1.2 5 next=8000 http=8080 alt=192.0.2.2"]);
+    assert_eq!(w.ask(conn, "OBSERVE please"), ["OBSERVED 1.1.1.2 5 next=8000 http=8080 alt=192.0.2.2"]);
+    assert_eq!(w.server.counters().observe, 3);
+}
+
+#[test]
 fn bootstrap_names_passive_nodes_but_not_the_asker_nor_loopback() {
     let mut w = World::new();
     let conn = w.open("1.1.1.1");

@@ -2,6 +2,7 @@
 
 use super::{plain, typed};
 use crate::server::mailbox::{Neighbour, Refused};
+use crate::server::port_check::PortAnswer;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
@@ -22,7 +23,8 @@ pub(super) enum Style {
 #[derive(Debug)]
 pub(super) enum Answer {
     Ip(IpAddr),
-    Reachable(bool),
+    /// How the port answered; `None` if it cannot be asked.
+    Reachable(Option<PortAnswer>),
     Registered {
         known: bool,
     },
@@ -54,7 +56,8 @@ impl Answer {
     fn old(self) -> String {
         match self {
             Answer::Ip(ip) => ip.to_string(),
-            Answer::Reachable(yes) => format!("{{\"result\": \"{}\"}}", if yes { "yes" } else { "no" }),
+            Answer::Reachable(Some(PortAnswer::Open)) => "{\"result\": \"yes\"}".to_owned(),
+            Answer::Reachable(_) => "{\"result\": \"no\"}".to_owned(),
             Answer::Registered { known: true } => "Already registered.success".to_owned(),
             Answer::Registered { known: false } | Answer::Done => "success".to_owned(),
             Answer::Mutex(has) => if has { "1" } else { "0" }.to_owned(),
@@ -70,7 +73,10 @@ impl Answer {
         let error = |status, why: &str| (status, json!({ "error": why }));
         match self {
             Answer::Ip(ip) => good(json!({ "ip": ip.to_string() })),
-            Answer::Reachable(yes) => good(json!({ "reachable": yes })),
+            Answer::Reachable(Some(answer)) => {
+                good(json!({ "reachable": answer == PortAnswer::Open, "answer": answer.word() }))
+            }
+            Answer::Reachable(None) => good(json!({ "reachable": false })),
             Answer::Registered { known } => good(json!({ "registered": true, "known": known })),
             Answer::Done => good(json!({ "done": true })),
             Answer::Mutex(has) => good(json!({ "mutex": has })),
@@ -105,8 +111,9 @@ mod tests {
             Neighbour { id: "ab".to_owned(), ip: "1.2.3.4".parse().unwrap(), port: 5, can_test: true };
         for (answer, text) in [
             (Answer::Ip("1.2.3.4".parse().unwrap()), "1.2.3.4"),
-            (Answer::Reachable(true), "{\"result\": \"yes\"}"),
-            (Answer::Reachable(false), "{\"result\": \"no\"}"),
+            (Answer::Reachable(Some(PortAnswer::Open)), "{\"result\": \"yes\"}"),
+            (Answer::Reachable(Some(PortAnswer::Silent)), "{\"result\": \"no\"}"),
+            (Answer::Reachable(None), "{\"result\": \"no\"}"),
             (Answer::Registered { known: false }, "success"),
             (Answer::Registered { known: true }, "Already registered.success"),
             (Answer::Mutex(true), "1"),

@@ -5,11 +5,11 @@ use super::query::Params;
 use super::{Asker, Http};
 use crate::server::mailbox::{Node, secret};
 use crate::server::net::{Either, race};
+use crate::server::port_check::port_check;
 use crate::server::store::unix_now;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// Longest node id, password or network id.
 const NAME: usize = 128;
@@ -190,14 +190,12 @@ impl Http {
         let port = match params.get("port").parse::<u16>() {
             Ok(port) if port != 0 && (proto.is_empty() || proto.eq_ignore_ascii_case("TCP")) => port,
             // There is no way to tell for UDP.
-            _ => return Answer::Reachable(false),
+            _ => return Answer::Reachable(None),
         };
         let Ok(_permit) = self.port_checks.try_acquire() else {
             return Answer::Busy("too many port checks are running");
         };
-        let connect = TcpStream::connect(SocketAddr::new(ip, port));
-        let connected = tokio::time::timeout(self.limits.port_check_timeout, connect).await;
-        Answer::Reachable(matches!(connected, Ok(Ok(_))))
+        Answer::Reachable(port_check(SocketAddr::new(ip, port), self.limits.port_check_timeout).await)
     }
 }
 

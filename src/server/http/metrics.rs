@@ -28,6 +28,7 @@ impl Http {
             ("passive_ready", counters.passive_ready),
             ("simultaneous_ready", counters.simultaneous_ready),
             ("source_tcp", counters.source_tcp),
+            ("observe", counters.observe),
             ("candidate", counters.candidate),
             ("accept", counters.accept),
             ("clear", counters.clear),

@@ -27,7 +27,8 @@ pub(crate) fn cases() -> Vec<Case> {
     rows.extend(BEHAVIOURS.into_iter().flat_map(|m| ALLOCATIONS[1..].iter().map(move |&p| (m, m, p))));
     let mut all: Vec<Case> = Vec::new();
     for (mapping, filtering, ports) in rows {
-        let nat = NatBox::new(mapping, filtering, ports);
+        // A fixed seed, or once in thousands of runs a random port looks like a rule.
+        let nat = NatBox::new(mapping, filtering, ports).seed(1);
         let what = "external ports, and who may send in";
         all.push(Case::new(format!("box::{nat}"), what, move |notes| behaves(&nat, notes)));
     }
@@ -56,15 +57,17 @@ fn covered(mapping: By, place: usize) -> Option<usize> {
 fn behaves(nat: &NatBox, notes: &Notes) -> Result {
     let net = Lab::new().home("a", Nat::boxed(nat.clone())).build()?;
     let (host, server) = (net.host("a"), net.server());
-    let places = [net.server4(0, 7001), net.server4(0, 7002), net.server4(1, 7001)];
+    let mut listeners = Vec::new();
+    for place in [net.server4(0, 7001), net.server4(0, 7002), net.server4(1, 7001)] {
+        listeners.push((place, probe::listen(&server, place)?));
+    }
     let mut last: Option<u16> = None;
     let mut told = Vec::new();
     for source in SOURCES {
         let mut seen: Vec<u16> = Vec::new();
         let mut open = Vec::new();
-        for (index, place) in places.into_iter().enumerate() {
-            let listener = probe::listen(&server, place)?;
-            let connection = observe(&host, source, &listener)?;
+        for (index, (place, listener)) in listeners.iter().enumerate() {
+            let connection = observe(&host, source, listener)?;
             let port = connection.from.port();
             assert_eq!(connection.from.ip(), net.wan("a"));
             match covered(nat.rules.mapping, index) {

@@ -64,7 +64,7 @@ fn side_by_side() -> Result {
 }
 
 fn status() -> Result {
-    let status = up(&["public", "a", "--", "sh", "-c", "exit 7"]).status()?;
+    let status = up(&["home-public", "a", "--", "sh", "-c", "exit 7"]).status()?;
     assert_eq!(status.code(), Some(7));
     Ok(())
 }

@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("line::loss-kernel", "about so many packets are lost", |n| loss(kernel(), n)),
         Case::new("line::loss-box", "about so many packets are lost", |n| loss(boxed(), n)),
         Case::new("line::ipv6", "IPv6 over a delayed line, and nobody comes in unasked", |_| ipv6()),
+        Case::new("line::new-address", "the provider gives another address", |_| new_address()),
     ];
     let answers = [Unsolicited::Drop, Unsolicited::Rst, Unsolicited::Icmp, Unsolicited::OwnStack];
     for answer in answers {
@@ -70,6 +71,8 @@ fn loss(nat: Nat, notes: &Notes) -> Result {
     let server = udp(&net.server(), net.server4(0, 7001))?;
     let client = udp(&net.host("a"), (Ipv4Addr::UNSPECIFIED, 0))?;
     let to = server.local_addr()?;
+    // After which the end of a round is sent again.
+    server.set_read_timeout(Some(Duration::from_millis(5)))?;
     let mut arrived = 0;
     for round in 0..PACKETS / 50 {
         for _ in 0..50 {
@@ -77,14 +80,14 @@ fn loss(nat: Nat, notes: &Notes) -> Result {
         }
         // Packets do not overtake each other: when one of these is there, the others were or are lost.
         let end = format!("end of {round}");
-        server.set_nonblocking(true)?;
         let begun = Instant::now();
-        loop {
+        'round: loop {
             client.send_to(end.as_bytes(), to)?;
-            let texts: Vec<_> = std::iter::from_fn(|| receive(&server).ok()).map(|(text, _)| text).collect();
-            arrived += texts.iter().filter(|t| *t == "packet").count();
-            if texts.contains(&end) {
-                break;
+            while let Ok((text, _)) = receive(&server) {
+                if text == end {
+                    break 'round;
+                }
+                arrived += usize::from(text == "packet");
             }
             assert!(begun.elapsed() < HUNG, "hung: nothing arrives");
         }
@@ -153,5 +156,15 @@ fn ipv6() -> Result {
     let listener = probe::listen(&host, (host.ip6(), 4000))?;
     probe::connect(&net.server(), 0, (host.ip6(), 4000).into())?;
     listener.accept()?;
+    Ok(())
+}
+
+fn new_address() -> Result {
+    let mut net = Lab::new().home("a", kernel()).build()?;
+    let listener = probe::listen(&net.server(), net.server4(0, 7001))?;
+    let before = observe(&net.host("a"), 41_000, &listener)?.from;
+    let new = net.change_wan("a")?;
+    assert_ne!(before.ip(), new);
+    assert_eq!(observe(&net.host("a"), 41_001, &listener)?.from, (new, 41_001).into());
     Ok(())
 }

@@ -171,10 +171,14 @@ fn pinhole(_: &Notes) -> Result {
     Ok(())
 }
 
-fn elsewhere(_: &Notes) -> Result {
+fn elsewhere(notes: &Notes) -> Result {
     let net = Lab::new().with(home(Upnpd::all()).delay_ms(5)).build()?;
+    notes.note("up_ms", net.bring_up.as_millis() as u64);
+    let begun = Instant::now();
     let external = natpmp(&net, 3600)?;
+    notes.note("asked_ms", begun.elapsed().as_millis() as u64);
     arrives(&net, (net.wan("a"), external).into())?;
+    notes.note("arrived_ms", begun.elapsed().as_millis() as u64);
     drop(net);
     let carrier = Home::new("isp", Nat::kernel(Kind::Preserve)).hosts(0).upnpd(Upnpd::pcp());
     let net = Lab::new().with(carrier).with(home(Upnpd::pcp()).behind("isp")).build()?;

@@ -43,7 +43,7 @@ proptest! {
                 6 | 7 => w.say(conn, &format!("CANDIDATE {other} TCP {}", step + 1)),
                 8 => w.say(conn, &format!("ACCEPT {other} 5 TCP {}", UNIX + step as f64)),
                 9 => w.say(conn, if b == 0 { "CLEAR" } else { "BOOTSTRAP 5" }),
-                10 => w.say(conn, if b == 0 { "QUIT" } else { "SOURCE TCP 1" }),
+                10 => w.say(conn, ["QUIT", "OBSERVE", "OBSERVE"].get(usize::from(b)).unwrap_or(&"SOURCE TCP 1")),
                 _ => {
                     w.pass(step);
                     w.server.on_timeout(w.now);
@@ -64,6 +64,7 @@ proptest! {
                                 }
                             }
                             Reply::RemoteTcp(port) => prop_assert_eq!(port, 1000),
+                            Reply::Observed(o) => prop_assert_eq!(o.client, SocketAddr::new(open[&conn], 1000)),
                             _ => {}
                         }
                     }
