@@ -48,7 +48,7 @@ impl Found {
 
 /// Searches and reads the description.
 pub(super) fn find(job: &Job, wanted: &dyn Fn() -> bool) -> Result<Found, String> {
-    proxy_in_the_way(job.gateway.ip)?;
+    proxy_in_the_way(job.gateway.ip, |name| std::env::var(name).ok())?;
     let location = locate(job, wanted)?;
     describe(job, &location)
         .map_err(|e| format!("its description at {location} is not usable: {}", one_line(&e)))
@@ -56,15 +56,16 @@ pub(super) fn find(job: &Job, wanted: &dyn Fn() -> bool) -> Result<Found, String
 
 /// igd-next's HTTP client obeys the environment's proxies and offers no way to stop it; a proxy must not be
 /// asked for the router next door.
-fn proxy_in_the_way(gateway: IpAddr) -> Result<(), String> {
+fn proxy_in_the_way(gateway: IpAddr, variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     let get = |name: &str| {
-        let value = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_uppercase())).ok();
+        let value = variable(name).or_else(|| variable(&name.to_ascii_uppercase()));
         value.filter(|value| !value.trim().is_empty())
     };
     let Some(name) = ["http_proxy", "all_proxy"].into_iter().find(|name| get(name).is_some()) else {
         return Ok(());
     };
     let (exempt, host) = (get("no_proxy").unwrap_or_default(), gateway.to_string());
+    // As the client compares: by the end of the name.
     let covers = |part: &str| {
         let part = part.trim().trim_start_matches('.').to_ascii_lowercase();
         part == "*" || (!part.is_empty() && host.ends_with(&part))
@@ -197,4 +198,25 @@ fn describe(job: &Job, location: &Location) -> Result<Found, String> {
             Ok(Found::Router(Box::new(found)))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_does_not_get_what_is_for_the_router() {
+        let judge = |set: &[(&str, &str)]| {
+            let get = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            proxy_in_the_way([192, 168, 1, 1].into(), get)
+        };
+        assert_eq!(judge(&[]), Ok(()));
+        assert_eq!(judge(&[("http_proxy", " ")]), Ok(()));
+        assert_eq!(judge(&[("https_proxy", "http://p:1")]), Ok(()), "not for us");
+        assert!(judge(&[("HTTP_PROXY", "http://p:1")]).unwrap_err().contains("http_proxy"));
+        assert!(judge(&[("all_proxy", "http://p:1"), ("no_proxy", "example.org, 10.0.0.1")]).is_err());
+        for exempt in ["*", "example.org,192.168.1.1", ".1.1"] {
+            assert_eq!(judge(&[("http_proxy", "http://p:1"), ("no_proxy", exempt)]), Ok(()), "{exempt}");
+        }
+    }
 }
