@@ -16,11 +16,13 @@ mod dial;
 mod link;
 mod listen;
 mod log;
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod nat_probe;
 mod net;
 mod outlet;
 mod receive;
-mod rendezvous;
-mod resolve;
+pub(crate) mod rendezvous;
+pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
 mod table;

@@ -47,3 +47,34 @@ pub enum Unsolicited {
     /// An ICMP error comes back.
     Unreachable = 3,
 }
+
+impl Unsolicited {
+    /// From the `answer` of a server's port check (`/v1/port-check`) of a port on which nobody
+    /// listens, or which is not forwarded. `open` tells nothing of the NAT: something let the connection in.
+    pub fn from_port_check(answer: &str) -> Unsolicited {
+        match answer {
+            "silent" => Unsolicited::Dropped,
+            "refused" => Unsolicited::Reset,
+            "unreachable" => Unsolicited::Unreachable,
+            _ => Unsolicited::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_a_port_check() {
+        for (answer, expected) in [
+            ("silent", Unsolicited::Dropped),
+            ("refused", Unsolicited::Reset),
+            ("unreachable", Unsolicited::Unreachable),
+            ("open", Unsolicited::Unknown),
+            ("", Unsolicited::Unknown),
+        ] {
+            assert_eq!(Unsolicited::from_port_check(answer), expected);
+        }
+    }
+}
