@@ -46,10 +46,10 @@ impl Situation<'_> {
         }
     }
 
-    /// From each local port to the one port of the guesser. If that is the next of a row, others may have taken it, so
-    /// the last round spreads over the first few.
+    /// From each local port to the one port of the guesser. If that is the next of a row and others may take it, the
+    /// guesser has told the next few.
     fn many_to_one(&self) -> Vec<Aim> {
-        let spread = if matches!(self.theirs, Foresight::Row { .. }) && self.round >= 3 { 3 } else { 1 };
+        let spread = if matches!(self.theirs, Foresight::Row { .. }) { 4 } else { 1 };
         let targets = self.ports.get(..spread).unwrap_or(self.ports);
         (0..self.slots).zip(targets.iter().cycle()).map(|(slot, port)| Aim { slot, port: *port }).collect()
     }
@@ -149,7 +149,7 @@ mod tests {
         let many = situation(false, 256, &[5000, 6000], FIXED, 3).aims(&mut rng);
         assert_eq!(many.len(), 256);
         assert!(many.iter().all(|aim| aim.port == 5000));
-        let spread = situation(false, 6, &[5000, 6000, 7000, 8000], ROW, 3).aims(&mut rng);
+        let spread = situation(false, 6, &[5000, 6000, 7000], ROW, 3).aims(&mut rng);
         assert_eq!(spread.iter().filter(|aim| aim.port == 7000).count(), 2);
         assert!(situation(true, 0, &[], FIXED, 1).aims(&mut rng).is_empty());
         assert!(situation(false, 9, &[], FIXED, 1).aims(&mut rng).is_empty());

@@ -56,6 +56,8 @@ pub struct Session {
     round: Round,
     slots: BTreeMap<SlotId, Slot>,
     next_slot: u16,
+    /// Ports that are being bound or asked for.
+    pending: usize,
     /// Attempts.
     half: BTreeMap<ConnId, Half>,
     /// Connections.
@@ -113,6 +115,7 @@ impl Session {
             round: Round::default(),
             slots: BTreeMap::new(),
             next_slot: 0,
+            pending: 0,
             half: BTreeMap::new(),
             open: BTreeMap::new(),
             next_conn: 0,

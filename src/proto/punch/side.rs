@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::proto::nat::behaviour::{Allocation, Mapping};
+use crate::proto::nat::report::NatReport;
 
 /// Ports below this are not given out by NATs that have gone round, and never are a target of ours: what listens there is
 /// a service, not a hole.
@@ -69,10 +70,64 @@ impl Side {
         }
     }
 
+    /// The outside port that is `n` places after `last` in a row.
+    pub fn in_row(&self, last: u16, n: usize) -> u16 {
+        let n = i32::try_from(n).unwrap_or(i32::MAX);
+        around(self.step().saturating_mul(n).saturating_add(last.into()))
+    }
+
     /// The next `count` outside ports of a row whose last one is `last`.
     pub fn row(&self, last: u16, count: usize) -> Vec<u16> {
-        let step = if self.constant == 0 { 1 } else { self.constant };
-        (1..).take(count).map(|n: i32| around(step.saturating_mul(n).saturating_add(last.into()))).collect()
+        (1..=count).map(|n| self.in_row(last, n)).collect()
+    }
+
+    /// From ports that our connections have just got in a row, in whatever order they were told: the last one, and how many
+    /// places a connection takes on average, counting those that others take in between (at most 4).
+    pub fn pace(&self, seen: &[u16]) -> Option<(u16, usize)> {
+        let step = self.step();
+        let places = |port: u16| i32::from(port) / step.signum();
+        let last = seen.iter().copied().max_by_key(|port| places(*port))?;
+        let first = seen.iter().copied().min_by_key(|port| places(*port))?;
+        let between = i32::try_from(seen.len()).unwrap_or(i32::MAX).saturating_sub(1).max(1);
+        let moved = (places(last) - places(first)) / step.saturating_abs();
+        // Far apart, the row has gone round in between, or these are no row.
+        let pace =
+            usize::try_from((moved + between / 2) / between).ok().filter(|pace| (1..=4).contains(pace));
+        Some((last, pace.unwrap_or(1)))
+    }
+
+    fn step(&self) -> i32 {
+        if self.constant == 0 { 1 } else { self.constant }
+    }
+}
+
+/// What a measurement has found, for IPv4.
+impl From<&NatReport> for Side {
+    fn from(report: &NatReport) -> Side {
+        let constant = match report.allocation {
+            Allocation::Delta => report.delta,
+            Allocation::Sequential => report.step,
+            _ => 0,
+        };
+        Side {
+            outside_ip: report.wan_ip,
+            mapping: report.mapping,
+            allocation: report.allocation,
+            constant,
+            last_outside: report.evidence.last_outside,
+        }
+    }
+}
+
+impl Side {
+    /// A host whose own address is seen outside, perhaps behind a firewall: what IPv6 hosts are, as a rule.
+    pub fn untranslated(ip: IpAddr) -> Side {
+        Side {
+            outside_ip: Some(ip),
+            mapping: Mapping::EndpointIndependent,
+            allocation: Allocation::Preserving,
+            ..Side::default()
+        }
     }
 }
 
@@ -126,13 +181,42 @@ mod tests {
         assert_eq!(row.row(65_534, 2), [1024, 1026]);
         assert_eq!(row.compute(5), None);
         let down = side(Mapping::Unknown, Allocation::Sequential, -1);
+        assert_eq!(down.pace(&[5000, 4998, 4996]), Some((4996, 2)));
+        assert_eq!(row.pace(&[5004, 5000, 5002]), Some((5004, 1)));
+        assert_eq!(row.pace(&[5000, 5010]), Some((5010, 1)), "too far");
+        assert_eq!(row.pace(&[5000, 5005, 5009]), Some((5009, 2)));
+        assert_eq!(row.pace(&[7]), Some((7, 1)));
+        assert_eq!(row.pace(&[]), None);
         assert_eq!(down.row(1025, 3), [1024, 65_535, 65_534]);
+    }
+
+    #[test]
+    fn from_a_measurement() {
+        use crate::proto::nat::report::Evidence;
+        let evidence = Evidence { last_outside: Some(5), ..Evidence::default() };
+        let report = NatReport {
+            delta: 7,
+            step: 2,
+            wan_ip: Some("198.51.100.1".parse().unwrap()),
+            mapping: Mapping::AddressDependent,
+            evidence,
+            ..NatReport::default()
+        };
+        let of = |allocation| Side::from(&NatReport { allocation, ..report.clone() });
+        assert_eq!(of(Allocation::Delta).constant, 7);
+        assert_eq!(of(Allocation::Sequential).constant, 2);
+        assert_eq!(of(Allocation::Random).constant, 0);
+        let side = of(Allocation::Sequential);
+        assert_eq!((side.outside_ip, side.last_outside), (report.wan_ip, Some(5)));
+        assert_eq!(side.foresight(), Foresight::Row { shared: true });
     }
 
     proptest! {
         #[test]
         fn always_ports_a_target_may_have(constant: i32, last: u16, local: u16, count in 0..300usize) {
-            let row = side(Mapping::Unknown, Allocation::Sequential, constant).row(last, count);
+            let side_in_row = side(Mapping::Unknown, Allocation::Sequential, constant);
+            prop_assert!(side_in_row.pace(&[last, local]).is_some());
+            let row = side_in_row.row(last, count);
             prop_assert_eq!(row.len(), count);
             prop_assert!(row.iter().all(|port| *port >= LOWEST_PORT));
             let port = side(Mapping::Unknown, Allocation::Delta, constant).compute(local);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::side::LOWEST_PORT;
+use crate::proto::nat::scope::Scope;
 
 /// Why an address is no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +55,14 @@ pub fn check(
     allow_inside: bool,
 ) -> Result<(), Refusal> {
     let peer = peer.to_canonical();
-    if !is_host(peer) {
-        return Err(Refusal::NotAHost);
-    }
-    if own.iter().any(|ip| ip.to_canonical() == peer) {
-        return Err(Refusal::Own);
-    }
     let shared_outside = outside.is_some_and(|ip| ip.to_canonical() == peer);
-    if is_inside(peer) && !allow_inside && !shared_outside {
-        return Err(Refusal::Inside);
+    match Scope::of(peer) {
+        Scope::None => Err(Refusal::NotAHost),
+        _ if own.iter().any(|ip| ip.to_canonical() == peer) => Err(Refusal::Own),
+        Scope::Global => Ok(()),
+        _ if allow_inside || shared_outside => Ok(()),
+        _ => Err(Refusal::Inside),
     }
-    Ok(())
 }
 
 /// Whether what the peer says of its address is what was agreed.
@@ -84,25 +82,6 @@ pub fn ports(named: &[u16], most: usize) -> Vec<u16> {
         }
     }
     ports
-}
-
-fn is_host(ip: IpAddr) -> bool {
-    match ip {
-        // 0/8 means this network, 240/4 and up is reserved (RFC 1122, RFC 1112).
-        IpAddr::V4(v4) => !v4.is_multicast() && !(240..).contains(&v4.octets()[0]) && v4.octets()[0] != 0,
-        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
-    }
-}
-
-fn is_inside(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),
-    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ impl Session {
         if self.round.backlog.is_empty() {
             return self.check_exhausted(now);
         }
-        if budget.left(now) == 0 {
+        if budget.left(now) == 0 && self.look.is_none_or(|at| now >= at) {
+            self.look = Some(now + LOOK_AGAIN);
             self.end_old_guesses(now, budget);
         }
         for _ in 0..budget.take(now, self.round.backlog.len()) {
@@ -69,7 +70,7 @@ impl Session {
                 budget.end(1);
             }
         }
-        self.look = Some(now + LOOK_AGAIN);
+        self.look = self.look.filter(|at| now < *at).or(Some(now + LOOK_AGAIN));
         self.check_exhausted(now);
     }
 

@@ -11,15 +11,27 @@ use crate::proto::punch::reason::Reason;
 use crate::proto::punch::side::Foresight;
 use crate::proto::punch::technique::Technique;
 
+/// Ports asked for to see where a row is and how fast it moves.
+const SCOUTS: usize = 3;
+/// How many next ports of a busy row the many ports of the other side are spread over.
+const SPREAD: usize = 3;
+
 impl Session {
+    /// How many ports are told where some may be off the mark; more from round to round.
+    fn window(&self) -> usize {
+        self.options.window.saturating_mul(self.round.number.into()).clamp(1, MAX_PORTS)
+    }
+
     /// Binds what the round needs. What the peer is like may not be known yet; then many ports come later.
     pub(super) fn prepare(&mut self, now: Instant) {
         let foresight = self.ours.foresight();
         let count = match foresight {
-            _ if matches!(self.technique(), Some(Technique::Spray { we_guess: true })) => 1,
-            Foresight::Asked | Foresight::Computed { first_only: false } => self.options.ports.max(1),
-            Foresight::Computed { first_only: true } => self.options.window.clamp(1, MAX_PORTS),
-            Foresight::Row { .. } => 1,
+            Foresight::Asked | Foresight::Computed { first_only: false } => {
+                self.options.ports.clamp(1, MAX_PORTS)
+            }
+            Foresight::Computed { first_only: true } => self.window(),
+            // Only the first connects. Where the others come out tells how busy the row is.
+            Foresight::Row { .. } => SCOUTS,
             Foresight::Blind => 0,
         };
         // In later rounds arithmetic has failed once: ask, where the answer holds for everybody.
@@ -48,6 +60,7 @@ impl Session {
     fn bind(&mut self, listen: bool, ask: bool) {
         let slot = SlotId(self.next_slot);
         self.next_slot = self.next_slot.saturating_add(1);
+        self.pending += 1;
         self.slots.insert(slot, Slot { step: Step::Binding, ask, local: None, outside: None });
         self.round.slots.push(slot);
         self.outputs.push_back(Output::Bind { slot, listen });
@@ -56,15 +69,19 @@ impl Session {
     pub(super) fn bound(&mut self, slot: SlotId, port: u16) {
         let Some(known) = self.slots.get_mut(&slot).filter(|slot| slot.step == Step::Binding) else { return };
         known.local = Some(port);
-        known.step = if known.ask { Step::Asking } else { Step::Usable };
         if known.ask {
+            known.step = Step::Asking;
             self.outputs.push_back(Output::Ask { slot });
+        } else {
+            known.step = Step::Usable;
+            self.pending -= 1;
         }
     }
 
     pub(super) fn slot_failed(&mut self, slot: SlotId) {
-        if let Some(known) = self.slots.get_mut(&slot) {
+        if let Some(known) = self.slots.get_mut(&slot).filter(|slot| slot.step == Step::Binding) {
             known.step = Step::Failed;
+            self.pending -= 1;
         }
     }
 
@@ -72,12 +89,14 @@ impl Session {
         if let Some(known) = self.slots.get_mut(&slot).filter(|slot| slot.step == Step::Asking) {
             known.outside = port;
             known.step = Step::Usable;
+            self.pending -= 1;
         }
     }
 
     /// Goes on with what is known.
     pub(super) fn stop_asking(&mut self) {
         self.prepared_by = None;
+        self.pending = 0;
         for slot in self.slots.values_mut() {
             match slot.step {
                 Step::Asking => slot.step = Step::Usable,
@@ -90,8 +109,7 @@ impl Session {
     /// Goes on if everything that the round needs is there.
     pub(super) fn check_ready(&mut self, now: Instant, budget: &mut Budget) {
         if self.phase == Phase::Preparing && self.round.number > 0 {
-            let pending = |slot: &Slot| matches!(slot.step, Step::Binding | Step::Asking);
-            if self.round.slots.iter().filter_map(|slot| self.slots.get(slot)).any(pending) {
+            if self.pending > 0 {
                 return;
             }
             self.prepared_by = None;
@@ -103,23 +121,28 @@ impl Session {
         self.go_if_possible(now, budget);
     }
 
+    /// Now that the peer's NAT is known, other ports may be better told.
+    pub(super) fn foresee_again(&mut self) {
+        if self.phase == Phase::Ready {
+            // It went well before, with the same ports.
+            let _ = self.foresee();
+        }
+    }
+
     /// Settles which local ports are used and which outside ports the peer is told.
     fn foresee(&mut self) -> Result<(), Reason> {
         let foresight = self.ours.foresight();
         let bound: Vec<SlotId> = self.round.slots.clone();
         let wanted = !bound.is_empty();
         let mut usable = Vec::new();
-        let mut ports = Vec::new();
+        let (mut ports, mut seen) = (Vec::new(), Vec::new());
         for id in bound {
             let Some(slot) = self.slots.get(&id).filter(|slot| slot.step == Step::Usable) else { continue };
             let computed = slot.local.and_then(|local| self.ours.compute(local));
             match foresight {
                 Foresight::Blind => usable.push(id),
                 Foresight::Row { .. } => {
-                    // Older knowledge is better than none, but only as long as we have not used it up.
-                    let last = slot.outside.or(self.ours.last_outside.filter(|_| self.round.number == 1));
-                    let window = self.options.window.saturating_mul(self.round.number.into());
-                    ports = last.map(|last| self.ours.row(last, window.min(MAX_PORTS))).unwrap_or_default();
+                    seen.extend(slot.outside);
                     usable.push(id);
                 }
                 Foresight::Asked | Foresight::Computed { .. } => {
@@ -130,6 +153,9 @@ impl Session {
                 }
             }
         }
+        if let Foresight::Row { shared } = foresight {
+            ports = self.row_ports(&seen, shared);
+        }
         if wanted && !self.round.slots.iter().any(|id| self.is_bound(*id)) {
             return Err(Reason::NoLocalPort);
         }
@@ -139,6 +165,24 @@ impl Session {
         self.round.slots = usable;
         self.round.our_ports = ports;
         Ok(())
+    }
+
+    /// The ports to tell of a row, in the order in which our connections are expected to get them; then those that others
+    /// are expected to take, in case they do not.
+    fn row_ports(&self, seen: &[u16], shared: bool) -> Vec<u16> {
+        // Older knowledge is better than none, but only as long as we have not used it up.
+        let old = self.ours.last_outside.filter(|_| self.round.number == 1).map(|last| (last, 1));
+        let Some((last, pace)) = self.ours.pace(seen).or(old) else { return Vec::new() };
+        let window = self.window();
+        if shared {
+            // All our connections will have one of these. Many ports of the other side are not to be wasted on late ones.
+            let guess = self.technique() == Some(Technique::Spray { we_guess: true });
+            let few = if pace == 1 { 1 } else { SPREAD };
+            return self.ours.row(last, if guess { few } else { window });
+        }
+        let expected = (1..=window).map(|n| n * pace);
+        let between = (1..=window).filter(|n| n % pace != 0);
+        expected.chain(between).take(MAX_PORTS).map(|n| self.ours.in_row(last, n)).collect()
     }
 
     fn is_bound(&self, id: SlotId) -> bool {

@@ -124,6 +124,7 @@ impl Session {
         self.round.their_ports = target::ports(ports, crate::proto::punch::MAX_PORTS);
         self.resend = None;
         self.until = now + self.options.silence;
+        self.foresee_again();
         // Only now is it known whether many ports are needed.
         self.add_spray_slots(now);
     }
