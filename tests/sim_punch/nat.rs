@@ -40,6 +40,8 @@ struct Entry {
     outside: u16,
     /// Who was written to, and when last.
     peers: BTreeMap<SocketAddr, Instant>,
+    /// When the last of them was.
+    last: Instant,
 }
 
 pub struct Nat {
@@ -49,6 +51,14 @@ pub struct Nat {
     by_port: BTreeMap<u16, Key>,
     /// The port given last, in a row.
     last: u16,
+}
+
+impl Entry {
+    fn used(&mut self, peer: SocketAddr, at: Instant) {
+        let known = self.peers.entry(peer).or_insert(at);
+        *known = at.max(*known);
+        self.last = self.last.max(at);
+    }
 }
 
 /// What becomes of a packet from outside.
@@ -86,11 +96,11 @@ impl Nat {
         if !self.entries.contains_key(&key) {
             let outside = self.allocate(inside.port(), rng);
             self.by_port.insert(outside, key);
-            self.entries.insert(key, Entry { outside, peers: BTreeMap::new() });
+            self.entries.insert(key, Entry { outside, peers: BTreeMap::new(), last: now });
         }
         let entry = self.entries.get_mut(&key).expect("just made");
         let outside = entry.outside;
-        entry.peers.insert(to, now);
+        entry.used(to, now);
         if rst {
             self.reset(key, to);
         }
@@ -102,17 +112,20 @@ impl Nat {
         let Some(key) = self.by_port.get(&port).copied() else { return Inbound::Unsolicited };
         self.expire(now, key);
         let Some(entry) = self.entries.get_mut(&key) else { return Inbound::Unsolicited };
+        let timeout = self.kind.timeout;
         let passes = match self.kind.filter {
             Filter::Everybody => true,
-            Filter::Address => entry.peers.keys().any(|peer| peer.ip() == from.ip()),
-            Filter::AddressAndPort => entry.peers.contains_key(&from),
+            Filter::Address => {
+                entry.peers.iter().any(|(peer, last)| peer.ip() == from.ip() && *last + timeout > now)
+            }
+            Filter::AddressAndPort => entry.peers.get(&from).is_some_and(|last| *last + timeout > now),
         };
         // A mapping towards one place is of no use to others, whatever the filter.
         let meant = key.1.is_none_or(|ip| ip == from.ip()) && key.2.is_none_or(|port| port == from.port());
         if !passes || !meant {
             return Inbound::Unsolicited;
         }
-        entry.peers.insert(from, now);
+        entry.used(from, now);
         if rst {
             self.reset(key, from);
         }
@@ -123,7 +136,7 @@ impl Nat {
     pub fn pin(&mut self, inside: SocketAddr, to: SocketAddr, until: Instant) {
         let key = self.key(inside, to);
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.peers.insert(to, until);
+            entry.used(to, until);
         }
     }
 
@@ -132,22 +145,20 @@ impl Nat {
             && let Some(entry) = self.entries.get_mut(&key)
         {
             entry.peers.remove(&peer);
-            self.drop_if_empty(key);
+            if entry.peers.is_empty() {
+                self.remove(key);
+            }
         }
     }
 
     fn expire(&mut self, now: Instant, key: Key) {
-        let timeout = self.kind.timeout;
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.peers.retain(|_, last| *last + timeout > now);
-            self.drop_if_empty(key);
+        if self.entries.get(&key).is_some_and(|entry| entry.last + self.kind.timeout <= now) {
+            self.remove(key);
         }
     }
 
-    fn drop_if_empty(&mut self, key: Key) {
-        if self.entries.get(&key).is_some_and(|entry| entry.peers.is_empty())
-            && let Some(entry) = self.entries.remove(&key)
-        {
+    fn remove(&mut self, key: Key) {
+        if let Some(entry) = self.entries.remove(&key) {
             self.by_port.remove(&entry.outside);
         }
     }

@@ -1,6 +1,8 @@
 //! Who connects to what: from our local ports and the peer's outside ports to a list of attempts, in the order in which
 //! they leave.
 
+use std::collections::BTreeSet;
+
 use super::side::{Foresight, LOWEST_PORT};
 use super::technique::Technique;
 
@@ -83,9 +85,18 @@ impl Situation<'_> {
     }
 }
 
-/// That many different ports, each equally likely.
+/// That many different ports, each equally likely; at most half of all there are.
 fn distinct_ports(count: usize, rng: &mut fastrand::Rng) -> Vec<u16> {
-    rng.choose_multiple(LOWEST_PORT..=u16::MAX, count)
+    let count = count.min(usize::from((u16::MAX - LOWEST_PORT) / 2));
+    let mut known = BTreeSet::new();
+    let mut ports = Vec::with_capacity(count);
+    while ports.len() < count {
+        let port = rng.u16(LOWEST_PORT..);
+        if known.insert(port) {
+            ports.push(port);
+        }
+    }
+    ports
 }
 
 #[cfg(test)]
