@@ -28,8 +28,6 @@ pub(super) struct Situation<'a> {
     pub slots: usize,
     /// The peer's outside ports as it foresees them.
     pub ports: &'a [u16],
-    /// The round, from 1.
-    pub round: u8,
     /// How many ports to guess.
     pub guesses: usize,
 }
@@ -44,7 +42,7 @@ impl Situation<'_> {
                 distinct_ports(self.guesses, rng).into_iter().map(|port| Aim { slot: 0, port }).collect()
             }
             Technique::Spray { we_guess: false } => self.many_to_one(),
-            Technique::Predict => self.foreseen(rng),
+            Technique::Predict => self.foreseen(),
         }
     }
 
@@ -56,7 +54,7 @@ impl Situation<'_> {
         (0..self.slots).zip(targets.iter().cycle()).map(|(slot, port)| Aim { slot, port: *port }).collect()
     }
 
-    fn foreseen(&self, rng: &mut fastrand::Rng) -> Vec<Aim> {
+    fn foreseen(&self) -> Vec<Aim> {
         let in_row = |foresight| matches!(foresight, Foresight::Row { .. });
         let n = self.ports.len();
         match (in_row(self.ours), in_row(self.theirs)) {
@@ -71,16 +69,8 @@ impl Situation<'_> {
                 .flat_map(|k| (0..self.slots).map(move |slot| (slot, (slot + k) % n)))
                 .filter_map(|(slot, at)| self.ports.get(at).map(|port| Aim { slot, port: *port }))
                 .collect(),
-            (true, false) => self.ports.iter().map(|port| Aim { slot: 0, port: *port }).collect(),
-            // The k-th of ours meets the k-th of theirs, if nobody else takes ports in between. If that failed, the order
-            // is left to chance, as the two sides' shifts are unknown.
-            (true, true) => {
-                let mut ports = self.ports.to_vec();
-                if self.round > 1 {
-                    rng.shuffle(&mut ports);
-                }
-                ports.into_iter().map(|port| Aim { slot: 0, port }).collect()
-            }
+            // The k-th of ours is meant to get the k-th port we told, and theirs likewise.
+            (true, _) => self.ports.iter().map(|port| Aim { slot: 0, port: *port }).collect(),
         }
     }
 }
@@ -106,9 +96,9 @@ mod tests {
     const FIXED: Foresight = Foresight::Computed { first_only: false };
     const ROW: Foresight = Foresight::Row { shared: false };
 
-    fn aims(ours: Foresight, theirs: Foresight, slots: usize, ports: &[u16], round: u8) -> Vec<(usize, u16)> {
+    fn aims(ours: Foresight, theirs: Foresight, slots: usize, ports: &[u16]) -> Vec<(usize, u16)> {
         let technique = Technique::Predict;
-        let situation = Situation { technique, ours, theirs, slots, ports, round, guesses: 0 };
+        let situation = Situation { technique, ours, theirs, slots, ports, guesses: 0 };
         situation.aims(&mut fastrand::Rng::with_seed(1)).iter().map(|aim| (aim.slot, aim.port)).collect()
     }
 
@@ -116,8 +106,8 @@ mod tests {
     fn fixed_ports_are_paired_off_the_same_way_by_both() {
         for (a, b) in [(2, 2), (6, 2), (2, 6), (1, 3), (5, 3)] {
             let (ours, theirs): (Vec<u16>, Vec<u16>) = ((0..a).collect(), (0..b).collect());
-            let mut one = aims(FIXED, FIXED, a.into(), &theirs, 1);
-            let mut other: Vec<(usize, u16)> = aims(FIXED, FIXED, b.into(), &ours, 1)
+            let mut one = aims(FIXED, FIXED, a.into(), &theirs);
+            let mut other: Vec<(usize, u16)> = aims(FIXED, FIXED, b.into(), &ours)
                 .into_iter()
                 .map(|(slot, port)| (usize::from(port), slot as u16))
                 .collect();
@@ -130,39 +120,34 @@ mod tests {
     #[test]
     fn rows() {
         assert_eq!(
-            aims(FIXED, ROW, 2, &[10, 11, 12], 1),
+            aims(FIXED, ROW, 2, &[10, 11, 12]),
             [(0, 10), (1, 11), (0, 11), (1, 12), (0, 12), (1, 10)]
         );
-        assert_eq!(aims(ROW, FIXED, 1, &[10, 20], 1), [(0, 10), (0, 20)]);
-        assert_eq!(aims(ROW, ROW, 1, &[10, 11, 12], 1), [(0, 10), (0, 11), (0, 12)]);
-        let mut later = aims(ROW, ROW, 1, &[10, 11, 12, 13, 14, 15], 2);
-        assert_ne!(later, aims(ROW, ROW, 1, &[10, 11, 12, 13, 14, 15], 1));
-        later.sort_unstable();
-        assert_eq!(later, aims(ROW, ROW, 1, &[10, 11, 12, 13, 14, 15], 1));
+        assert_eq!(aims(ROW, FIXED, 1, &[10, 20]), [(0, 10), (0, 20)]);
+        assert_eq!(aims(ROW, ROW, 1, &[10, 11, 12]), [(0, 10), (0, 11), (0, 12)]);
     }
 
     #[test]
     fn spray() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let situation = |we_guess, slots, ports: &'static [u16], theirs, round| Situation {
+        let situation = |we_guess, slots, ports: &'static [u16], theirs| Situation {
             technique: Technique::Spray { we_guess },
             ours: FIXED,
             theirs,
             slots,
             ports,
-            round,
             guesses: 320,
         };
-        let guesses = situation(true, 2, &[], Foresight::Blind, 1).aims(&mut rng);
+        let guesses = situation(true, 2, &[], Foresight::Blind).aims(&mut rng);
         let different: std::collections::BTreeSet<u16> = guesses.iter().map(|aim| aim.port).collect();
         assert_eq!(different.len(), 320);
         assert!(guesses.iter().all(|aim| aim.slot == 0 && aim.port >= LOWEST_PORT));
-        let many = situation(false, 256, &[5000, 6000], FIXED, 3).aims(&mut rng);
+        let many = situation(false, 256, &[5000, 6000], FIXED).aims(&mut rng);
         assert_eq!(many.len(), 256);
         assert!(many.iter().all(|aim| aim.port == 5000));
-        let spread = situation(false, 6, &[5000, 6000, 7000], ROW, 3).aims(&mut rng);
+        let spread = situation(false, 6, &[5000, 6000, 7000], ROW).aims(&mut rng);
         assert_eq!(spread.iter().filter(|aim| aim.port == 7000).count(), 2);
-        assert!(situation(true, 0, &[], FIXED, 1).aims(&mut rng).is_empty());
-        assert!(situation(false, 9, &[], FIXED, 1).aims(&mut rng).is_empty());
+        assert!(situation(true, 0, &[], FIXED).aims(&mut rng).is_empty());
+        assert!(situation(false, 9, &[], FIXED).aims(&mut rng).is_empty());
     }
 }

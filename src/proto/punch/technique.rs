@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(Technique::choose(&one_port, &symmetric), Technique::Spray { we_guess: true });
             assert_eq!(Technique::choose(&symmetric, &one_port), Technique::Spray { we_guess: false });
         }
-        let why = |a, b| match Technique::choose(a, b) {
+        let why = |a: &Side, b: &Side| match Technique::choose(a, b) {
             Technique::Hopeless(reason) => Some(reason),
             _ => None,
         };

@@ -26,7 +26,6 @@ impl Session {
             theirs: theirs.foresight(),
             slots: self.round.slots.len(),
             ports: &self.round.their_ports,
-            round: self.round.number,
             guesses: self.options.spray_guesses,
         };
         let mut aims = situation.aims(&mut self.rng);
