@@ -28,6 +28,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
     plan.jitter = rng.u64(0..400);
     plan.loss = [0, 20, 50][rng.usize(..3)];
     plan.signal_loss = [0, 0, 50, 200][rng.usize(..4)];
+    plan.skew = ms([0, 0, 40, 300][rng.usize(..4)]);
     for i in 0..2 {
         if rng.u8(..) < 30 {
             let other = KINDS[rng.usize(..KINDS.len())];

@@ -144,28 +144,3 @@ fn print_matrix(cells: &BTreeMap<(usize, usize), Cell>) {
     }
     println!();
 }
-
-#[test]
-#[ignore]
-fn debug_pair() {
-    let get = |name: &str| std::env::var(name).unwrap();
-    let find = |name: &str| *KINDS.iter().find(|kind| kind.name == name).unwrap();
-    let (a, b) = (find(&get("A")), find(&get("B")));
-    let mut table = BTreeMap::new();
-    for seed in crate::seeds(64) {
-        let (va, vb) = (variant(a, seed), variant(b, seed / 4));
-        let mut world = World::new(Plan::new(va, vb, Duration::from_millis(25)), seed);
-        world.run();
-        let outcome = outcome(&world);
-        let e: &mut (usize, usize) = table.entry((seed % 4, seed / 4 % 4)).or_default();
-        e.1 += 1;
-        e.0 += usize::from(outcome.usable.is_some());
-        if std::env::var("SIM_SEED").is_ok() {
-            println!("{:?} {:?} {:?} {}", outcome.usable, outcome.ended, outcome.reason, outcome.rounds);
-            for p in &world.peers {
-                println!("{:?} {:?}\n  {:#?}", p.end, p.line, p.session.as_ref().unwrap().reports());
-            }
-        }
-    }
-    println!("{table:?}");
-}

@@ -34,6 +34,8 @@ pub struct Plan {
     pub loss: u64,
     /// Signalling messages lost, and doubled, of a thousand.
     pub signal_loss: u64,
+    /// What the way from the first to the second takes longer than the way back, in the signalling.
+    pub skew: Duration,
     pub options: [Options; 2],
     pub budgets: [Budget; 2],
     /// What a side believes its NAT to be, if that is wrong.
@@ -53,6 +55,7 @@ impl Plan {
             jitter: 0,
             loss: 0,
             signal_loss: 0,
+            skew: Duration::ZERO,
             options: Default::default(),
             budgets: Default::default(),
             believes: [None, None],
@@ -325,6 +328,7 @@ impl World {
         for _ in 0..copies {
             if !self.unlucky(self.plan.signal_loss) {
                 let after = self.about(self.plan.delay + MILLISECOND);
+                let after = if i == 0 { after + self.plan.skew } else { after };
                 self.later(after, Event::Signal(1 - i, message.encode()));
             }
         }
