@@ -185,7 +185,7 @@ impl Session {
         if now >= self.limit {
             return self.fail(now, Reason::TooLong, budget);
         }
-        self.hello_timeouts(now, budget);
+        self.hello_timeouts(now);
         if self.prepared_by.is_some_and(|at| now >= at) {
             self.stop_asking();
         }

@@ -8,7 +8,9 @@
 //!   responder         ◀─ hello          ◀─ confirm         wins as done arrives, closes the rest
 //! ```
 //!
-//! If the selected connection dies before it is confirmed, the initiator lets go of it for good and selects another.
+//! The initiator selects the first connection it has, without waiting for the other side's hello: the confirmation proves
+//! as much. If the selected connection dies before it is confirmed, or stays silent while another one speaks, the
+//! initiator lets go of it for good and selects another.
 
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,7 @@ impl Session {
         self.open.insert(conn, Open { slot, since: now, greeted: false, confirmed: false });
         self.report(|report| report.opened += 1);
         self.say(conn, What::Hello);
+        self.select(now);
     }
 
     fn say(&mut self, conn: ConnId, what: What) {
@@ -57,7 +60,6 @@ impl Session {
             (_, Some(What::Hello)) if !open.greeted => {
                 open.greeted = true;
                 self.met = true;
-                self.select(now);
             }
             (Role::Responder, Some(What::Select)) if open.greeted && !open.confirmed => {
                 open.confirmed = true;
@@ -73,12 +75,13 @@ impl Session {
         }
     }
 
-    /// Initiator: selects the first that has proved to be the peer's, if none is selected.
+    /// Initiator: selects the first that has proved to be the peer's, else the first, if none is selected.
     fn select(&mut self, now: Instant) {
         if self.role != Role::Initiator || self.chosen.is_some() {
             return;
         }
-        if let Some(conn) = self.open.iter().find(|(_, open)| open.greeted).map(|(conn, _)| *conn) {
+        let greeted = self.open.iter().find(|(_, open)| open.greeted);
+        if let Some(conn) = greeted.or(self.open.first_key_value()).map(|(conn, _)| *conn) {
             self.chosen = Some((conn, now));
             self.say(conn, What::Select);
         }
@@ -116,13 +119,25 @@ impl Session {
         }
     }
 
+    /// When the selected connection has been silent for too long, if there is one that is not.
+    fn passed_over_at(&self) -> Option<Instant> {
+        let (chosen, since) = self.chosen?;
+        let silent = self.open.get(&chosen).is_some_and(|open| !open.greeted);
+        let other = silent && self.open.values().any(|open| open.greeted);
+        other.then(|| since + self.settle())
+    }
+
     pub(super) fn hello_at(&self) -> Option<Instant> {
         let waits = self.open.iter().filter_map(|(conn, open)| self.waits_since(*conn, open));
-        waits.min().map(|since| since + self.hello_time())
+        let late = waits.min().map(|since| since + self.hello_time());
+        late.into_iter().chain(self.passed_over_at()).min()
     }
 
     /// Lets go of connections on which the awaited word did not come in time.
-    pub(super) fn hello_timeouts(&mut self, now: Instant, _budget: &mut Budget) {
+    pub(super) fn hello_timeouts(&mut self, now: Instant) {
+        if let Some((conn, _)) = self.chosen.filter(|_| self.passed_over_at().is_some_and(|at| now >= at)) {
+            self.let_go(now, conn);
+        }
         let time = self.hello_time();
         let late = |(conn, open): (&ConnId, &Open)| {
             self.waits_since(*conn, open).filter(|since| *since + time <= now).map(|_| *conn)
