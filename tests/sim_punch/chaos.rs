@@ -25,8 +25,8 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
     if rng.u8(..) < 40 && !plan.nats[0].is_empty() && inner.name != "public" {
         plan.nats[0].insert(0, inner);
     }
-    plan.jitter = rng.u64(0..400);
-    plan.loss = [0, 20, 50][rng.usize(..3)];
+    plan.way.jitter = rng.u32(0..400);
+    plan.way.loss = [0, 20, 50][rng.usize(..3)];
     plan.signal_loss = [0, 0, 50, 200][rng.usize(..4)];
     plan.skew = ms([0, 0, 40, 300][rng.usize(..4)]);
     for i in 0..2 {
@@ -72,12 +72,12 @@ fn check(world: &World, plan: &Plan) {
         assert_eq!(peer.budget.half_open(), 0, "given back");
         let (at, end) = peer.end.expect("an end");
         let limit = plan.options[i].limit + Duration::from_secs(1);
-        assert!(at - world.start <= limit + plan.options[1 - i].limit, "in time");
+        assert!(at - world.net.start <= limit + plan.options[1 - i].limit, "in time");
         let kept = |conn| matches!(end, End::Won(winner) if winner == conn);
-        for conn in peer.host.conns.keys() {
+        for conn in world.host(i).conns.keys() {
             assert!(kept(*conn), "something is left open");
         }
-        assert!(peer.host.listeners.is_empty());
+        assert!(world.host(i).listeners.is_empty());
         if let End::Failed(failure) = end {
             assert!(!failure.to_string().is_empty());
             assert!(!matches!(failure.reason, Reason::Other(_)), "an unknown reason");
@@ -91,13 +91,13 @@ fn one_survivor_or_none(world: &World, plan: &Plan) {
         Some((_, End::Won(conn))) => Some(conn),
         _ => None,
     };
-    let socket = |i: usize| won(i).and_then(|conn| world.peers[i].host.state(conn));
+    let socket = |i: usize| won(i).and_then(|conn| world.host(i).state(conn));
     // A connection's two ends know each other by their first sequence numbers.
     if let (Some(a), Some(b)) = (socket(0), socket(1)) {
         assert_eq!((a.iss, a.irs), (b.irs, b.iss), "two survivors");
     }
     let kind = plan.nats.iter().flatten().all(|kind| kind.timeout > Duration::from_secs(60));
-    if plan.death.is_none() && plan.cancel.is_none() && plan.loss == 0 && kind {
+    if plan.death.is_none() && plan.cancel.is_none() && plan.way.loss == 0 && kind {
         assert_eq!(won(0).is_some(), won(1).is_some(), "one side has it, the other has not");
         assert_eq!(socket(0).is_some(), socket(1).is_some());
         assert_eq!(won(0).is_some(), world.peers[0].line.is_some() && world.peers[1].line.is_some());

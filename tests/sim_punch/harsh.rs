@@ -8,6 +8,7 @@ use p2pnet::proto::punch::Side;
 use crate::kinds::{Class, KINDS, class, variant};
 use crate::matrix::{Outcome, outcome};
 use crate::nat::Kind;
+use crate::net::Way;
 use crate::world::{Plan, World};
 
 const DELAY: Duration = Duration::from_millis(25);
@@ -59,8 +60,7 @@ fn near_and_far() {
 #[test]
 fn loss_and_jitter() {
     let plan = |a, b, seed: u64| Plan {
-        loss: 20,
-        jitter: 200,
+        way: Way { delay: DELAY, loss: 20, jitter: 200 },
         signal_loss: 20,
         ..Plan::new(variant(a, seed), variant(b, seed / 4), DELAY)
     };

@@ -9,6 +9,7 @@ mod harsh;
 mod kinds;
 mod matrix;
 mod nat;
+mod net;
 mod tcp;
 mod world;
 

@@ -25,9 +25,9 @@ pub fn outcome(world: &World) -> Outcome {
         End::Won(_) => None,
         End::Failed(failure) => Some(failure.reason),
     };
-    let usable = a.line.zip(b.line).map(|(a, b)| a.max(b) - world.start);
+    let usable = a.line.zip(b.line).map(|(a, b)| a.max(b) - world.net.start);
     let rounds = a.session.as_ref().map_or(0, |session| session.reports().len());
-    Outcome { usable, ended: at - world.start, reason, rounds }
+    Outcome { usable, ended: at - world.net.start, reason, rounds }
 }
 
 #[derive(Default)]

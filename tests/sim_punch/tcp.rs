@@ -104,6 +104,7 @@ pub enum Notice {
     Refused(ConnId),
     Unreachable(ConnId),
     Closed(ConnId),
+    TimedOut(ConnId),
     Frame(ConnId, Box<Frame>),
 }
 
