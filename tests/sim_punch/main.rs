@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)] // in helpers of tests
 
 mod chaos;
+mod classic;
 mod harsh;
 mod kinds;
 mod matrix;

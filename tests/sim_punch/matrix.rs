@@ -49,7 +49,7 @@ fn every_pair_of_kinds() {
     let delay = Duration::from_millis(25);
     let mut cells: BTreeMap<(usize, usize), Cell> = BTreeMap::new();
     let mut classes: BTreeMap<Class, Row> = BTreeMap::new();
-    for seed in crate::seeds(16) {
+    for seed in crate::seeds(12) {
         for (i, a) in KINDS.iter().enumerate() {
             for (j, b) in KINDS.iter().enumerate() {
                 let class = class(a, b);
