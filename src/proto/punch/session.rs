@@ -13,6 +13,8 @@ mod race;
 mod rtt;
 mod signal;
 mod state;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::collections::{BTreeMap, VecDeque};
