@@ -67,6 +67,9 @@ impl Session {
     }
 
     pub(super) fn bound(&mut self, slot: SlotId, port: u16) {
+        if port == 0 {
+            return self.slot_failed(slot);
+        }
         let Some(known) = self.slots.get_mut(&slot).filter(|slot| slot.step == Step::Binding) else { return };
         known.local = Some(port);
         if known.ask {
@@ -87,7 +90,7 @@ impl Session {
 
     pub(super) fn asked(&mut self, slot: SlotId, port: Option<u16>) {
         if let Some(known) = self.slots.get_mut(&slot).filter(|slot| slot.step == Step::Asking) {
-            known.outside = port;
+            known.outside = port.filter(|port| *port != 0);
             known.step = Step::Usable;
             self.pending -= 1;
         }

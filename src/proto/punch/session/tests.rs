@@ -319,6 +319,21 @@ fn siblings_stay_until_the_winner_is_confirmed() {
     assert_eq!(bench.outputs.last(), Some(&Output::Winner(one)));
 }
 
+/// Found by the fuzzer: it was told to the peer, which cannot read it.
+#[test]
+fn port_0_is_no_port() {
+    let asked = side("198.51.100.1", Mapping::EndpointIndependent, Allocation::Random);
+    for bound in [0, 40_000] {
+        let mut bench = Bench::initiator(Setup { ours: asked, ..setup(PEER) });
+        for slot in [SlotId(0), SlotId(1)] {
+            bench.give(Input::Bound { slot, port: bound });
+            bench.give(Input::Asked { slot, port: 0 });
+        }
+        let expected = if bound == 0 { Reason::NoLocalPort } else { Reason::NoOutsidePort };
+        assert_eq!(bench.failure(), Some(expected));
+    }
+}
+
 #[test]
 fn punches_share_one_budget() {
     let mut bench = Bench::initiator(setup(PEER));
