@@ -19,5 +19,6 @@ pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
+pub mod situation;
 pub mod unl;
 pub mod upkeep;

@@ -69,15 +69,16 @@ impl Asker {
         Asker { reach, order: Arc::default() }
     }
 
-    /// Looks a server up and asks it over one family.
-    pub(super) async fn ask_server(&self, server: &str, v6: bool, ports: &[u16]) -> Result<Answer> {
-        if self.reach.bound.is_some_and(|ip| !ip.is_unspecified() && ip.is_ipv6() != v6) {
-            return Err(Error::new(Code::NotFound, format!("{server}: not over the interface's family")));
-        }
+    /// Whether connections from the address we are bound to can go there.
+    pub(super) fn may_reach(&self, to: SocketAddr) -> bool {
+        self.reach.bound.is_none_or(|ip| ip.is_unspecified() || ip.is_ipv4() == to.is_ipv4())
+    }
+
+    /// Looks a server up and asks it over IPv4.
+    pub(super) async fn ask_server(&self, server: &str, ports: &[u16]) -> Result<Answer> {
         let found = self.reach.resolver.resolve(server).await?;
-        let to = found.into_iter().find(|at| at.is_ipv6() == v6).ok_or_else(|| {
-            Error::new(Code::NotFound, format!("{server} has no IPv{} address", if v6 { 6 } else { 4 }))
-        })?;
+        let to = found.into_iter().find(|at| at.is_ipv4() && self.may_reach(*at));
+        let to = to.ok_or_else(|| Error::new(Code::NotFound, format!("{server} has no IPv4 address")))?;
         self.ask(Server::Unknown, self.start(to, ports)?).await
     }
 

@@ -48,8 +48,8 @@ pub(crate) async fn hairpin(
     let mut tries = || ports.by_ref().take(ask::TRIES).collect::<Vec<u16>>();
     let (a, b) = (tries(), tries());
     let both = async {
-        let a = asker.ask_server(server, false, &a).await.ok()?;
-        let b = asker.ask_server(server, false, &b).await.ok()?;
+        let a = asker.ask_server(server, &a).await.ok()?;
+        let b = asker.ask_server(server, &b).await.ok()?;
         Some((a, b))
     };
     let (a, b) = timeout_at(deadline, both).await.ok()??;

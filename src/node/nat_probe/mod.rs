@@ -40,6 +40,9 @@ const MOST_SERVERS: usize = 4;
 /// second address is still wanted.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// If no server has answered by then, all are asked once more: TCP itself repeats a lost SYN after 1 s only.
+const AGAIN: Duration = Duration::from_millis(300);
+
 /// The second round is waited for this many times as long as the first answer took, and at least
 /// [`PATIENCE`].
 const PATIENCE_FACTOR: u32 = 3;
@@ -66,15 +69,24 @@ impl Default for ProbeOptions {
 struct Done {
     /// Of the second round.
     second: bool,
-    outcome: Result<Answer>,
+    outcome: Result<Brought>,
+}
+
+enum Brought {
+    /// Of a server's name.
+    Addresses(Vec<SocketAddr>),
+    Answer(Answer),
 }
 
 /// A running measurement.
 struct Measurement {
     asker: Asker,
+    ports: LocalPorts,
     running: JoinSet<Done>,
     /// Tasks of the second round that run.
     second_running: usize,
+    /// Addresses of servers that the first round asks.
+    servers: Vec<SocketAddr>,
     /// Answers over IPv4, in the order in which they came.
     answers: Vec<Answer>,
     /// The first answer over IPv6 that tells an address.
@@ -88,30 +100,26 @@ struct Measurement {
 /// # Errors
 /// [`Code::NoServer`] if no server has answered, with the reason of the last failure.
 pub(crate) async fn probe(reach: &Reach, servers: &[String], opts: &ProbeOptions) -> Result<NatReport> {
-    let started = Instant::now();
-    let deadline = started + opts.limit;
+    let deadline = Instant::now() + opts.limit;
     let rng = opts.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-    let mut ports = LocalPorts::new(rng);
     let mut m = Measurement {
         asker: Asker::new(reach.clone()),
+        ports: LocalPorts::new(rng),
         running: JoinSet::new(),
         second_running: 0,
+        servers: Vec::new(),
         answers: Vec::new(),
         v6: None,
         last_error: None,
     };
     for server in servers.iter().take(MOST_SERVERS) {
-        for v6 in [false, true] {
-            let (asker, server) = (m.asker.clone(), server.clone());
-            let ports: Vec<u16> = ports.by_ref().take(ask::TRIES).collect();
-            m.running.spawn(async move {
-                Done { second: false, outcome: asker.ask_server(&server, v6, &ports).await }
-            });
-        }
+        let (resolver, server) = (reach.resolver.clone(), server.clone());
+        m.running.spawn(async move {
+            Done { second: false, outcome: resolver.resolve(&server).await.map(Brought::Addresses) }
+        });
     }
-    let leader = m.first_round(deadline).await;
-    if let Some(leader) = leader {
-        m.second_round(&leader, &mut ports);
+    if let Some(leader) = m.first_round(deadline).await {
+        m.second_round(&leader);
         let patience = (leader.took * PATIENCE_FACTOR).max(PATIENCE);
         m.finish(Instant::now() + patience, deadline).await;
     }
@@ -137,24 +145,63 @@ impl Measurement {
         let Ok(Done { second, outcome }) = joined else { return true };
         self.second_running -= usize::from(second);
         match outcome {
-            Ok(answer) if answer.server.is_ipv4() => self.answers.push(answer),
-            Ok(answer) => {
+            Ok(Brought::Addresses(found)) => self.found(&found),
+            Ok(Brought::Answer(answer)) if answer.server.is_ipv4() => self.answers.push(answer),
+            Ok(Brought::Answer(answer)) => {
                 if answer.seen.client().is_some() {
                     self.v6.get_or_insert(answer);
                 }
             }
-            // A name without an address of one family is nothing to tell, if there is another reason.
-            Err(e) if e.code == Code::NotFound => drop(self.last_error.get_or_insert(e)),
             Err(e) => self.last_error = Some(e),
         }
         true
     }
 
+    /// Asks a server whose addresses are known, over each family once.
+    fn found(&mut self, addresses: &[SocketAddr]) {
+        if !addresses.iter().any(|at| self.asker.may_reach(*at)) {
+            let why = "no server has an address of the interface's family";
+            self.last_error.get_or_insert(Error::new(Code::NotFound, why));
+        }
+        for v6 in [false, true] {
+            let of_family = addresses.iter().find(|at| at.is_ipv6() == v6 && self.asker.may_reach(**at));
+            if let Some(&at) = of_family
+                && !self.servers.contains(&at)
+            {
+                self.servers.push(at);
+                self.open(at, None, Server::Unknown, false);
+            }
+        }
+    }
+
+    /// Sends a SYN and leaves the rest to a task. Returns the local port.
+    fn open(&mut self, to: SocketAddr, from: Option<u16>, kind: Server, second: bool) -> Option<u16> {
+        let candidates = match from {
+            Some(port) => vec![port],
+            None => self.ports.by_ref().take(ask::TRIES).collect(),
+        };
+        match self.asker.start(to, &candidates) {
+            Ok(started) => {
+                let port = started.local.port();
+                let asker = self.asker.clone();
+                self.second_running += usize::from(second);
+                self.running.spawn(async move {
+                    Done { second, outcome: asker.ask(kind, started).await.map(Brought::Answer) }
+                });
+                Some(port)
+            }
+            Err(e) => {
+                self.last_error = Some(e);
+                None
+            }
+        }
+    }
+
     /// Waits for servers to answer, until one can lead and there is a second address or no use waiting for
-    /// one.
+    /// one. If none answers soon, a packet may be lost: each is asked once more.
     async fn first_round(&mut self, deadline: Instant) -> Option<Leader> {
         let begun = Instant::now();
-        let mut until = deadline;
+        let (mut until, mut again) = (deadline, Some(begun + AGAIN));
         loop {
             if let Some(leader) = self.leader()
                 && leader.targets.other.is_some()
@@ -163,8 +210,15 @@ impl Measurement {
                 return Some(leader);
             }
             let had = self.answers.len();
-            if !self.next(until).await {
-                return self.leader();
+            let pause = again.filter(|_| had == 0).map_or(until, |again| again.min(until));
+            if !self.next(pause).await {
+                if pause == until || self.running.is_empty() {
+                    return self.leader();
+                }
+                again = None;
+                for at in self.servers.clone() {
+                    self.open(at, None, Server::Unknown, false);
+                }
             }
             if had == 0 && !self.answers.is_empty() {
                 until = deadline.min(Instant::now() + begun.elapsed().max(GRACE));
@@ -198,25 +252,13 @@ impl Measurement {
     }
 
     /// Starts all connections of the second round, in order.
-    fn second_round(&mut self, leader: &Leader, ports: &mut LocalPorts) {
+    fn second_round(&mut self, leader: &Leader) {
         let mut locals: Vec<Option<u16>> = vec![None; leader.fresh];
         for planned in second_round(&leader.targets, leader.fresh) {
-            let Some(local) = locals.get_mut(planned.local) else { continue };
-            let candidates: Vec<u16> = match *local {
-                Some(port) => vec![port],
-                None => ports.by_ref().take(ask::TRIES).collect(),
-            };
-            match self.asker.start(planned.to, &candidates) {
-                Ok(started) => {
-                    *local = Some(started.local.port());
-                    self.second_running += 1;
-                    let is_other = leader.targets.other == Some(planned.to);
-                    let kind = if is_other { leader.kinds.1 } else { leader.kinds.0 };
-                    let asker = self.asker.clone();
-                    self.running
-                        .spawn(async move { Done { second: true, outcome: asker.ask(kind, started).await } });
-                }
-                Err(e) => self.last_error = Some(e),
+            let is_other = leader.targets.other == Some(planned.to);
+            let kind = if is_other { leader.kinds.1 } else { leader.kinds.0 };
+            if let Some(local) = locals.get_mut(planned.local) {
+                *local = self.open(planned.to, *local, kind, true).or(*local);
             }
         }
     }
@@ -230,8 +272,10 @@ impl Measurement {
                 return;
             }
         }
-        // What has come in meanwhile, from servers that answered late.
-        while self.next(Instant::now()).await {}
+        // What has come in meanwhile from servers that answered late; IPv6, asked long ago, gets a last moment.
+        let (now, moment) = (Instant::now(), (Instant::now() + GRACE).min(deadline));
+        let asked6 = self.servers.iter().any(SocketAddr::is_ipv6);
+        while self.next(if asked6 && self.v6.is_none() { moment } else { now }).await {}
     }
 
     fn verdict(mut self) -> Result<NatReport> {

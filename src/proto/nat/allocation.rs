@@ -74,7 +74,7 @@ fn delta(probes: &[Probe]) -> Option<Finding> {
 /// its end, two connections overtook each other. Or one port may be left out altogether: the local port had a
 /// mapping from before, as PyP2P's test allows, too. Of what leaves fewest odd, the largest step is taken.
 ///
-/// If nothing fits, connections may have overtaken each other all over the place: see [`overtaken`].
+/// If nothing fits, connections may have overtaken each other all over the place: see `overtaken`.
 pub fn row(remotes: &[u16]) -> Option<Finding> {
     if remotes.len() < MIN_ROW {
         return None;
