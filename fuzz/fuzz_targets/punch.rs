@@ -1,5 +1,5 @@
-//! What a peer may send about a punch: bytes as a message, which is written again as it was read; and a script of messages,
-//! answers of the network and time for a session, which keeps its limits and ends.
+//! What a peer may send about a punch: bytes as a message, which is written again as it was read; and a
+//! script of messages, answers of the network and time for a session, which keeps its limits and ends.
 #![no_main]
 
 use std::net::IpAddr;

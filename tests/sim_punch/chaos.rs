@@ -1,6 +1,6 @@
-//! Worlds that are unkind in every way at once. Whatever happens: every session ends in time and says why, nothing is left
-//! open, nobody is aimed at but the peer, limits hold, and there are never two survivors, nor one that the other side has
-//! not got although it lives.
+//! Worlds that are unkind in every way at once. Whatever happens: every session ends in time and says why,
+//! nothing is left open, nobody is aimed at but the peer, limits hold, and there are never two survivors, nor
+//! one that the other side has not got although it lives.
 
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
-//! Fights, arranged by the real rendezvous server: ours against ours, and against a model of the original, which keeps the
-//! first of its connections and closes the others without asking.
+//! Fights, arranged by the real rendezvous server: ours against ours, and against a model of the original,
+//! which keeps the first of its connections and closes the others without asking.
+
+mod cases;
+mod original;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use p2pnet::proto::line;
 use p2pnet::proto::punch::classic::CLASSIC_PREDICTIONS;
-use p2pnet::proto::punch::fight::{Fight, FightInput, FightOutput, FightSetup, LEAD};
+use p2pnet::proto::punch::fight::{Fight, FightInput, FightOutput, FightSetup};
 use p2pnet::proto::punch::{Budget, ConnId, FRAME_LEN, Failure, Frame, SlotId, Socket};
 use p2pnet::proto::rdv_msg::{Reply, Request, Transport, ntp_seconds};
 use p2pnet::proto::rdv_server::{ConnId as ServerConn, Limits, Output, Rendezvous};
 
-use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
 use crate::net::{Net, Next, Way};
 use crate::tcp::{Key, Notice};
@@ -81,7 +83,7 @@ impl Arena {
             off: net.rng.f64() * 0.01,
         });
         let mut arena = Arena { net, server: Rendezvous::new(Limits::default(), seed), nodes };
-        arena.to_server(1, &Request::SimultaneousReady { port: 0, max_inbound: 0 }.to_string());
+        arena.say(1, &Request::SimultaneousReady { port: 0, max_inbound: 0 }.to_string());
         arena
     }
 
@@ -121,7 +123,7 @@ impl Arena {
         }
     }
 
-    fn to_server(&mut self, i: usize, text: &str) {
+    fn say(&mut self, i: usize, text: &str) {
         let after = self.net.about(DELAY / 2);
         self.net.later(after, Event::ToServer(i, text.to_owned()));
     }
@@ -164,11 +166,11 @@ impl Arena {
         let ip = self.net.homes[1 - i].outside();
         let transport = Transport::Tcp;
         if i == 0 {
-            self.to_server(i, &Request::Candidate { ip, transport, predictions }.to_string());
+            self.say(i, &Request::Candidate { ip, transport, predictions }.to_string());
         } else {
             let now = self.unix(i);
             let ntp = format!("{now:.6}");
-            self.to_server(i, &Request::Accept { ip, predictions, transport, ntp: &ntp }.to_string());
+            self.say(i, &Request::Accept { ip, predictions, transport, ntp: &ntp }.to_string());
             self.original_fights(i, now);
         }
     }
@@ -194,16 +196,6 @@ impl Arena {
         }
     }
 
-    fn original_fights(&mut self, i: usize, ntp: f64) {
-        let at = self.net.now + Duration::from_secs_f64(ntp + LEAD - self.unix(i));
-        let ip = self.net.homes[1 - i].outside();
-        for (n, port) in self.nodes[i].their_ports.clone().into_iter().enumerate() {
-            let conn = ConnId(n as u32 + 1);
-            self.nodes[i].tries.insert(conn, 20);
-            self.dial_at(i, conn, (self.nodes[i].ports[n + 1], SocketAddr::new(ip, port)), at);
-        }
-    }
-
     fn dial_at(&mut self, i: usize, conn: ConnId, key: Key, at: Instant) {
         self.nodes[i].due.insert(conn, at);
         self.net.at(at, Event::Dial(i, conn, key));
@@ -225,26 +217,6 @@ impl Arena {
         }
     }
 
-    /// When all its attempts are done, it keeps the first that succeeded.
-    fn original_done(&mut self, i: usize, conn: ConnId, connected: bool) {
-        let node = &mut self.nodes[i];
-        node.tries.remove(&conn);
-        if connected {
-            node.won.push(conn);
-        }
-        if node.tries.is_empty() && node.end.is_none() && !node.won.is_empty() {
-            // Which of its threads was first is a matter of chance.
-            let keep = node.won.swap_remove(self.net.rng.usize(..node.won.len()));
-            node.end = Some(Ok(keep));
-            for other in std::mem::take(&mut node.won) {
-                self.net.homes[i].host.close(other);
-            }
-            let first = if i == 0 { NONCE } else { LINE };
-            self.net.homes[i].host.send(keep, first);
-            self.net.flush(i);
-        }
-    }
-
     fn notice(&mut self, i: usize, notice: Notice) {
         let ours = self.nodes[i].program == Program::Ours;
         match notice {
@@ -258,17 +230,6 @@ impl Arena {
             Notice::Accepted(key) => self.accept(i, key),
             Notice::Frame(conn, frame) => self.frame(i, conn, &frame),
         }
-    }
-
-    fn original_retries(&mut self, i: usize, conn: ConnId) {
-        let Some(left) = self.nodes[i].tries.get_mut(&conn) else { return };
-        *left -= 1;
-        if *left == 0 {
-            return self.original_done(i, conn, false);
-        }
-        let n = conn.0 as usize;
-        let to = SocketAddr::new(self.net.homes[1 - i].outside(), self.nodes[i].their_ports[n - 1]);
-        self.dial_at(i, conn, (self.nodes[i].ports[n], to), self.net.now);
     }
 
     /// The original never looks at its listeners; whoever is in there stays.
@@ -311,7 +272,7 @@ impl Arena {
                     assert_eq!(count, CLASSIC_PREDICTIONS + 1);
                     self.nodes[i].ask = ask;
                 }
-                FightOutput::Line(text) => self.to_server(i, &text),
+                FightOutput::Line(text) => self.say(i, &text),
                 FightOutput::Connect { conn, slot, to, at } => {
                     let key = (self.nodes[i].ports[usize::from(slot.0)], to);
                     self.dial_at(i, conn, key, at);
@@ -348,61 +309,4 @@ impl Arena {
         let heard = self.nodes.iter().any(|node| node.line);
         matches!(ends, [Some((a, b)), Some((c, d))] if (a, b) == (d, c)) && heard
     }
-}
-
-fn fight(kinds: [Kind; 2], programs: [Program; 2], seed: u64) -> Arena {
-    let mut arena = Arena::new(kinds, programs, seed);
-    arena.run();
-    for node in &arena.nodes {
-        assert_eq!(node.budget.half_open(), 0);
-        assert!(node.fight.as_ref().is_none_or(Fight::is_over), "stuck");
-    }
-    arena
-}
-
-#[test]
-fn ours_against_everybody() {
-    use Program::{Original, Ours};
-    let keeps_ports = ["public", "preserve", "cone", "delta", "ad-pres"];
-    let foreseen =
-        ["public", "preserve", "cone", "delta", "ad-pres", "eim", "ei-seq", "ad-seq", "sym-seq", "sym-pres"];
-    for (programs, names) in
-        [([Ours, Ours], &foreseen[..]), ([Ours, Original], &keeps_ports), ([Original, Ours], &keeps_ports)]
-    {
-        let (mut usable, mut runs) = (0, 0);
-        for seed in crate::seeds(6) {
-            let kind = |name| *KINDS.iter().find(|kind| kind.name == name).expect("a kind");
-            for a in names {
-                for b in names {
-                    let kinds = [variant(kind(*a), seed), variant(kind(*b), seed / 2)];
-                    runs += 1;
-                    let arena = fight(kinds, programs, seed << 8 | runs);
-                    usable += u64::from(arena.usable());
-                    let again = format!(
-                        "{a} x {b}, SIM_SEED={seed}: {:?} {:?}",
-                        arena.nodes[0].end, arena.nodes[1].end
-                    );
-                    assert!(arena.usable(), "{programs:?} {again}");
-                }
-            }
-        }
-        println!("{programs:?}: {usable} of {runs} usable");
-    }
-}
-
-/// What our rule is for.
-#[test]
-fn originals_among_themselves_lose_some() {
-    let kinds = [KINDS[1], KINDS[1]];
-    let runs = (0..60).map(|seed| fight(kinds, [Program::Original; 2], seed).usable());
-    let usable = runs.filter(|usable| *usable).count();
-    println!("originals among themselves: {usable} of 60 usable");
-    assert!(usable < 40, "the model has the original's fault");
-}
-
-#[test]
-fn what_cannot_be_foreseen_is_said_at_once() {
-    let random = *KINDS.last().expect("kinds");
-    let arena = fight([random, KINDS[1]], [Program::Ours; 2], 1);
-    assert!(matches!(arena.nodes[0].end, Some(Err(_))));
 }

@@ -19,8 +19,8 @@ fn run(plan: Plan, seed: u64) -> Outcome {
     outcome(&world)
 }
 
-/// Runs all pairs of kinds whose ports can be foreseen, in a world made by `plan`; gives how many of how many got through,
-/// and the median and the longest time.
+/// Runs all pairs of kinds whose ports can be foreseen, in a world made by `plan`; gives how many of how many
+/// got through, and the median and the longest time.
 fn predictable(plan: impl Fn(Kind, Kind, u64) -> Plan, usual: u64) -> (usize, usize, Duration, Duration) {
     let (mut runs, mut times) = (0, Vec::new());
     for seed in crate::seeds(usual) {
@@ -69,8 +69,8 @@ fn loss_and_jitter() {
     assert!(result.0 * 100 >= result.1 * 99);
 }
 
-/// If the signalling takes longer one way than the other, half a round trip is not when the message arrives. Refusals then
-/// meet the first attempts, and it is up to the repetitions.
+/// If the signalling takes longer one way than the other, half a round trip is not when the message arrives.
+/// Refusals then meet the first attempts, and it is up to the repetitions.
 #[test]
 fn lopsided_signalling() {
     let steady = |kind: &Kind| {

@@ -1,6 +1,6 @@
-//! Hole punching in virtual time: two sessions, models of NATs and of TCP, a clock that jumps from event to event, and a
-//! seed that decides everything else. `SIM_SEED=n` runs that seed alone; `SIM_SEEDS=n` that many instead of the usual.
-//! `cargo test --test sim_punch -- --nocapture` shows the matrix.
+//! Hole punching in virtual time: two sessions, models of NATs and of TCP, a clock that jumps from event to
+//! event, and a seed that decides everything else. `SIM_SEED=n` runs that seed alone; `SIM_SEEDS=n` that many
+//! instead of the usual. `cargo test --test sim_punch -- --nocapture` shows the matrix.
 
 #![allow(clippy::unwrap_used, unreachable_pub)] // in helpers of tests
 
@@ -11,6 +11,7 @@ mod kinds;
 mod matrix;
 mod nat;
 mod net;
+mod packet;
 mod tcp;
 mod world;
 

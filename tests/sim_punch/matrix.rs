@@ -1,4 +1,5 @@
-//! All pairs of kinds, many times: who gets through, and how fast. The limits are those measured with real kernels' NATs.
+//! All pairs of kinds, many times: who gets through, and how fast. The limits are those measured with real
+//! kernels' NATs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! NATs as models: which outside port a connection gets (RFC 4787's mapping and allocation, RFC 5382 for TCP), who may come
-//! in by it, and what happens to those who may not.
+//! NATs as models: which outside port a connection gets (RFC 4787's mapping and allocation, RFC 5382 for
+//! TCP), who may come in by it, and what happens to those who may not.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

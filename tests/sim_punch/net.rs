@@ -1,5 +1,5 @@
-//! The network: two hosts, the NATs in front of each, the way between, and what is to happen when. Packets and TCP's own
-//! repetitions are handled here; what concerns the programs comes out of [`Net::next`].
+//! The network: two hosts, the NATs in front of each, the way between, and what is to happen when. Packets
+//! and TCP's own repetitions are handled here; what concerns the programs comes out of [`Net::next`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,8 @@ use p2pnet::proto::nat::behaviour::{Allocation, Unsolicited};
 use p2pnet::proto::punch::Side;
 
 use crate::nat::{Inbound, Kind, Nat};
-use crate::tcp::{Host, Key, Notice, Packet, What, resend_after};
+use crate::packet::{Packet, What};
+use crate::tcp::{Host, Key, Notice, resend_after};
 
 /// By then everything has ended; only TCP goes on repeating what a vanished host was told.
 const END: Duration = Duration::from_secs(60);
@@ -116,7 +117,8 @@ impl<T> Net<T> {
         self.rng.u64(..1000) < thousandths
     }
 
-    /// The next thing a program must see; `None` when nothing happens any more, or it has gone on for long enough.
+    /// The next thing a program must see; `None` when nothing happens any more, or it has gone on for long
+    /// enough.
     pub fn next(&mut self) -> Option<Next<T>> {
         loop {
             if let Some((i, notice)) = self.notices.pop_front() {
@@ -133,7 +135,8 @@ impl<T> Net<T> {
         }
     }
 
-    /// To be called when something was done with a host: sends what it has to send, takes what it has to tell.
+    /// To be called when something was done with a host: sends what it has to send, takes what it has to
+    /// tell.
     pub fn flush(&mut self, i: usize) {
         for packet in std::mem::take(&mut self.homes[i].host.out) {
             let from = self.outward(i, packet.from, packet.to, packet.is_rst());

@@ -1,5 +1,5 @@
-//! A host's TCP, as much of it as a punch meets: the handshake with simultaneous open (RFC 9293, 3.5), listeners, which RST
-//! counts, repetition of what was lost, and frames of data in order.
+//! A host's TCP, as much of it as a punch meets: the handshake with simultaneous open (RFC 9293, 3.5),
+//! listeners, which RST counts, repetition of what was lost, and frames of data in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -7,70 +7,7 @@ use std::time::Duration;
 
 use p2pnet::proto::punch::{ConnId, Frame};
 
-/// What travels.
-#[derive(Clone, Debug)]
-pub struct Packet {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
-    pub what: What,
-}
-
-#[derive(Clone, Debug)]
-pub enum What {
-    Syn {
-        iss: u32,
-    },
-    SynAck {
-        iss: u32,
-        ack: u32,
-    },
-    Ack {
-        ack: u32,
-    },
-    /// `ack`: in answer to a SYN; `seq`: in answer to anything else.
-    Rst {
-        ack: Option<u32>,
-        seq: Option<u32>,
-    },
-    Data {
-        iss: u32,
-        ack: u32,
-        number: u32,
-        frame: Box<Frame>,
-    },
-    DataAck {
-        ack: u32,
-        next: u32,
-    },
-    Fin {
-        ack: u32,
-    },
-    /// ICMP about a SYN.
-    Unreachable,
-}
-
-impl Packet {
-    pub fn is_rst(&self) -> bool {
-        matches!(self.what, What::Rst { .. })
-    }
-
-    fn reply(&self, what: What) -> Packet {
-        Packet { from: self.to, to: self.from, what }
-    }
-
-    /// The RST that answers this packet, if any does.
-    pub fn refusal(&self) -> Option<Packet> {
-        match self.what {
-            What::Syn { iss } => Some(self.reply(What::Rst { ack: Some(iss + 1), seq: None })),
-            What::SynAck { ack, .. }
-            | What::Ack { ack }
-            | What::Data { ack, .. }
-            | What::DataAck { ack, .. }
-            | What::Fin { ack } => Some(self.reply(What::Rst { ack: None, seq: Some(ack) })),
-            What::Rst { .. } | What::Unreachable => None,
-        }
-    }
-}
+use crate::packet::{Packet, What};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

@@ -1,5 +1,5 @@
-//! Two nodes in the network: their sessions, the signalling between them, and the I/O around each session as a node would
-//! do it.
+//! Two nodes in the network: their sessions, the signalling between them, and the I/O around each session as
+//! a node would do it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,5 +1,5 @@
-//! Who connects to what: from our local ports and the peer's outside ports to a list of attempts, in the order in which
-//! they leave.
+//! Who connects to what: from our local ports and the peer's outside ports to a list of attempts, in the
+//! order in which they leave.
 
 use std::collections::BTreeSet;
 
@@ -46,8 +46,8 @@ impl Situation<'_> {
         }
     }
 
-    /// From each local port to the one port of the guesser. If that is the next of a row and others may take it, the
-    /// guesser has told the next few.
+    /// From each local port to the one port of the guesser. If that is the next of a row and others may take
+    /// it, the guesser has told the next few.
     fn many_to_one(&self) -> Vec<Aim> {
         let spread = if matches!(self.theirs, Foresight::Row { .. }) { 4 } else { 1 };
         let targets = self.ports.get(..spread).unwrap_or(self.ports);
@@ -59,12 +59,13 @@ impl Situation<'_> {
         let n = self.ports.len();
         match (in_row(self.ours), in_row(self.theirs)) {
             _ if n == 0 => Vec::new(),
-            // Each port is one local port of the peer: pair them off. The peer does the same with the sides exchanged.
+            // Each port is one local port of the peer: pair them off. The peer does the same with the sides
+            // exchanged.
             (false, false) => (0..self.slots.max(n))
                 .filter_map(|i| self.ports.get(i % n).map(|port| Aim { slot: i % self.slots, port: *port }))
                 .collect(),
-            // All are guesses at one port, or at the few next ones. Each of our local ports begins at another guess, in
-            // case only its first destination sees the port we told.
+            // All are guesses at one port, or at the few next ones. Each of our local ports begins at another
+            // guess, in case only its first destination sees the port we told.
             (false, true) => (0..n)
                 .flat_map(|k| (0..self.slots).map(move |slot| (slot, (slot + k) % n)))
                 .filter_map(|(slot, at)| self.ports.get(at).map(|port| Aim { slot, port: *port }))

@@ -1,9 +1,9 @@
 //! How many flows punching may open: one [`Budget`] for the whole node, shared by all its punches.
 //!
-//! Home routers keep a table of some thousand flows, and a punch that fills it cuts the whole household off. So there is
-//! a limit on attempts that are open at a time and one on new ones per minute, whoever asks for them; the rounds of one
-//! attempt are limited by [`super::Options`]. Also, a node that can only be made to send so much is of no use to somebody
-//! who wants to flood or scan.
+//! Home routers keep a table of some thousand flows, and a punch that fills it cuts the whole household off.
+//! So there is a limit on attempts that are open at a time and one on new ones per minute, whoever asks for
+//! them; the rounds of one attempt are limited by [`super::Options`]. Also, a node that can only be made to
+//! send so much is of no use to somebody who wants to flood or scan.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -46,7 +46,8 @@ impl Budget {
         self.minute_limit = per_minute;
     }
 
-    /// Asks for up to `want` new flows; gives how many may be opened. Each is to be given back by [`Budget::end`].
+    /// Asks for up to `want` new flows; gives how many may be opened. Each is to be given back by
+    /// [`Budget::end`].
     pub fn take(&mut self, now: Instant, want: usize) -> usize {
         let granted = want.min(self.left(now));
         if granted > 0 {
@@ -100,7 +101,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_allowed(steps in prop::collection::vec((0..40u64, 0..60usize, 0..60usize), 1..60)) {
+        fn never_more_than_allowed(
+            steps in prop::collection::vec((0..40u64, 0..60usize, 0..60usize), 1..60),
+        ) {
             let (mut budget, mut now) = (Budget::new(50, 90), Instant::now());
             let mut taken: Vec<(Instant, usize)> = Vec::new();
             for (seconds, want, done) in steps {

@@ -1,5 +1,5 @@
-//! PyP2P's prediction of the port a NAT will show for one of ours, kept because both sides of a classic punch must
-//! count the same way. The punch itself is [`super::fight`].
+//! PyP2P's prediction of the port a NAT will show for one of ours, kept because both sides of a classic punch
+//! must count the same way. The punch itself is [`super::fight`].
 
 use crate::proto::nat::NatType;
 

@@ -1,5 +1,5 @@
-//! PyP2P 0.8.3's punch, which it calls a fight: arranged by CANDIDATE, CHALLENGE, ACCEPT and FIGHT through a rendezvous
-//! server, timed by NTP, four local ports against four predictions.
+//! PyP2P 0.8.3's punch, which it calls a fight: arranged by CANDIDATE, CHALLENGE, ACCEPT and FIGHT through a
+//! rendezvous server, timed by NTP, four local ports against four predictions.
 //!
 //! ```text
 //!   challenger                    server                    challenged (SIMULTANEOUS READY 0 0)
@@ -9,13 +9,14 @@
 //!   at T + 6 s each side connects from its i-th port to the other's i-th prediction
 //! ```
 //!
-//! The original does not agree on *which* connection to keep: each side keeps the first it has and closes the others, so
-//! that a success is often dead. Our rule works with an original at the other end, too:
+//! The original does not agree on *which* connection to keep: each side keeps the first it has and closes the
+//! others, so that a success is often dead. Our rule works with an original at the other end, too:
 //!
 //! * The challenged side closes nothing. It keeps the connection on which the nonce arrives.
-//! * The challenger looks for a moment which connections the other side closes by itself, sends the nonce on one of those
-//!   that are left, and only then closes the rest.
+//! * The challenger looks for a moment which connections the other side closes by itself, sends the nonce on
+//!   one of those that are left, and only then closes the rest.
 
+mod race;
 mod types;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -39,16 +40,10 @@ pub const LEAD: f64 = 6.0;
 pub const MAX_AHEAD: f64 = 300.0;
 /// A challenge within so long of the last fight is ignored: the server repeats them.
 pub const BETWEEN_FIGHTS: Duration = Duration::from_secs(2);
-/// How often a port tries to connect.
-const TRIES: u32 = 20;
 /// For PREDICTION SET, and for FIGHT.
 const REPLY_TIME: Duration = Duration::from_secs(10);
 /// How long after its begin a fight may take.
 const FIGHT_TIME: Duration = Duration::from_secs(10);
-/// How long the challenger looks which connections the other side closes.
-const LOOK_TIME: Duration = Duration::from_secs(1);
-/// The longest pause before a refused attempt is repeated; the round trip is not known here.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Who may come in by the listeners.
 const MAX_OPEN: usize = 16;
 
@@ -176,24 +171,13 @@ impl Fight {
         remote: Option<u16>,
         budget: &mut Budget,
     ) {
-        let ours = self.setup.ours;
-        let predictions: Vec<u16> = match ours.foresight() {
-            _ if self.phase != Phase::Binding || local.len() <= CLASSIC_PREDICTIONS => return,
-            Foresight::Computed { .. } => {
-                local.iter().skip(1).filter_map(|port| ours.compute(*port)).collect()
-            }
-            Foresight::Asked => outside.iter().skip(1).flatten().copied().collect(),
-            Foresight::Row { .. } => remote
-                .or(ours.last_outside)
-                .map(|last| ours.row(last, CLASSIC_PREDICTIONS))
-                .unwrap_or_default(),
-            Foresight::Blind => Vec::new(),
-        };
-        if predictions.len() < CLASSIC_PREDICTIONS {
-            return self.fail(Reason::NoOutsidePort, budget);
+        if self.phase != Phase::Binding {
+            return;
         }
-        let ip = self.setup.peer_ip;
-        let (transport, predictions) = (Transport::Tcp, predictions[..CLASSIC_PREDICTIONS].to_vec());
+        let Some(predictions) = self.setup.predictions(local, outside, remote) else {
+            return self.fail(Reason::NoOutsidePort, budget);
+        };
+        let (ip, transport) = (self.setup.peer_ip, Transport::Tcp);
         if self.challenger {
             self.line(&Request::Candidate { ip, transport, predictions });
             self.phase = Phase::Waiting;
@@ -245,46 +229,6 @@ impl Fight {
             let (conn, to) = (self.next_conn(), SocketAddr::new(self.setup.peer_ip, port));
             self.attempts.insert(conn, Attempt { slot, to, tries: 1 });
             self.outputs.push_back(FightOutput::Connect { conn, slot, to, at });
-        }
-    }
-
-    fn refused(&mut self, now: Instant, conn: ConnId, budget: &mut Budget) {
-        let Some(attempt) = self.attempts.get_mut(&conn) else {
-            self.open.remove(&conn);
-            return;
-        };
-        if attempt.tries >= TRIES {
-            self.attempts.remove(&conn);
-            budget.end(1);
-            return;
-        }
-        attempt.tries += 1;
-        let (slot, to) = (attempt.slot, attempt.to);
-        let most = u64::try_from(PAUSE.as_micros()).unwrap_or(u64::MAX);
-        let at = now + Duration::from_micros(self.rng.u64(0..=most));
-        self.outputs.push_back(FightOutput::Connect { conn, slot, to, at });
-    }
-
-    fn opened(&mut self, now: Instant, conn: ConnId, slot: SlotId) {
-        self.open.insert(conn, slot);
-        if self.challenger {
-            self.choose_at.get_or_insert(now + LOOK_TIME);
-        }
-    }
-
-    fn wake(&mut self, now: Instant, budget: &mut Budget) {
-        if self.choose_at.is_some_and(|at| now >= at) {
-            self.choose_at = None;
-            // The lowest port: what the original would take.
-            if let Some((conn, _)) = self.open.iter().min_by_key(|(_, slot)| **slot) {
-                let conn = *conn;
-                self.outputs.push_back(FightOutput::SendNonce(conn));
-                return self.finish(Ok(conn), budget);
-            }
-        }
-        if now >= self.until {
-            let reason = if self.phase == Phase::Fighting { Reason::Unmet } else { Reason::Silent };
-            self.fail(reason, budget);
         }
     }
 

@@ -1,14 +1,15 @@
-//! What goes over every connection that a punch has opened, before anything else: who is there, and which connection is
-//! kept.
+//! What goes over every connection that a punch has opened, before anything else: who is there, and which
+//! connection is kept.
 //!
 //! A frame is 64 octets, as long as the classic nonce: the lower-case hexadecimal digits of
 //!
 //! ```text
-//!   what 1 | role 1 | slot 2 (big-endian) | first 28 bytes of SHA-256( "p2pnet punch" | token | what | role | slot )
+//!   what 1 | role 1 | slot 2 (big-endian) | proof 28
+//!   proof = first 28 bytes of SHA-256( "p2pnet punch" | token | what | role | slot )
 //! ```
 //!
-//! The token is known to nobody but the two nodes, so a stranger who happens to sit at a guessed port is found out by its
-//! first frame, and a connection to oneself by its role.
+//! The token is known to nobody but the two nodes, so a stranger who happens to sit at a guessed port is
+//! found out by its first frame, and a connection to oneself by its role.
 
 use super::message::Token;
 use super::session::Role;
@@ -45,7 +46,8 @@ pub(super) fn write(token: Token, what: What, role: Role, slot: u16) -> Frame {
     frame
 }
 
-/// Reads a frame of the peer, whose role is `role`: what it says, and the slot it gives. `None`: it is not the peer's.
+/// Reads a frame of the peer, whose role is `role`: what it says, and the slot it gives. `None`: it is not
+/// the peer's.
 pub(super) fn read(token: Token, role: Role, frame: &Frame) -> Option<(What, u16)> {
     let mut raw = [0; FRAME_LEN / 2];
     for (byte, two) in raw.iter_mut().zip(frame.chunks_exact(2)) {

@@ -1,4 +1,5 @@
-//! What two nodes say to each other to arrange a punch, over whatever signalling there is (a rendezvous server, a DHT).
+//! What two nodes say to each other to arrange a punch, over whatever signalling there is (a rendezvous
+//! server, a DHT).
 //!
 //! ```text
 //!   version 1 | kind 1 | token 16 | round 1 | body
@@ -6,16 +7,18 @@
 //!   ports = count 1 (at most 32) | port 2 each
 //! ```
 //!
-//! Big-endian, nothing optional, nothing after the end. There is exactly one way to write a message, so what is read and
-//! written again is the same. The signalling is expected to seal messages end to end; nothing here relies on it but the
-//! secrecy of the token.
+//! Big-endian, nothing optional, nothing after the end. There is exactly one way to write a message, so what
+//! is read and written again is the same. The signalling is expected to seal messages end to end; nothing
+//! here relies on it but the secrecy of the token.
+
+mod read;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::side::Side;
-use crate::proto::nat::behaviour::{Allocation, Mapping};
+use read::Reader;
 
 /// Most ports in a message.
 pub const MAX_PORTS: usize = 32;
@@ -126,8 +129,8 @@ impl Body {
 }
 
 impl Message {
-    /// The bytes. Of a side only what the peer has a use for goes out; of ports the first [`MAX_PORTS`]; of a time whole
-    /// milliseconds, up to a minute.
+    /// The bytes. Of a side only what the peer has a use for goes out; of ports the first [`MAX_PORTS`]; of a
+    /// time whole milliseconds, up to a minute.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(MAX_LEN);
         out.extend([VERSION, self.body.kind()]);
@@ -177,7 +180,7 @@ impl Message {
             8 => Body::GaveUp(from.byte()?),
             _ => return Err(MessageError::Field("an unknown kind")),
         };
-        if from.0.is_empty() { Ok(Message { token, round, body }) } else { Err(MessageError::Long) }
+        if from.is_at_end() { Ok(Message { token, round, body }) } else { Err(MessageError::Long) }
     }
 }
 
@@ -203,75 +206,10 @@ fn put_ports(out: &mut Vec<u8>, ports: &[u16]) {
     ports.iter().for_each(|port| out.extend(port.to_be_bytes()));
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MessageError> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(MessageError::Short)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, MessageError> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn side(&mut self) -> Result<Side, MessageError> {
-        let outside_ip = match self.byte()? {
-            0 => None,
-            4 => Some(IpAddr::V4(Ipv4Addr::from(self.array::<4>()?))),
-            6 => match Ipv6Addr::from(self.array::<16>()?) {
-                mapped if mapped.to_ipv4_mapped().is_some() => {
-                    return Err(MessageError::Field("an IPv4 address written as IPv6"));
-                }
-                ip => Some(IpAddr::V6(ip)),
-            },
-            _ => return Err(MessageError::Field("an address family that is neither 0, 4 nor 6")),
-        };
-        let mapping = match self.byte()? {
-            0 => Mapping::Unknown,
-            1 => Mapping::EndpointIndependent,
-            2 => Mapping::AddressDependent,
-            3 => Mapping::AddressAndPortDependent,
-            _ => return Err(MessageError::Field("an unknown mapping; expected 0 to 3")),
-        };
-        let allocation = match self.byte()? {
-            0 => Allocation::Unknown,
-            1 => Allocation::Preserving,
-            2 => Allocation::Delta,
-            3 => Allocation::Sequential,
-            4 => Allocation::Random,
-            _ => return Err(MessageError::Field("an unknown allocation; expected 0 to 4")),
-        };
-        Ok(Side { outside_ip, mapping, allocation, ..Side::default() })
-    }
-
-    fn ports(&mut self) -> Result<Vec<u16>, MessageError> {
-        let count = usize::from(self.byte()?);
-        if count > MAX_PORTS {
-            return Err(MessageError::Field("more than 32 ports"));
-        }
-        let mut ports = Vec::with_capacity(count);
-        for _ in 0..count {
-            match u16::from_be_bytes(self.array()?) {
-                0 => return Err(MessageError::Field("port 0")),
-                port => ports.push(port),
-            }
-        }
-        Ok(ports)
-    }
-
-    fn milliseconds(&mut self) -> Result<Duration, MessageError> {
-        match u16::from_be_bytes(self.array()?) {
-            ms if ms <= 60_000 => Ok(Duration::from_millis(ms.into())),
-            _ => Err(MessageError::Field("a round trip of more than a minute")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::nat::behaviour::{Allocation, Mapping};
     use proptest::prelude::*;
 
     fn message(body: Body) -> Message {

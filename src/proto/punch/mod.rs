@@ -1,5 +1,5 @@
-//! TCP hole punching: two nodes behind NATs connect to each other at the same moment, so that each NAT takes the other
-//! side's first packet for an answer to its own.
+//! TCP hole punching: two nodes behind NATs connect to each other at the same moment, so that each NAT takes
+//! the other side's first packet for an answer to its own.
 //!
 //! ```text
 //!   side ──▶ technique   what can be foreseen, and what that allows
@@ -10,9 +10,9 @@
 //!      bind, ask, send, connect at an instant, close, winner or a reason
 //! ```
 //!
-//! [`Session`] is our own way: timed by the round trip of the signalling. [`fight`] is PyP2P 0.8.3's: timed by NTP, and
-//! [`classic`] its prediction. Everything here is `(now, input) -> outputs`; `docs/punch.md` draws the timing and tells
-//! where the rules come from.
+//! [`Session`] is our own way: timed by the round trip of the signalling. [`fight`] is PyP2P 0.8.3's: timed
+//! by NTP, and [`classic`] its prediction. Everything here is `(now, input) -> outputs`; `docs/punch.md`
+//! draws the timing and tells where the rules come from.
 
 mod aim;
 mod budget;

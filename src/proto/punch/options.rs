@@ -5,10 +5,11 @@ use std::time::Duration;
 /// The numbers.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Local ports in a round, if each keeps one outside port. One would do; a second helps when the first is taken.
+    /// Local ports in a round, if each keeps one outside port. One would do; a second helps when the first is
+    /// taken.
     pub ports: usize,
-    /// How many next ports of a row are told to the peer, and how many local ports are used where a NAT keeps its promise
-    /// for the first destination only. Grows by itself with each round.
+    /// How many next ports of a row are told to the peer, and how many local ports are used where a NAT keeps
+    /// its promise for the first destination only. Grows by itself with each round.
     pub window: usize,
     /// Rounds in an attempt, each with fresh ports.
     pub rounds: u8,
@@ -18,9 +19,11 @@ pub struct Options {
     pub spray_guesses: usize,
     /// Between two attempts of one round, so that routers and queues are not hit by all at once.
     pub pace: Duration,
-    /// How long a round is given before the next begins, besides four round trips. Its sockets stay open meanwhile.
+    /// How long a round is given before the next begins, besides four round trips. Its sockets stay open
+    /// meanwhile.
     pub round: Duration,
-    /// How long sockets are held after the last round was fired: two repetitions of a SYN that was lost (1 s and 3 s).
+    /// How long sockets are held after the last round was fired: two repetitions of a SYN that was lost (1 s
+    /// and 3 s).
     pub hold: Duration,
     /// And a little longer: connections often come just after a limit.
     pub grace: Duration,

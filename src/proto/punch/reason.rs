@@ -82,8 +82,8 @@ impl fmt::Display for Reason {
             Reason::NoOutsidePort => "no server told which outside ports our NAT gives",
             Reason::Silent => "no word came from the peer by the signalling",
             Reason::Unmet => {
-                "both sides fired in every round and no connection came through: a NAT gave other ports than were \
-                 foreseen, or a firewall refuses connections"
+                "both sides fired in every round and no connection came through: a NAT gave other ports \
+                 than were foreseen, or a firewall refuses connections"
             }
             Reason::Lost => "connections came through, but broke before both sides had agreed on one",
             Reason::Budget => "too many connection attempts are open or were begun within a minute",

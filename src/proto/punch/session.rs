@@ -1,11 +1,11 @@
 //! One punch between two nodes, seen from one of them.
 //!
-//! The I/O around it carries out what [`Session::poll_output`] says, reports what became of it by [`Session::handle`], and
-//! wakes it at [`Session::deadline`]. It ends with exactly one [`Output::Winner`] or [`Output::Failed`], before which
-//! everything else it has opened was told to be closed.
+//! The I/O around it carries out what [`Session::poll_output`] says, reports what became of it by
+//! [`Session::handle`], and wakes it at [`Session::deadline`]. It ends with exactly one [`Output::Winner`] or
+//! [`Output::Failed`], before which everything else it has opened was told to be closed.
 //!
-//! The parts: `signal` talks with the peer, `prepare` gets the ports of a round, `fire` connects, `race` agrees on one of
-//! the connections that come of it.
+//! The parts: `signal` talks with the peer, `prepare` gets the ports of a round, `fire` connects, `race`
+//! agrees on one of the connections that come of it.
 
 mod fire;
 mod prepare;
@@ -86,7 +86,8 @@ impl Session {
         session
     }
 
-    /// Takes part in the punch that a peer's message has begun. `None` if it is not an offer, with which all begin.
+    /// Takes part in the punch that a peer's message has begun. `None` if it is not an offer, with which all
+    /// begin.
     pub fn respond(now: Instant, offer: Message, setup: Setup, budget: &mut Budget) -> Option<Session> {
         if !matches!(offer, Message { body: Body::Offer(_), round: 1, .. }) {
             return None;
@@ -143,7 +144,8 @@ impl Session {
         true
     }
 
-    /// Takes what has happened. Everything that concerns something the session does not know (any more) is ignored.
+    /// Takes what has happened. Everything that concerns something the session does not know (any more) is
+    /// ignored.
     pub fn handle(&mut self, now: Instant, input: Input, budget: &mut Budget) {
         if self.is_over() {
             if let Input::Accepted { conn, .. } = input {

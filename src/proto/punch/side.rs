@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use crate::proto::nat::behaviour::{Allocation, Mapping};
 use crate::proto::nat::report::NatReport;
 
-/// Ports below this are not given out by NATs that have gone round, and never are a target of ours: what listens there is
-/// a service, not a hole.
+/// Ports below this are not given out by NATs that have gone round, and never are a target of ours: what
+/// listens there is a service, not a hole.
 pub const LOWEST_PORT: u16 = 1024;
 
 /// One side's NAT, as far as a punch is concerned.
@@ -18,7 +18,8 @@ pub struct Side {
     pub mapping: Mapping,
     /// How outside ports are chosen.
     pub allocation: Allocation,
-    /// [`Allocation::Delta`]: outside minus local port. [`Allocation::Sequential`]: from one outside port to the next.
+    /// [`Allocation::Delta`]: outside minus local port. [`Allocation::Sequential`]: from one outside port to
+    /// the next.
     pub constant: i32,
     /// The outside port given last, if ports are given in a row.
     pub last_outside: Option<u16>,
@@ -29,7 +30,8 @@ pub struct Side {
 pub enum Foresight {
     /// By arithmetic from the local port.
     Computed {
-        /// Whether that holds for the first destination of a local port only, so that each target needs a port of its own.
+        /// Whether that holds for the first destination of a local port only, so that each target needs a
+        /// port of its own.
         first_only: bool,
     },
     /// By asking a server from the very port: everybody else will see the same.
@@ -46,8 +48,8 @@ pub enum Foresight {
 impl Side {
     /// How this side can know its outside ports.
     ///
-    /// What was not measured is taken for what most home routers do (one outside port for all destinations, RFC 5382
-    /// REQ-1): a wrong guess costs a few rounds, not trying costs the connection.
+    /// What was not measured is taken for what most home routers do (one outside port for all destinations,
+    /// RFC 5382 REQ-1): a wrong guess costs a few rounds, not trying costs the connection.
     pub fn foresight(&self) -> Foresight {
         use Allocation as A;
         use Mapping as M;
@@ -81,8 +83,9 @@ impl Side {
         (1..=count).map(|n| self.in_row(last, n)).collect()
     }
 
-    /// From ports that our connections have just got in a row, in whatever order they were told: the last one, and how many
-    /// places a connection takes on average, counting those that others take in between (at most 4).
+    /// From ports that our connections have just got in a row, in whatever order they were told: the last
+    /// one, and how many places a connection takes on average, counting those that others take in between (at
+    /// most 4).
     pub fn pace(&self, seen: &[u16]) -> Option<(u16, usize)> {
         let step = self.step();
         let places = |port: u16| i32::from(port) / step.signum();

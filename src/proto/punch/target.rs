@@ -1,6 +1,6 @@
-//! What a punch may aim at. The peer names ports, never an address: the address is the one that its locator and the
-//! signalling agree on, and even that one must be an address a stranger can have. So nobody can make a node knock at
-//! a third party's door, at its own, or at one inside its network.
+//! What a punch may aim at. The peer names ports, never an address: the address is the one that its locator
+//! and the signalling agree on, and even that one must be an address a stranger can have. So nobody can make
+//! a node knock at a third party's door, at its own, or at one inside its network.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -43,8 +43,8 @@ impl fmt::Display for Refusal {
 
 /// Whether `peer` may be aimed at by a node whose addresses are `own` and whose outside address is `outside`.
 ///
-/// Two nodes behind one outside address may aim at it: that is where their NAT would let them meet, if it does hairpin.
-/// `allow_inside` lets local networks through, for tests and for nets that live in one.
+/// Two nodes behind one outside address may aim at it: that is where their NAT would let them meet, if it
+/// does hairpin. `allow_inside` lets local networks through, for tests and for nets that live in one.
 ///
 /// # Errors
 /// The [`Refusal`].

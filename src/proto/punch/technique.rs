@@ -1,9 +1,9 @@
 //! Which way of punching two NATs allow: [`Technique::choose`].
 //!
-//! A TCP hole needs both sides to send to the very port the other one's NAT will give. So either both can foresee their
-//! outside ports, or one side keeps a known port towards everybody while the other opens so many that guesses meet one of
-//! them (the birthday argument; Guha and Francis 2005 measured which NATs allow which). Everything else is hopeless, and
-//! it is kinder to say so at once than to try.
+//! A TCP hole needs both sides to send to the very port the other one's NAT will give. So either both can
+//! foresee their outside ports, or one side keeps a known port towards everybody while the other opens so
+//! many that guesses meet one of them (the birthday argument; Guha and Francis 2005 measured which NATs allow
+//! which). Everything else is hopeless, and it is kinder to say so at once than to try.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use super::side::{Foresight, Side};
 pub enum Technique {
     /// Both sides foresee their outside ports and tell each other.
     Predict,
-    /// One side's ports cannot be foreseen: it connects from many local ports to the other's one port, which in turn
-    /// guesses many of its outside ports.
+    /// One side's ports cannot be foreseen: it connects from many local ports to the other's one port, which
+    /// in turn guesses many of its outside ports.
     Spray {
         /// Whether it is we who guess; else we open the many ports.
         we_guess: bool,
@@ -43,12 +43,13 @@ impl Hopeless {
     pub fn text(self) -> &'static str {
         match self {
             Hopeless::BothBlind => {
-                "both NATs give every destination another, unforeseeable outside port, so neither side can be told where \
-                 to connect to; only a relay or a mapped port helps"
+                "both NATs give every destination another, unforeseeable outside port, so neither side can \
+                 be told where to connect to; only a relay or a mapped port helps"
             }
             Hopeless::BlindAgainstPerDestination => {
-                "one NAT gives unforeseeable outside ports, and the other takes a new outside port for every guess, so \
-                 guesses never come from the port that was opened for them; only a relay or a mapped port helps"
+                "one NAT gives unforeseeable outside ports, and the other takes a new outside port for \
+                 every guess, so guesses never come from the port that was opened for them; only a relay \
+                 or a mapped port helps"
             }
             Hopeless::NoAddress => "the outside address of one side is not known (no server told it)",
             Hopeless::OtherFamily => "one side has an IPv4 outside address, the other an IPv6 one",

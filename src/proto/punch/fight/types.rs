@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use crate::proto::punch::classic::CLASSIC_PREDICTIONS;
 use crate::proto::punch::reason::Failure;
 use crate::proto::punch::session::{ConnId, SlotId, Socket};
-use crate::proto::punch::side::Side;
+use crate::proto::punch::side::{Foresight, Side};
 use crate::proto::rdv_msg::Reply;
 
 /// What a fight is begun with.
@@ -30,6 +31,28 @@ impl FightSetup {
     pub(super) fn unix_at(&self, now: Instant) -> f64 {
         let (at, unix) = self.clock;
         if now >= at { unix + (now - at).as_secs_f64() } else { unix - (at - now).as_secs_f64() }
+    }
+}
+
+impl FightSetup {
+    /// The outside ports of our local ones but the first, if they can all be foreseen.
+    pub(super) fn predictions(
+        &self,
+        local: &[u16],
+        outside: &[Option<u16>],
+        remote: Option<u16>,
+    ) -> Option<Vec<u16>> {
+        let ours = &self.ours;
+        let count = CLASSIC_PREDICTIONS;
+        let ports: Vec<u16> = match ours.foresight() {
+            Foresight::Computed { .. } => {
+                local.iter().skip(1).filter_map(|port| ours.compute(*port)).take(count).collect()
+            }
+            Foresight::Asked => outside.iter().skip(1).flatten().copied().take(count).collect(),
+            Foresight::Row { .. } => ours.row(remote.or(ours.last_outside)?, count),
+            Foresight::Blind => return None,
+        };
+        (ports.len() == count && local.len() > count).then_some(ports)
     }
 }
 
@@ -85,8 +108,9 @@ pub enum FightInput<'a> {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FightOutput {
-    /// Bind so many local ports, in a row if possible, and listen on all but the first. They are slots 0, 1, 2 ... Connect
-    /// to a rendezvous server from the first (challenged: keep the connection the challenge came by, if there is one).
+    /// Bind so many local ports, in a row if possible, and listen on all but the first. They are slots 0, 1,
+    /// 2 ... Connect to a rendezvous server from the first (challenged: keep the connection the challenge
+    /// came by, if there is one).
     Bind {
         /// How many.
         count: usize,

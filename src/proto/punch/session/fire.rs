@@ -83,8 +83,8 @@ impl Session {
         true
     }
 
-    /// Guesses that would have been answered by now make room for others. The NAT remembers them, and the listener on their
-    /// port takes whoever comes by them later.
+    /// Guesses that would have been answered by now make room for others. The NAT remembers them, and the
+    /// listener on their port takes whoever comes by them later.
     fn end_old_guesses(&mut self, now: Instant, budget: &mut Budget) {
         let age = self.rtt.best().unwrap_or_default() * 2 + GUESS_TIME;
         let old = |half: &Half| half.guess && half.at + age <= now;
@@ -101,8 +101,8 @@ impl Session {
         self.look.filter(|_| self.phase == Phase::Fired && !self.round.backlog.is_empty())
     }
 
-    /// An attempt was answered by a refusal: again from the same port after a random time. A fixed one would keep two
-    /// sides that refuse each other in step for ever.
+    /// An attempt was answered by a refusal: again from the same port after a random time. A fixed one would
+    /// keep two sides that refuse each other in step for ever.
     pub(super) fn refused(&mut self, now: Instant, conn: ConnId, unreachable: bool, budget: &mut Budget) {
         if self.open.contains_key(&conn) {
             return self.ended(now, conn, budget);

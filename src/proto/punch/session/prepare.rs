@@ -170,15 +170,16 @@ impl Session {
         Ok(())
     }
 
-    /// The ports to tell of a row, in the order in which our connections are expected to get them; then those that others
-    /// are expected to take, in case they do not.
+    /// The ports to tell of a row, in the order in which our connections are expected to get them; then those
+    /// that others are expected to take, in case they do not.
     fn row_ports(&self, seen: &[u16], shared: bool) -> Vec<u16> {
         // Older knowledge is better than none, but only as long as we have not used it up.
         let old = self.ours.last_outside.filter(|_| self.round.number == 1).map(|last| (last, 1));
         let Some((last, pace)) = self.ours.pace(seen).or(old) else { return Vec::new() };
         let window = self.window();
         if shared {
-            // All our connections will have one of these. Many ports of the other side are not to be wasted on late ones.
+            // All our connections will have one of these. Many ports of the other side are not to be wasted
+            // on late ones.
             let guess = self.technique() == Some(Technique::Spray { we_guess: true });
             let few = if pace == 1 { 1 } else { SPREAD };
             return self.ours.row(last, if guess { few } else { window });
@@ -192,8 +193,8 @@ impl Session {
         self.slots.get(&id).is_some_and(|slot| slot.local.is_some())
     }
 
-    /// Ends what must not go on beside the next round: attempts that would be repeated (in a row of ports each takes one),
-    /// and in a spray all attempts, as there may only be so many.
+    /// Ends what must not go on beside the next round: attempts that would be repeated (in a row of ports
+    /// each takes one), and in a spray all attempts, as there may only be so many.
     pub(super) fn retire(&mut self, now: Instant, budget: &mut Budget) {
         let technique = self.technique();
         let spray = matches!(technique, Some(Technique::Spray { .. }));

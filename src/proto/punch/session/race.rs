@@ -1,16 +1,16 @@
-//! Several connections may come of a punch. Both sides say hello on each; the initiator selects one, the responder confirms
-//! it, the initiator says done. Only then does each side close the rest: the initiator when it has the confirmation, the
-//! responder when it hears that it is done. So there is never more than one survivor, and it has carried a message both
-//! ways.
+//! Several connections may come of a punch. Both sides say hello on each; the initiator selects one, the
+//! responder confirms it, the initiator says done. Only then does each side close the rest: the initiator
+//! when it has the confirmation, the responder when it hears that it is done. So there is never more than one
+//! survivor, and it has carried a message both ways.
 //!
 //! ```text
 //!   initiator   hello ─▶        select ─▶           done ─▶   wins here, closes the rest
 //!   responder         ◀─ hello          ◀─ confirm         wins as done arrives, closes the rest
 //! ```
 //!
-//! The initiator selects the first connection it has, without waiting for the other side's hello: the confirmation proves
-//! as much. If the selected connection dies before it is confirmed, or stays silent while another one speaks, the
-//! initiator lets go of it for good and selects another.
+//! The initiator selects the first connection it has, without waiting for the other side's hello: the
+//! confirmation proves as much. If the selected connection dies before it is confirmed, or stays silent while
+//! another one speaks, the initiator lets go of it for good and selects another.
 
 use std::time::{Duration, Instant};
 

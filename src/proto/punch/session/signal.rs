@@ -1,7 +1,7 @@
 //! The talk over the signalling: offer, answer, pings, go.
 //!
-//! Messages may be lost, doubled or late. The initiator repeats what is not answered; the responder answers whatever it is
-//! asked again. What belongs to another round than the present one is ignored.
+//! Messages may be lost, doubled or late. The initiator repeats what is not answered; the responder answers
+//! whatever it is asked again. What belongs to another round than the present one is ignored.
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,15 @@
+//! Sessions, step by step.
+
+mod bench;
+mod script;
+
 use super::*;
 use crate::proto::nat::behaviour::{Allocation, Mapping};
 use crate::proto::punch::hello;
 use crate::proto::punch::target::Refusal;
 use crate::proto::punch::technique::Hopeless;
-use proptest::prelude::*;
+use bench::Bench;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 const TOKEN: Token = Token([5; 16]);
@@ -26,111 +30,6 @@ fn setup(peer: &str) -> Setup {
         own: vec!["192.168.1.5".parse().unwrap()],
         options: Options::default(),
         seed: 1,
-    }
-}
-
-/// A session and what it has said.
-struct Bench {
-    session: Session,
-    budget: Budget,
-    now: Instant,
-    outputs: Vec<Output>,
-}
-
-impl Bench {
-    fn initiator(setup: Setup) -> Bench {
-        let (mut budget, now) = (Budget::default(), Instant::now());
-        let session = Session::initiate(now, TOKEN, setup, &mut budget);
-        Bench { session, budget, now, outputs: Vec::new() }.drained()
-    }
-
-    fn responder(setup: Setup, offer: Side) -> Bench {
-        let (mut budget, now) = (Budget::default(), Instant::now());
-        let offer = Message { token: TOKEN, round: 1, body: Body::Offer(offer) };
-        let session = Session::respond(now, offer, setup, &mut budget).unwrap();
-        Bench { session, budget, now, outputs: Vec::new() }.drained()
-    }
-
-    fn drained(mut self) -> Bench {
-        self.drain();
-        self
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.session.poll_output() {
-            self.outputs.push(output);
-        }
-    }
-
-    fn give(&mut self, input: Input) {
-        self.session.handle(self.now, input, &mut self.budget);
-        self.drain();
-    }
-
-    fn hear(&mut self, round: u8, body: Body) {
-        self.give(Input::Message(Message { token: TOKEN, round, body }));
-    }
-
-    fn after(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(at) = self.session.deadline().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.give(Input::Wake);
-        }
-        self.now = end;
-    }
-
-    fn bind_all(&mut self, first: u16) {
-        let slots: Vec<SlotId> = self
-            .outputs
-            .iter()
-            .filter_map(|output| match output {
-                Output::Bind { slot, .. } => Some(*slot),
-                _ => None,
-            })
-            .collect();
-        for (slot, port) in slots.into_iter().zip(first..) {
-            self.give(Input::Bound { slot, port });
-        }
-    }
-
-    /// As initiator, up to its attempts.
-    fn fire(&mut self) {
-        self.bind_all(40_000);
-        self.now += Duration::from_millis(50);
-        self.hear(1, Body::Pong(0));
-        self.hear(1, Body::Answer(preserving(PEER), vec![50_000, 50_001]));
-    }
-
-    fn connects(&self) -> Vec<(ConnId, SocketAddr, Instant)> {
-        self.outputs
-            .iter()
-            .filter_map(|output| match output {
-                Output::Connect { conn, to, at, .. } => Some((*conn, *to, *at)),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn failure(&self) -> Option<Reason> {
-        self.outputs.iter().find_map(|output| match output {
-            Output::Failed(failure) => Some(failure.reason),
-            _ => None,
-        })
-    }
-
-    fn sent(&self, wanted: &Body) -> usize {
-        let same = |output: &&Output| matches!(output, Output::Send(message) if message.body == *wanted);
-        self.outputs.iter().filter(same).count()
-    }
-
-    fn closed(&self, conn: ConnId) -> bool {
-        self.outputs.contains(&Output::Close(Socket::Conn(conn)))
-    }
-
-    fn peer_says(&mut self, conn: ConnId, what: hello::What) {
-        let frame = hello::write(TOKEN, what, self.session.role().other(), 0);
-        self.give(Input::Frame { conn, frame });
     }
 }
 
@@ -363,82 +262,4 @@ fn refusals_are_met_at_random_times() {
     }
     assert!(pauses.len() > 15);
     assert_eq!(bench.session.reports()[0].refused, 20);
-}
-
-/// Any step a driver or a peer could take.
-fn input(session: &mut Session, kind: u8, a: u8, port: u16) -> Input {
-    let (conn, slot) = (ConnId(u32::from(a) % 24), SlotId(u16::from(a) % 8));
-    let frame = |what| hello::write(TOKEN, what, session.role().other(), 0);
-    let said = |body| Input::Message(Message { token: TOKEN, round: 1 + a % 4, body });
-    let sides = [Allocation::Preserving, Allocation::Random, Allocation::Sequential, Allocation::Unknown];
-    let mappings =
-        [Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::AddressAndPortDependent];
-    let theirs = side(PEER, mappings[usize::from(a) % 3], sides[usize::from(port) % 4]);
-    match kind {
-        0 => Input::Wake,
-        1 => Input::Bound { slot, port },
-        2 => Input::BindFailed { slot },
-        3 => Input::Asked { slot, port },
-        4 => Input::AskFailed { slot },
-        5 => Input::Connected { conn },
-        6 => Input::Accepted { conn: session.next_conn(), slot },
-        7 => Input::Refused { conn },
-        8 => Input::Unreachable { conn },
-        9 => Input::AddressTaken { conn },
-        10 => Input::TimedOut { conn },
-        11 => Input::Closed { conn },
-        12 => Input::Frame { conn, frame: frame(hello::What::Hello) },
-        13 => Input::Frame { conn, frame: frame(hello::What::Select) },
-        14 => Input::Frame { conn, frame: frame(hello::What::Confirm) },
-        15 => Input::Frame { conn, frame: frame(hello::What::Done) },
-        16 => Input::Frame { conn, frame: [a; 64] },
-        17 => said(Body::Offer(theirs)),
-        18 => said(Body::Answer(theirs, vec![port.max(1); usize::from(a) % 33])),
-        19 => said(Body::Go(vec![port.max(1), 5000], Duration::from_millis(port.into()))),
-        20 => said(Body::Going),
-        21 => said(Body::Pong(a)),
-        22 => said(Body::Again),
-        _ => said(Body::Ping(a)),
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_script_breaks_the_rules(
-        initiator: bool, ours in 0..4usize, mapping in 0..3usize,
-        script in prop::collection::vec((0..24u8, any::<u8>(), any::<u16>(), 0..400u64), 0..120),
-    ) {
-        let allocation =
-            [Allocation::Preserving, Allocation::Random, Allocation::Sequential, Allocation::Unknown][ours];
-        let mapping =
-            [Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::AddressAndPortDependent][mapping];
-        let setup = Setup { ours: side("198.51.100.1", mapping, allocation), ..setup(PEER) };
-        let mut bench =
-            if initiator { Bench::initiator(setup) } else { Bench::responder(setup, preserving(PEER)) };
-        for (kind, a, port, ms) in script {
-            bench.now += Duration::from_millis(ms);
-            let input = input(&mut bench.session, kind, a, port);
-            bench.give(input);
-        }
-        bench.after(Duration::from_secs(30));
-        prop_assert!(bench.session.is_over());
-        prop_assert_eq!(bench.budget.half_open(), 0);
-        let ends = bench.outputs.iter().filter(|o| matches!(o, Output::Winner(_) | Output::Failed(_))).count();
-        prop_assert_eq!(ends, 1);
-        let (mut bound, mut flows) = (BTreeSet::new(), BTreeSet::new());
-        for output in &bench.outputs {
-            match output {
-                Output::Bind { slot, .. } => prop_assert!(bound.insert(*slot), "slots are not reused"),
-                Output::Close(Socket::Slot(slot)) => prop_assert!(bound.remove(slot), "closed once"),
-                Output::Connect { conn, to, .. } => {
-                    prop_assert_eq!(to.ip(), PEER.parse::<IpAddr>().unwrap());
-                    prop_assert!(to.port() >= 1024);
-                    flows.insert(*conn);
-                }
-                _ => {}
-            }
-        }
-        prop_assert!(bound.is_empty(), "ports left open");
-        prop_assert!(flows.len() <= 1000);
-    }
 }

@@ -113,8 +113,8 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
-    /// An attempt could not be made as there is a connection of these two ends already (`EADDRNOTAVAIL`): the peer has
-    /// come in by the listener, or is about to.
+    /// An attempt could not be made as there is a connection of these two ends already (`EADDRNOTAVAIL`): the
+    /// peer has come in by the listener, or is about to.
     AddressTaken {
         /// Which.
         conn: ConnId,
@@ -152,8 +152,8 @@ pub enum Output {
         /// Whether to listen on it as well.
         listen: bool,
     },
-    /// Connect to a server from this local port, ask it which outside port it sees, and keep that connection until the
-    /// port is closed: it keeps the mapping.
+    /// Connect to a server from this local port, ask it which outside port it sees, and keep that connection
+    /// until the port is closed: it keeps the mapping.
     Ask {
         /// Which.
         slot: SlotId,
