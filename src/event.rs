@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::error::Code;
 pub use crate::proto::nat::NatType;
+pub use crate::proto::nat::behaviour::{Allocation, Mapping, Unsolicited};
 
 /// What an event is about. New kinds may come in any version: ignore what you do not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,36 @@ pub enum Via {
     Direct = 2,
 }
 
+/// How the port came to be open, in the bits of `P2P_FWD_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(i32)]
+pub enum Forwarding {
+    /// Nobody opened it, or nobody had to.
+    #[default]
+    None = 0,
+    /// The router was set up by hand, or the program said so.
+    Manual = 1,
+    /// By UPnP IGD.
+    Upnp = 2,
+    /// By NAT-PMP (RFC 6886).
+    NatPmp = 4,
+    /// By PCP (RFC 6887).
+    Pcp = 8,
+}
+
+impl Forwarding {
+    /// The protocol's usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Forwarding::None => "none",
+            Forwarding::Manual => "manual",
+            Forwarding::Upnp => "UPnP",
+            Forwarding::NatPmp => "NAT-PMP",
+            Forwarding::Pcp => "PCP",
+        }
+    }
+}
+
 /// How much a net logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
@@ -99,20 +130,42 @@ impl LogLevel {
 }
 
 /// A net's situation at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NetInfo {
-    /// How others reach this node, as configured or found out.
+    /// How others reach this node, as configured or found out; unknown until then.
     pub node_type: crate::config::NodeType,
     /// The NAT in front of it.
     pub nat: NatType,
-    /// Whether the node can be reached from outside; `None` = not known.
+    /// The NAT's constant: see [`Allocation::Delta`] and [`Allocation::Sequential`]. 0 otherwise.
+    pub nat_delta: i32,
+    /// How long it keeps an outside port.
+    pub mapping: Mapping,
+    /// How it chooses one.
+    pub allocation: Allocation,
+    /// What it does with connections nobody here asked for.
+    pub unsolicited: Unsolicited,
+    /// Whether it lets us reach ourselves by our outside address (RFC 4787, section 6); `None` = not known.
+    pub hairpin: Option<bool>,
+    /// Whether there is another NAT behind the first; `None` = not known.
+    pub double_nat: Option<bool>,
+    /// How the port came to be open.
+    pub forwarding: Forwarding,
+    /// The port by which others reach us from outside, 0 = not known.
+    pub external_port: u16,
+    /// Whether the node can be reached from outside by IPv4; `None` = not known. Only a connection that arrived says yes.
     pub reachable: Option<bool>,
+    /// The same by IPv6.
+    pub reachable_v6: Option<bool>,
     /// The port listened on, 0 before the start.
     pub passive_port: u16,
     /// The address our own connections leave from, as far as known.
     pub lan_ip: Option<IpAddr>,
     /// Our address as the internet sees it, as far as known.
     pub wan_ip: Option<IpAddr>,
+    /// Our IPv6 address as the internet sees it, as far as known.
+    pub wan_ip6: Option<IpAddr>,
+    /// True time minus the system's clock in microseconds, if NTP servers were asked and agree.
+    pub clock_offset_us: Option<i64>,
     /// Open connections that peers opened.
     pub inbound: usize,
     /// Open connections that we opened.

@@ -50,11 +50,11 @@ macro_rules! options {
 
 options! {
     1 node_type 0..=3, |c, v| c.node_type = node_type(v), c.node_type as i64,
-        "how others reach this node (P2P_NODE_*): unknown (counts as active: finding out is not built in yet), passive, active, simultaneous";
+        "how others reach this node (P2P_NODE_*): unknown (found out, and the port opened on the router where it can be), passive, active, simultaneous";
     2 net_type 1..=2, |c, v| c.net_type = if v == 2 { NetType::Direct } else { NetType::P2p }, c.net_type as i64,
         "P2P_NET_P2P (bootstraps, advertises, one connection per address) or P2P_NET_DIRECT (chosen peers only)";
     3 nat_type 0..=5, |c, v| c.nat_type = nat_type(v), c.nat_type as i64,
-        "the NAT in front of this node (P2P_NAT_*), if you know it; measuring is not built in yet";
+        "the NAT in front of this node (P2P_NAT_*), if you know it; unknown = measured at the rendezvous servers";
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
         "port to listen on; 0 = any free one (p2p_net_get_info tells which)";
     5 max_inbound 0..=100000, |c, v| c.max_inbound = v as usize, c.max_inbound as i64,
@@ -64,7 +64,7 @@ options! {
     7 min_connected 0..=100000, |c, v| c.min_connected = v as usize, c.min_connected as i64,
         "below this many connections the node advertises again and bootstraps sooner";
     8 forwarding 0..=15, |c, v| c.forwarding = v as u32, i64::from(c.forwarding),
-        "P2P_FWD_* bits: which port mapping protocols may be tried (none is built in yet)";
+        "P2P_FWD_* bits: which port mapping protocols may be tried, if node_type is unknown";
     9 bootstrap 0..=1, |c, v| c.bootstrap = v == 1, i64::from(c.bootstrap),
         "1 = may ask rendezvous servers for nodes";
     10 dedup 0..=1, |c, v| c.dedup = v == 1, i64::from(c.dedup),
@@ -115,6 +115,14 @@ options! {
         "time between two advertisements while under min_connected inbound";
     33 retry_interval_ms 1..=604800000, |c, v| c.retry_interval = from_ms(v), ms(c.retry_interval),
         "first pause before an early bootstrap while under min_connected; doubles up to bootstrap_interval";
+    34 start_timeout_ms 0..=600000, |c, v| c.start_timeout = from_ms(v), ms(c.start_timeout),
+        "READY comes at the latest then, whatever does not answer; the node works before it";
+    35 mapping_lease_ms 1000..=604800000, |c, v| c.mapping_lease = from_ms(v), ms(c.mapping_lease),
+        "for how long a port is asked of the router; renewed at half of it";
+    36 verify_interval_ms 0..=604800000, |c, v| c.verify_interval = from_ms(v), ms(c.verify_interval),
+        "time between two looks from outside whether the mapped port is still open; 0 = none";
+    37 network_monitor 0..=1, |c, v| c.network_monitor = v == 1, i64::from(c.network_monitor),
+        "1 = the system is asked to tell of changes of its network (Linux), as p2p_network_changed does";
 }
 
 fn node_type(v: i64) -> NodeType {

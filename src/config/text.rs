@@ -34,6 +34,17 @@ pub static TEXT_OPTIONS: &[TextOption] = &[
         name: "wan_ip",
         meaning: "this node's address as the internet sees it, if you know better; \"\" = found out",
     },
+    TextOption {
+        key: 1004,
+        name: "gateway",
+        meaning: "the routers to ask for a port, by address, separated by commas; \"\" = found out",
+    },
+    TextOption {
+        key: 1005,
+        name: "state_dir",
+        meaning: "directory for the journal of what the net has opened on routers, so that a program that crashed \
+                  cleans up at its next start; \"\" = no file is written",
+    },
 ];
 
 /// The longest server address taken, a host name of 253 characters with its port and a scheme.
@@ -49,6 +60,33 @@ fn address(name: &str, value: &str) -> Result<Option<IpAddr>> {
     })
 }
 
+/// The address others know us by has to be one that a peer can connect to.
+fn reachable_address(value: &str) -> Result<Option<IpAddr>> {
+    let found = address("wan_ip", value)?;
+    if let Some(ip) = found.filter(|ip| ip.is_unspecified() || ip.is_multicast()) {
+        return Err(Error::new(Code::Invalid, format!("wan_ip is {ip}, which no peer can connect to")));
+    }
+    Ok(found)
+}
+
+/// Routers that a program may name.
+const MAX_GATEWAYS: usize = 8;
+
+fn gateways(value: &str) -> Result<Vec<IpAddr>> {
+    let all: Vec<_> = value.split(',').map(str::trim).filter(|v| !v.is_empty()).collect();
+    if all.len() > MAX_GATEWAYS {
+        let message = format!("gateway names {} addresses; expected at most {MAX_GATEWAYS}", all.len());
+        return Err(Error::new(Code::Invalid, message));
+    }
+    Ok(all
+        .into_iter()
+        .map(|ip| address("gateway", ip))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
 impl Config {
     /// Sets the text option `key`.
     ///
@@ -60,7 +98,9 @@ impl Config {
             1002 => {
                 self.interface = Some(value).filter(|v| !v.is_empty() && *v != "default").map(str::to_owned)
             }
-            1003 => self.wan_ip = address("wan_ip", value)?,
+            1003 => self.wan_ip = reachable_address(value)?,
+            1004 => self.gateways = gateways(value)?,
+            1005 => self.state_dir = Some(value).filter(|v| !v.is_empty()).map(Into::into),
             _ if super::options::INT_OPTIONS.iter().any(|o| o.key == key) => {
                 let message = format!("option {key} is a number: use p2p_config_set_int");
                 return Err(Error::new(Code::Unsupported, message));
@@ -74,15 +114,50 @@ impl Config {
         Ok(())
     }
 
-    /// Adds a server. They are used in the order they were added.
+    /// Adds a server. Those of a kind are used in the order they were added.
     ///
     /// # Errors
-    /// [`Code::Invalid`] if `at` is not `host:port` (an IPv6 address in brackets).
+    /// [`Code::Invalid`] if `at` is not what the kind takes (see [`ServerKind`]).
     pub fn add_server(&mut self, kind: ServerKind, at: &str) -> Result<()> {
-        split_host_port(at).map_err(|e| Error::new(e.code, format!("rendezvous server {}", e.message)))?;
-        self.servers.push((kind, at.to_owned()));
+        let (name, checked) = match kind {
+            ServerKind::Rendezvous => ("rendezvous", split_host_port(at).map(drop)),
+            ServerKind::Reachability => ("reachability", reachability(at)),
+            ServerKind::Ntp => ("NTP", split_host_port(&with_port(at, NTP_PORT)).map(drop)),
+        };
+        checked.map_err(|e| Error::new(e.code, format!("{name} server {}", e.message)))?;
+        let at = if kind == ServerKind::Ntp { with_port(at, NTP_PORT) } else { at.to_owned() };
+        self.servers.push((kind, at));
         Ok(())
     }
+}
+
+const NTP_PORT: u16 = 123;
+
+/// A server's address with `port` behind it, if it names none.
+fn with_port(at: &str, port: u16) -> String {
+    if at.parse::<std::net::Ipv6Addr>().is_ok() {
+        return format!("[{at}]:{port}");
+    }
+    let bare = !at.contains(':') || at.starts_with('[') && at.ends_with(']');
+    if bare { format!("{at}:{port}") } else { at.to_owned() }
+}
+
+/// `host:port`, or `http://host[:port]/path`.
+fn reachability(at: &str) -> Result<()> {
+    let Some(rest) = at.strip_prefix("http://") else {
+        if at.contains("://") {
+            let message = format!("\"{at}\" has a scheme that is not spoken; expected http:// or host:port");
+            return Err(Error::new(Code::Invalid, message));
+        }
+        return split_host_port(at).map(drop);
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#');
+    if path.contains(odd) {
+        let message = format!("\"{at}\" has a query or a blank; expected http://host:port/path");
+        return Err(Error::new(Code::Invalid, message));
+    }
+    split_host_port(&with_port(host, 80)).map(drop)
 }
 
 /// Takes `host:port` apart; an IPv6 address stands in brackets.
@@ -153,5 +228,36 @@ mod tests {
         assert!(c.set_str(4, "x").unwrap_err().message.contains("p2p_config_set_int"));
         assert_eq!(c.set_str(77, "x").unwrap_err().code, Code::Unsupported);
         assert!(c.add_server(ServerKind::Rendezvous, "nowhere").is_err());
+        assert!(c.set_str(1003, "0.0.0.0").unwrap_err().message.contains("no peer can connect"));
+        c.set_str(1004, "192.0.2.1, fe80::1").unwrap();
+        assert_eq!(c.gateways.len(), 2);
+        assert!(c.set_str(1004, "router").unwrap_err().message.contains("gateway"));
+        assert!(c.set_str(1004, &"192.0.2.1,".repeat(9)).is_err());
+        c.set_str(1005, "/var/lib/x").unwrap();
+        assert_eq!(c.state_dir.as_deref(), Some(std::path::Path::new("/var/lib/x")));
+    }
+
+    #[test]
+    fn each_kind_of_server_has_its_form() {
+        let mut c = Config::default();
+        for (kind, good, kept) in [
+            (ServerKind::Ntp, "192.0.2.1", "192.0.2.1:123"),
+            (ServerKind::Ntp, "time.example:4123", "time.example:4123"),
+            (ServerKind::Ntp, "2001:db8::1", "[2001:db8::1]:123"),
+            (ServerKind::Ntp, "[2001:db8::1]", "[2001:db8::1]:123"),
+            (ServerKind::Reachability, "h.example:8080", "h.example:8080"),
+            (ServerKind::Reachability, "http://h.example/net.php", "http://h.example/net.php"),
+            (ServerKind::Reachability, "http://[::1]:8080/p2p/net.php", "http://[::1]:8080/p2p/net.php"),
+        ] {
+            c.add_server(kind, good).unwrap();
+            assert_eq!(c.servers.last(), Some(&(kind, kept.to_owned())));
+        }
+        for bad in
+            ["https://h.example/", "h.example", "http:///x", "http://h.example/a b", "http://h.example/?a"]
+        {
+            let e = c.add_server(ServerKind::Reachability, bad).unwrap_err();
+            assert!(e.message.starts_with("reachability server"), "{e}");
+        }
+        assert!(c.add_server(ServerKind::Ntp, "").is_err());
     }
 }

@@ -84,8 +84,9 @@ pub unsafe extern "C" fn p2p_config_set_str(
     })
 }
 
-/// Adds a server, "host:port" (an IPv6 address in brackets). Servers are used in the order they were added: bootstrap
-/// asks one after the other, advertise tells all. The name is looked up when it is used. err may be NULL.
+/// Adds a server, "host:port" (an IPv6 address in brackets) or what else P2P_SERVER_* says. Servers are used in the order
+/// they were added: bootstrap asks one after the other, advertise tells all, the others are asked at once. The name is
+/// looked up when it is used. err may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_config_add_server(
     cfg: *mut p2p_config,
@@ -96,11 +97,13 @@ pub unsafe extern "C" fn p2p_config_add_server(
     let add = || {
         // SAFETY: the caller's duties, passed on.
         let (config, address) = unsafe { (options(cfg)?, text(address, "address")?) };
-        if kind.0 != ServerKind::Rendezvous as i32 {
-            let message = format!("kind is {}; expected P2P_SERVER_RENDEZVOUS", kind.0);
-            return Err(Error::new(Code::Unsupported, message));
-        }
-        config.add_server(ServerKind::Rendezvous, address)
+        let kinds = [ServerKind::Rendezvous, ServerKind::Reachability, ServerKind::Ntp];
+        let known = kinds.into_iter().find(|k| *k as i32 == kind.0);
+        let kind = known.ok_or_else(|| {
+            let message = format!("kind is {}; expected one of P2P_SERVER_*", kind.0);
+            Error::new(Code::Unsupported, message)
+        })?;
+        config.add_server(kind, address)
     };
     // SAFETY: the caller's duty, passed on.
     guard(|| unsafe { report(err, add()) })

@@ -3,7 +3,7 @@
 //! `include/p2pnet.h` is generated from these files (`cbindgen.toml`; `tests/header.rs` holds the committed header against
 //! them), so their documentation is the C documentation. The contract stands at the header's top. How the parts fit:
 //!
-//! * [`types`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
+//! * [`types`], [`situation`], [`opts`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
 //! * [`version`], [`config`], [`net`], [`event`], [`conn`] are the functions, by what they are about.
 //!
 //! Enumerations come in as plain `i32` ([`types::OptArg`] and the like) because a number outside a Rust enum is undefined
@@ -16,6 +16,8 @@ pub mod conn;
 pub mod event;
 pub mod guard;
 pub mod net;
+pub mod opts;
+pub mod situation;
 pub mod structs;
 pub mod types;
 pub mod version;

@@ -197,21 +197,35 @@ pub unsafe extern "C" fn p2p_net_get_info(net: *mut p2p_net, info: *mut p2p_net_
         let done = unsafe { inner(net) }.and_then(|i| {
             let now = i.net.info();
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let tristate = |known: Option<bool>| known.map_or(-1, i32::from);
             let mut out = p2p_net_info {
                 struct_size: 0,
                 node_type: now.node_type.into(),
                 nat: now.nat.into(),
-                reachable: now.reachable.map_or(-1, i32::from),
+                reachable: tristate(now.reachable),
                 passive_port: now.passive_port.into(),
                 inbound: count(now.inbound),
                 outbound: count(now.outbound),
                 reserved: 0,
                 lan_ip: [0; P2P_ADDR_LEN],
                 wan_ip: [0; P2P_ADDR_LEN],
+                forwarding: now.forwarding.into(),
+                external_port: now.external_port.into(),
+                mapping: now.mapping.into(),
+                allocation: now.allocation.into(),
+                nat_delta: now.nat_delta,
+                unsolicited: now.unsolicited.into(),
+                hairpin: tristate(now.hairpin),
+                double_nat: tristate(now.double_nat),
+                reachable_v6: tristate(now.reachable_v6),
+                clock_known: now.clock_offset_us.is_some().into(),
+                clock_offset_us: now.clock_offset_us.unwrap_or(0),
+                wan_ip6: [0; P2P_ADDR_LEN],
             };
             let as_text = |ip: Option<IpAddr>| ip.map_or_else(String::new, |ip| ip.to_string());
             fill(&mut out.lan_ip, &as_text(now.lan_ip));
             fill(&mut out.wan_ip, &as_text(now.wan_ip));
+            fill(&mut out.wan_ip6, &as_text(now.wan_ip6));
             // SAFETY: the caller's duty, passed on.
             unsafe { copy_out(info, &out) }
         });

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
+use super::situation::*;
 use super::types::*;
 
 /// Room for any "[ip%zone]:port" with its NUL.
@@ -62,7 +63,7 @@ pub struct p2p_net_info {
     pub node_type: p2p_node_type,
     /// The NAT in front of it.
     pub nat: p2p_nat,
-    /// Whether it can be reached from outside: 1 yes, 0 no, -1 not known.
+    /// Whether it can be reached from outside by IPv4: 1 yes (a connection from outside has arrived), 0 no, -1 not known.
     pub reachable: i32,
     /// The port it listens on, 0 before p2p_net_start().
     pub passive_port: u32,
@@ -76,6 +77,30 @@ pub struct p2p_net_info {
     pub lan_ip: [c_char; P2P_ADDR_LEN],
     /// Our address as the internet sees it, "" if not known.
     pub wan_ip: [c_char; P2P_ADDR_LEN],
+    /// How the port came to be open: one of P2P_FWD_*.
+    pub forwarding: p2p_fwd,
+    /// The port by which others reach us from outside, 0 = not known.
+    pub external_port: u32,
+    /// How long the NAT keeps one outside port.
+    pub mapping: p2p_mapping,
+    /// How the NAT chooses an outside port.
+    pub allocation: p2p_allocation,
+    /// The constant of that choice: see P2P_ALLOCATION_DELTA and P2P_ALLOCATION_SEQUENTIAL. 0 otherwise.
+    pub nat_delta: i32,
+    /// What the NAT does with connections that nobody here asked for.
+    pub unsolicited: p2p_unsolicited,
+    /// Whether we can reach ourselves by our outside address: 1 yes, 0 no, -1 not known.
+    pub hairpin: i32,
+    /// Whether there is another NAT behind the first: 1 yes, 0 no, -1 not known.
+    pub double_nat: i32,
+    /// As reachable, by IPv6.
+    pub reachable_v6: i32,
+    /// Whether clock_offset_us holds something: 1 or 0.
+    pub clock_known: i32,
+    /// True time minus the system's clock in microseconds, as NTP servers told.
+    pub clock_offset_us: i64,
+    /// Our IPv6 address as the internet sees it, "" if not known.
+    pub wan_ip6: [c_char; P2P_ADDR_LEN],
 }
 
 /// A connection's situation. Set struct_size to sizeof(p2p_conn_info) before the call.

@@ -12,7 +12,7 @@ use super::conn::Conn;
 use super::counters::Counters;
 use crate::config::Config;
 use crate::error::{Code, Error};
-use crate::event::{Kind, NetInfo};
+use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
 use crate::queue::{Item, Notice, Queue};
 
@@ -63,10 +63,21 @@ impl Shared {
         let info = NetInfo {
             node_type: config.node_type,
             nat: config.nat_type,
+            nat_delta: 0,
+            mapping: Mapping::Unknown,
+            allocation: Allocation::Unknown,
+            unsolicited: Unsolicited::Unknown,
+            hairpin: None,
+            double_nat: None,
+            forwarding: Forwarding::None,
+            external_port: 0,
             reachable: None,
+            reachable_v6: None,
             passive_port: 0,
             lan_ip: None,
             wan_ip: config.wan_ip,
+            wan_ip6: None,
+            clock_offset_us: None,
             inbound: 0,
             outbound: 0,
         };

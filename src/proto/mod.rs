@@ -8,10 +8,12 @@
 //! `docs/protocol-rendezvous.md`.
 
 pub mod admit;
+mod base64url;
 pub mod clock;
 pub mod conn_id;
 pub mod dedup;
 pub mod dht_msg;
+pub mod identity;
 pub mod line;
 pub mod link;
 pub mod nat;
@@ -19,5 +21,6 @@ pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
+pub mod situation;
 pub mod unl;
 pub mod upkeep;

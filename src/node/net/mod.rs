@@ -49,13 +49,8 @@ impl Net {
     /// A node that does nothing yet.
     ///
     /// # Errors
-    /// A message that names the option, if two of them contradict each other.
+    /// None today; a message that names the option, if two of them should contradict each other.
     pub fn new(config: Config) -> Result<Net> {
-        if let (Some(wan), NetType::P2p) = (config.wan_ip, config.net_type)
-            && (wan.is_unspecified() || wan.is_multicast())
-        {
-            return Err(Error::new(Code::Invalid, format!("wan_ip is {wan}, which no peer can connect to")));
-        }
         let (commands, receiver) = unbounded_channel();
         Ok(Net {
             shared: Arc::new(Shared::new(config)),

@@ -47,3 +47,21 @@ pub enum Unsolicited {
     /// An ICMP error comes back.
     Unreachable = 3,
 }
+
+/// Whether an address is one that the internet does not route: an outside address like that means another NAT behind the
+/// first (RFC 1918; RFC 6598 for carriers' NATs; RFC 3927; RFC 4193).
+pub fn is_private(ip: std::net::IpAddr) -> bool {
+    match ip.to_canonical() {
+        std::net::IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private()
+                || v4.is_link_local()
+                || v4.is_loopback()
+                || v4.is_unspecified()
+                || (a, b & 0xC0) == (100, 64)
+        }
+        std::net::IpAddr::V6(v6) => {
+            v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback() || v6.is_unspecified()
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The options and the kinds of servers, by number.
+
+/// The options of p2p_config_set_int() (below 1000) and p2p_config_set_str() (from 1001). Times are in milliseconds,
+/// sizes in bytes, switches 0 or 1. The default stands first.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum p2p_opt {
+    /// P2P_NODE_UNKNOWN; how others reach this node. Unknown: found out at the start and when the network changes, and
+    /// the port is opened on the router where it can be. Another type is taken as told.
+    P2P_OPT_NODE_TYPE = 1,
+    /// P2P_NET_P2P; what the net is for.
+    P2P_OPT_NET_TYPE = 2,
+    /// P2P_NAT_UNKNOWN; the NAT in front of this node, if you know it. Unknown: measured at the rendezvous servers.
+    P2P_OPT_NAT_TYPE = 3,
+    /// 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which).
+    P2P_OPT_PASSIVE_PORT = 4,
+    /// 10; connections others may open to us. Further ones wait in the system's backlog.
+    P2P_OPT_MAX_INBOUND = 5,
+    /// 10; connections we open.
+    P2P_OPT_MAX_OUTBOUND = 6,
+    /// 3; below so many connections the node bootstraps sooner and advertises again.
+    P2P_OPT_MIN_CONNECTED = 7,
+    /// P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP; port mapping protocols that may be tried, if the node type is unknown.
+    P2P_OPT_FORWARDING = 8,
+    /// 1; may ask rendezvous servers for nodes.
+    P2P_OPT_BOOTSTRAP = 9,
+    /// 0; 1 = a line that this net has seen before is not delivered again (for flooding networks).
+    P2P_OPT_DEDUP = 10,
+    /// P2P_FRAMING_LINES; how bytes become events.
+    P2P_OPT_FRAMING = 11,
+    /// 1048576 (16 to 16777216); longest line either way, CR LF not counted. A peer that sends a longer one is closed.
+    P2P_OPT_MAX_LINE = 12,
+    /// 1048576; bytes waiting to be sent on one connection before P2P_ERR_WOULD_BLOCK.
+    P2P_OPT_SEND_BUFFER = 13,
+    /// 1048576; received bytes of one connection you have not taken before we stop reading and TCP slows the peer.
+    P2P_OPT_RECV_BUFFER = 14,
+    /// 5000; one connection attempt, name look-up included.
+    P2P_OPT_CONNECT_TIMEOUT_MS = 15,
+    /// P2P_LOG_WARN; what becomes a LOG event, or a line on the log descriptor.
+    P2P_OPT_LOG_LEVEL = 16,
+    /// -1; descriptor for log lines instead of LOG events (2 = stderr). It stays yours and has to stay open.
+    P2P_OPT_LOG_FD = 17,
+    /// 0; for tests: seeds every random choice, 0 = from the system.
+    P2P_OPT_SEED = 18,
+    /// 1; may register at rendezvous servers.
+    P2P_OPT_ADVERTISE = 19,
+    /// 1; may take part in hole punching. Nothing punches yet.
+    P2P_OPT_SIMULTANEOUS = 20,
+    /// -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any).
+    P2P_OPT_DUPLICATE_IP = 21,
+    /// 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first.
+    P2P_OPT_DEDUP_ENTRIES = 22,
+    /// 3600000; how long P2P_OPT_DEDUP remembers a line, 0 = until it is pushed out.
+    P2P_OPT_DEDUP_TTL_MS = 23,
+    /// 1024; elements between our thread and yours. One element holds all lines of one socket read.
+    P2P_OPT_EVENT_QUEUE = 24,
+    /// 1024; requests under way, or done and not taken by you, at one time.
+    P2P_OPT_MAX_REQUESTS = 25,
+    /// 10000; for what comes before the first line of a link (the nonce of direct nets).
+    P2P_OPT_HANDSHAKE_TIMEOUT_MS = 26,
+    /// 2000; one exchange with one rendezvous server, connecting included.
+    P2P_OPT_SERVER_TIMEOUT_MS = 27,
+    /// 1000; how long a closing connection, and p2p_net_stop(), may still send what is queued.
+    P2P_OPT_CLOSE_TIMEOUT_MS = 28,
+    /// 30000; quiet time after which TCP probes whether the peer still lives (whole seconds), 0 = never.
+    P2P_OPT_KEEPALIVE_MS = 29,
+    /// 60000; a peer that acknowledges nothing for this long is closed (RFC 5482), 0 = the system's default.
+    P2P_OPT_DEAD_PEER_TIMEOUT_MS = 30,
+    /// 1800000; time between two bootstraps while outbound connections are wanted.
+    P2P_OPT_BOOTSTRAP_INTERVAL_MS = 31,
+    /// 43200000; time between two advertisements while under P2P_OPT_MIN_CONNECTED inbound.
+    P2P_OPT_ADVERTISE_INTERVAL_MS = 32,
+    /// 5000; first pause before an early bootstrap while under P2P_OPT_MIN_CONNECTED; doubles each time.
+    P2P_OPT_RETRY_INTERVAL_MS = 33,
+    /// 3000; READY comes at the latest then, whatever does not answer. The node works before it.
+    P2P_OPT_START_TIMEOUT_MS = 34,
+    /// 3600000; for how long a port is asked of the router; renewed at half of it.
+    P2P_OPT_MAPPING_LEASE_MS = 35,
+    /// 1200000; time between two looks from outside whether the mapped port is still open, 0 = none.
+    P2P_OPT_VERIFY_INTERVAL_MS = 36,
+    /// 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does.
+    P2P_OPT_NETWORK_MONITOR = 37,
+    /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
+    /// particular address is also the source of our own connections.
+    P2P_OPT_PASSIVE_BIND = 1001,
+    /// ""; network interface by name ("eth0", an alias label such as "eth0:2") or by one of its addresses: we listen
+    /// on it and connect from it. "" or "default" = the system's choice.
+    P2P_OPT_INTERFACE = 1002,
+    /// ""; this node's address as the internet sees it, if you know better than we can find out.
+    P2P_OPT_WAN_IP = 1003,
+    /// ""; the routers to ask for a port, by address, separated by commas; "" = found out.
+    P2P_OPT_GATEWAY = 1004,
+    /// ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at
+    /// its next start. It is made if it is not there. "" = no file is written.
+    P2P_OPT_STATE_DIR = 1005,
+}
+
+/// Kinds of servers for p2p_config_add_server().
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum p2p_server {
+    /// A rendezvous server, "host:port": names nodes and lists this one.
+    P2P_SERVER_RENDEZVOUS = 1,
+    /// A server that tells over HTTP whether our port is open from outside: "host:port" (a p2p-rendezvous), or the URL of
+    /// a PyP2P script ("http://host/net.php"). Rendezvous servers of ours are asked by themselves.
+    P2P_SERVER_REACHABILITY = 2,
+    /// An NTP server, "host" or "host:port" (123). None is asked unless you add it.
+    P2P_SERVER_NTP = 3,
+}
