@@ -1,13 +1,15 @@
 //! Random use of the rendezvous server: what must hold whatever clients do.
 
 use super::*;
+use crate::proto::rdv_msg::SignalReply;
+use crate::proto::rdv_msg::signal::Nonce;
 use proptest::prelude::*;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_use_keeps_the_promises(
-        ops in prop::collection::vec((0..12u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
+        ops in prop::collection::vec((0..20u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
     ) {
         let limits = Limits {
             connections: 12,
@@ -17,10 +19,23 @@ proptest! {
             passive_nodes: 3,
             candidates_per_node: 2,
             candidates_per_connection: 2,
+            signal: SignalLimits {
+                nodes: 4,
+                nodes_per_address: 2,
+                queue: 3,
+                queue_bytes: 20,
+                pair: Rate::new(1, 4),
+                proofs: Rate::new(1, 9),
+                lines: Rate::new(1, 20),
+                ..SignalLimits::default()
+            },
             ..Limits::default()
         };
         let mut w = World::with(limits);
-        // Who is open, and from where.
+        // Who is open, and from where; who was given which nonce; what was told and not reported.
+        let mut nonces: BTreeMap<ConnId, (u8, Nonce)> = BTreeMap::new();
+        let mut told: BTreeSet<(ConnId, u64)> = BTreeSet::new();
+        let mut tag = 0;
         let mut open: BTreeMap<ConnId, IpAddr> = BTreeMap::new();
         for (op, a, b, step) in ops {
             let addresses =
@@ -44,8 +59,23 @@ proptest! {
                 8 => w.say(conn, &format!("ACCEPT {other} 5 TCP {}", UNIX + step as f64)),
                 9 => w.say(conn, if b == 0 { "CLEAR" } else { "BOOTSTRAP 5" }),
                 10 => w.say(conn, ["QUIT", "OBSERVE", "OBSERVE"].get(usize::from(b)).unwrap_or(&"SOURCE TCP 1")),
+                11 | 12 => {
+                    w.say(conn, &format!("ENTER {} net{}", signal::id(b), step % 2));
+                    nonces.insert(conn, (b, [0; 32]));
+                }
+                13 | 14 => {
+                    if let Some((n, nonce)) = nonces.get(&conn).copied() {
+                        w.say(conn, &signal::proof(n, &nonce, if step % 9 == 8 { "net1" } else { "net0" }));
+                    }
+                }
+                15..=17 => {
+                    tag += 1;
+                    w.say(conn, &format!("TELL {tag} {} {}", signal::id(b), "A".repeat(step as usize / 8 * 4 + 4)));
+                }
+                18 if b == 5 => w.say(conn, "LEAVE"),
+                18 => w.say(conn, &format!("HEARD {}", step / 10)),
                 _ => {
-                    w.pass(step);
+                    w.pass(if b == 0 { step } else { step / 10 });
                     w.server.on_timeout(w.now);
                     prop_assert!(w.server.poll_timeout().is_none_or(|at| at > w.now), "all that was due is done");
                 }
@@ -64,6 +94,12 @@ proptest! {
                                 }
                             }
                             Reply::RemoteTcp(port) => prop_assert_eq!(port, 1000),
+                            Reply::Signal(SignalReply::Nonce(nonce)) => nonces.entry(conn).or_default().1 = *nonce,
+                            Reply::Signal(SignalReply::Told { tag }) => prop_assert!(told.insert((conn, tag))),
+                            Reply::Signal(SignalReply::Heard { tag } | SignalReply::Unheard { tag }) => {
+                                prop_assert!(told.remove(&(conn, tag)), "reported once and only if it was told");
+                            }
+                            Reply::Signal(SignalReply::Left) => told.retain(|(teller, _)| *teller != conn),
                             Reply::Observed(o) => prop_assert_eq!(o.client, SocketAddr::new(open[&conn], 1000)),
                             _ => {}
                         }
@@ -79,7 +115,13 @@ proptest! {
             prop_assert!(w.server.simultaneous_nodes() <= open.len());
             prop_assert!(w.server.challenges.is_consistent(2));
             prop_assert!(w.server.candidates() <= 2 * open.len());
+            prop_assert!(w.server.signal_is_consistent());
+            prop_assert!(w.server.signal_nodes() <= 4 && w.server.signal_waiting() <= 12);
         }
+        // Of those who are still here each message was reported, or its receiver has it and has not said so.
+        let mut waiting = told.clone();
+        waiting.retain(|(conn, _)| open.contains_key(conn));
+        prop_assert!(waiting.len() <= w.server.signal_waiting());
         // When all have left, nothing but passive nodes stays.
         for conn in open.into_keys() {
             w.server.closed(w.now, conn);
@@ -88,5 +130,6 @@ proptest! {
         w.server.on_timeout(w.now);
         prop_assert_eq!(w.server.poll_timeout(), None);
         prop_assert_eq!(w.server.candidates() + w.server.simultaneous_nodes() + w.server.accounts.len(), 0);
+        prop_assert_eq!(w.server.signal_nodes() + w.server.signal_waiting(), 0);
     }
 }
