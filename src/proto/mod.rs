@@ -21,6 +21,7 @@ pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
+pub mod signal;
 pub mod situation;
 pub mod unl;
 pub mod upkeep;
