@@ -463,16 +463,16 @@ fn check(seed: u64) -> [usize; 6] {
     let mut counts = [0; 6];
     for (tag, sent) in &world.sent {
         let outcome = sent.outcome.as_ref().unwrap_or_else(|| panic!("message {tag} was not reported"));
-        let (kind, may_have_arrived) = match outcome {
-            Outcome::Heard { .. } => (0, true),
-            Outcome::Unheard => (1, true),
-            Outcome::Lost => (2, true),
-            Outcome::Absent => (3, false),
-            Outcome::Unreachable(_) => (4, false),
-            Outcome::Refused(_) => (5, false),
+        let kind = match outcome {
+            Outcome::Heard { .. } => 0,
+            Outcome::Unheard => 1,
+            Outcome::Lost => 2,
+            Outcome::Absent => 3,
+            Outcome::Unreachable(_) => 4,
+            Outcome::Refused(_) | Outcome::NotTaken(_) => 5,
         };
         counts[kind] += 1;
-        assert!(may_have_arrived || sent.received == 0, "{outcome:?}, and yet it arrived");
+        assert!(outcome.may_have_arrived() || sent.received == 0, "{outcome:?}, and yet it arrived");
     }
     counts
 }

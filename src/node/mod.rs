@@ -23,6 +23,8 @@ mod rendezvous;
 mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
+#[allow(dead_code, reason = "used by the actor once wired")]
+mod signal;
 mod table;
 
 pub use net::Net;

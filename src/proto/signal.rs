@@ -150,6 +150,11 @@ impl Signalling {
         Ok(())
     }
 
+    /// Tells by a [`Happening`] what [`Signalling::tell`] has answered, for those who only hear these.
+    pub fn not_taken(&mut self, tag: u64, why: TellError) {
+        self.done(tag, Outcome::NotTaken(why));
+    }
+
     /// The I/O has connected, to this address, or it could not.
     pub fn dialled(&mut self, now: Instant, link: LinkId, outcome: Result<SocketAddr, String>) {
         let Some((name, mut channel)) = self.take(link) else { return };

@@ -154,6 +154,15 @@ pub enum Outcome {
     Lost,
     /// No server could be asked in time, for this reason. It has not arrived.
     Unreachable(String),
+    /// It was not taken in the first place. (Of two messages with one tag under way this is the second.)
+    NotTaken(TellError),
+}
+
+impl Outcome {
+    /// Whether the receiver may have it.
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Outcome::Heard { .. } | Outcome::Unheard | Outcome::Lost)
+    }
 }
 
 /// Why a message is not taken.
