@@ -61,7 +61,7 @@ pub(super) struct Options {
     #[arg(long)]
     pub(super) print_addrs: bool,
 
-    /// Seed of all random choices, to make a run repeatable
+    /// Seed of all random choices, to make a run repeatable. For tests: nonces of signalling can be guessed then
     #[arg(long)]
     seed: Option<u64>,
 

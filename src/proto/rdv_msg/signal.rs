@@ -2,7 +2,7 @@
 //!
 //! These verbs are ours. They share port, line format and connection with the verbs of PyP2P, whose server meets them with
 //! silence. Unlike there a node is known by its key and a network's id, not by its address, and what the server will not
-//! do it refuses in words. The rules are in `docs/protocol-rendezvous.md`, section 7.
+//! do it refuses in words. The rules are in `docs/protocol-rendezvous.md`, section 8.
 
 mod refused;
 mod reply;
