@@ -28,7 +28,7 @@ fn proof(n: u8, client: &Client, nonce: &[u8; 32], network: &str) -> String {
 
 fn nonce(client: &mut Client, n: u8, network: &str) -> [u8; 32] {
     match Reply::parse(&client.ask(&format!("ENTER {} {network}", id(n)))) {
-        Some(Reply::Signal(SignalReply::Nonce(nonce))) => *nonce,
+        Some(Reply::Signal(SignalReply::Nonce { nonce, .. })) => *nonce,
         other => panic!("{other:?}"),
     }
 }

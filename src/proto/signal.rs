@@ -181,7 +181,7 @@ impl Signalling {
         let Some(text) = std::str::from_utf8(line).ok() else { return };
         let Some((name, mut channel)) = self.take(link) else { return };
         let mut out = String::new();
-        match channel.line(now, text, &self.settings, &self.sign, &mut out) {
+        match channel.line(now, text, &self.settings, &self.sign, |mark| self.marked(mark), &mut out) {
             Step::Over(end) => {
                 self.outputs.push_back(Output::HangUp { link });
                 self.over(now, name, channel, end);

@@ -45,6 +45,13 @@ pub fn proof_text(nonce: &Nonce, id: &PublicKey, server: SocketAddr, network: &N
     [DOMAIN, nonce, id.as_bytes(), &[len], server.as_bytes(), network.0.as_bytes()].concat()
 }
 
+/// What NONCE shows of the name that ENTERED will tell: who has been told the name before knows the server again, and
+/// nobody else can tell the name from it.
+pub fn mark_of(name: &str) -> String {
+    let hash = Sha256::new().chain_update(b"p2pnet rendezvous: mark\0").chain_update(name).finalize();
+    base64url::encode(hash.get(..9).unwrap_or_default())
+}
+
 /// A network's id as servers see it: 1 to [`MAX_TOKEN`] letters, digits, `-` and `_`. Nodes of different networks do not
 /// see each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -82,9 +82,9 @@ impl Signal {
         hash.chain_update(what).finalize().into()
     }
 
-    /// A name for this run of the server.
-    fn name(&self) -> String {
-        let hash = self.hash(b"name", 0);
+    /// What this run of the server is called towards this node. Nobody else is told, so no other server can pass for it.
+    fn name(&self, id: &PublicKey) -> String {
+        let hash = self.hash(&[b"name", &id.as_bytes()[..]].concat(), 0);
         base64url::encode(hash.get(..9).unwrap_or_default())
     }
 

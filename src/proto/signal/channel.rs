@@ -113,13 +113,14 @@ impl Channel {
         self.expects = Some(now + settings.answer);
     }
 
-    /// Takes a line of the server.
+    /// Takes a line of the server. `known` knows a server by its mark, if we are there already.
     pub(super) fn line(
         &mut self,
         now: Instant,
         line: &str,
         settings: &Settings,
         sign: &Sign,
+        known: impl Fn(&str) -> Option<String>,
         out: &mut String,
     ) -> Step {
         let reply = match (Reply::parse(line), &self.state) {
@@ -128,7 +129,11 @@ impl Channel {
             _ => return Step::Nothing,
         };
         match (reply, &self.state) {
-            (SignalReply::Nonce(nonce), State::Asked { at, since }) => {
+            (SignalReply::Nonce { mark, .. }, State::Asked { .. }) if let Some(other) = known(&mark) => {
+                // To enter would only replace ourselves.
+                Step::Over(End::SameAs(other))
+            }
+            (SignalReply::Nonce { nonce, .. }, State::Asked { at, since }) => {
                 let at = *at;
                 let sample = now.saturating_duration_since(*since);
                 let signature = Box::new(sign(&proof_text(&nonce, &settings.id, at, &settings.network)));

@@ -2,6 +2,7 @@
 
 use super::channel::{Channel, Step};
 use super::{End, Happening, LinkId, Outcome, Output, Role, Server, Signalling, write};
+use crate::proto::rdv_msg::signal::mark_of;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,15 @@ impl Signalling {
     /// The server that we are connected to at this address.
     pub(super) fn server_at(&self, at: SocketAddr) -> Option<String> {
         let is = |server: &Server| server.channel.as_ref().and_then(Channel::at) == Some(at);
+        self.servers.iter().find(|(_, server)| is(server)).map(|(name, _)| name.clone())
+    }
+
+    /// The server where we are and that has this mark.
+    pub(super) fn marked(&self, mark: &str) -> Option<String> {
+        let is = |server: &Server| {
+            let terms = server.channel.as_ref().and_then(Channel::terms);
+            terms.is_some_and(|terms| !terms.server.is_empty() && mark_of(&terms.server) == mark)
+        };
         self.servers.iter().find(|(_, server)| is(server)).map(|(name, _)| name.clone())
     }
 

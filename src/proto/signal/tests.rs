@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::proto::base64url;
-use crate::proto::rdv_msg::signal::{Reason, Refused};
+use crate::proto::rdv_msg::signal::{Reason, Refused, mark_of};
 use proptest::prelude::*;
 
 struct World {
@@ -466,7 +466,15 @@ fn two_names_of_one_server_are_one_home() {
     w.node.closed(w.now, w.links["a:1"], "reset");
     w.look();
     assert_eq!(w.dialled(), ["b:1"]);
-    // or, if it has several, by what it calls itself, whichever end is heard of first.
+    // or by its mark, if it has several,
+    let mut w = World::new(&["a:1", "b:1"]);
+    w.enter_as("a:1", 1, "same");
+    w.connect("b:1", 2);
+    w.heard("b:1");
+    w.say("b:1", &format!("NONCE {} mark={}", base64url::encode(&[9; 32]), mark_of("same")));
+    assert!(w.heard("b:1").is_empty());
+    assert_eq!(w.ends(), [("b:1".to_owned(), End::SameAs("a:1".into()))]);
+    // or, if it was too late for that, by what it calls itself, whichever end is heard of first.
     for first in [true, false] {
         let mut w = World::new(&["a:1"]);
         w.enter_as("a:1", 1, "same");

@@ -8,8 +8,13 @@ use std::fmt;
 /// One signalling line from the server to a node. [`Display`](fmt::Display) writes it without CRLF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignalReply {
-    /// `NONCE nonce`: sign this.
-    Nonce(Box<Nonce>),
+    /// `NONCE nonce mark=...`: sign this.
+    Nonce {
+        /// What to sign.
+        nonce: Box<Nonce>,
+        /// [`super::mark_of`] the name that follows in ENTERED; empty if it was not told.
+        mark: String,
+    },
     /// `ENTERED field...`: you can be reached on this connection.
     Entered(Terms),
     /// `TOLD tag`: the message is on its way to its receiver, who is here. HEARD or UNHEARD follows.
@@ -58,8 +63,8 @@ pub enum SignalReply {
 /// that this version does not know none is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// `server=`: a name that this server gave itself at its start. Two connections with the same one lead to the same
-    /// server. Empty if it has none.
+    /// `server=`: a name that this server has for this node alone, until it is started anew. Two connections with the same
+    /// one lead to the same server. Empty if it has none.
     pub server: String,
     /// `idle=`: seconds after which a silent connection is closed.
     pub idle: u32,
@@ -94,7 +99,12 @@ impl SignalReply {
     pub fn parse(line: &str) -> Option<SignalReply> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
-            "NONCE" => bytes(rest.split(' ').next()?).map(|nonce| SignalReply::Nonce(Box::new(nonce))),
+            "NONCE" => {
+                let mut fields = rest.split(' ');
+                let nonce = Box::new(bytes(fields.next()?)?);
+                let mark = fields.find_map(|field| token(field.strip_prefix("mark=")?));
+                Some(SignalReply::Nonce { nonce, mark: mark.unwrap_or_default().to_owned() })
+            }
             "ENTERED" => Some(SignalReply::Entered(Terms::parse(rest))),
             "TOLD" => whole(rest).map(|tag| SignalReply::Told { tag }),
             "ABSENT" => whole(rest).map(|tag| SignalReply::Absent { tag }),
@@ -117,7 +127,7 @@ impl SignalReply {
     /// The verb, for logs and counters.
     pub fn verb(&self) -> &'static str {
         match self {
-            SignalReply::Nonce(_) => "NONCE",
+            SignalReply::Nonce { .. } => "NONCE",
             SignalReply::Entered(_) => "ENTERED",
             SignalReply::Told { .. } => "TOLD",
             SignalReply::Absent { .. } => "ABSENT",
@@ -136,7 +146,10 @@ impl fmt::Display for SignalReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if let SignalReply::Refused(_) = self { "" } else { self.verb() })?;
         match self {
-            SignalReply::Nonce(nonce) => write!(f, " {}", base64url::encode(&nonce[..])),
+            SignalReply::Nonce { nonce, mark } => {
+                write!(f, " {}", base64url::encode(&nonce[..]))?;
+                if mark.is_empty() { Ok(()) } else { write!(f, " mark={mark}") }
+            }
             SignalReply::Entered(terms) => {
                 if !terms.server.is_empty() {
                     write!(f, " server={}", terms.server)?;
@@ -168,6 +181,7 @@ mod tests {
     fn lines_as_they_are_written() {
         for line in [
             format!("NONCE {ID}"),
+            format!("NONCE {ID} mark=a-b_c"),
             "ENTERED server=x idle=60 size=2048".to_owned(),
             "ENTERED idle=1 size=1".to_owned(),
             "TOLD 1".to_owned(),
@@ -247,7 +261,7 @@ mod tests {
             text in "(expected [a-z ,0-9]{0,40}[a-z]|)",
         ) {
             let reply = match kind {
-                0 => SignalReply::Nonce(Box::new(key)),
+                0 => SignalReply::Nonce { nonce: Box::new(key), mark: if has_tag { token } else { String::new() } },
                 1 => SignalReply::Entered(Terms { server: token, idle: numbers.0, size: numbers.1 }),
                 2 => SignalReply::Told { tag },
                 3 => SignalReply::Absent { tag },

@@ -3,7 +3,7 @@
 use super::nodes::Node;
 use super::{Entering, SignalLimits};
 use crate::proto::identity::{PublicKey, Signature};
-use crate::proto::rdv_msg::signal::{Network, Reason, Terms, proof_text};
+use crate::proto::rdv_msg::signal::{Network, Reason, Terms, mark_of, proof_text};
 use crate::proto::rdv_msg::{Reply, SignalReply};
 use crate::proto::rdv_server::{CloseReason, ConnId, Event, Rendezvous, account_of};
 use std::net::SocketAddr;
@@ -40,10 +40,10 @@ impl Rendezvous {
         if !self.signal.nodes.have_room(limits, peer.ip(), older) {
             return self.turn_away(now, conn, Reason::Full, self.crowded());
         }
-        let nonce = self.signal.draw();
+        let (nonce, mark) = (self.signal.draw(), mark_of(&self.signal.name(&id)));
         let until = now + self.limits.signal.prove;
         self.signal.entering.insert(conn, Entering { id, network, nonce, drawn: self.signal.drawn, until });
-        self.send(conn, Reply::Signal(SignalReply::Nonce(Box::new(nonce))));
+        self.send(conn, Reply::Signal(SignalReply::Nonce { nonce: Box::new(nonce), mark }));
     }
 
     pub(super) fn prove(
@@ -97,7 +97,7 @@ impl Rendezvous {
         self.log(Event::Entered { peer, id });
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let terms = Terms {
-            server: self.signal.name(),
+            server: self.signal.name(&id),
             idle: small(self.limits.signal.idle.as_secs().max(1)),
             size: small(self.limits.signal.size() as u64),
         };

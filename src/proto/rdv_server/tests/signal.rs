@@ -31,7 +31,7 @@ impl World {
     fn nonce(&mut self, conn: ConnId, n: u8, network: &str) -> Nonce {
         let said = self.ask(conn, &format!("ENTER {} {network}", id(n)));
         match said.first().map(|line| Reply::parse(line)) {
-            Some(Some(Reply::Signal(crate::proto::rdv_msg::SignalReply::Nonce(nonce)))) => *nonce,
+            Some(Some(Reply::Signal(crate::proto::rdv_msg::SignalReply::Nonce { nonce, .. }))) => *nonce,
             _ => panic!("{said:?}"),
         }
     }
@@ -167,6 +167,30 @@ fn every_nonce_is_another_one() {
         let conn = w.open("1.1.1.1");
         assert!(seen.insert(w.nonce(conn, 1, "net")));
     }
+}
+
+#[test]
+fn a_node_knows_the_server_again_and_cannot_be_told_by_another() {
+    use crate::proto::rdv_msg::signal::mark_of;
+    let mut w = World::new();
+    let field = |line: &str, name: &str| {
+        line.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned).expect("the field")
+    };
+    let meet = |w: &mut World, n: u8| {
+        let conn = w.open("1.1.1.1");
+        let asked = w.ask(conn, &format!("ENTER {} net", id(n))).concat();
+        let mark = field(&asked, "mark=");
+        w.server.closed(w.now, conn);
+        let conn = w.open("1.1.1.1");
+        let nonce = w.nonce(conn, n, "net");
+        w.say(conn, &proof(n, &nonce, "net"));
+        let name = field(&w.said().pop().unwrap().1, "server=");
+        assert_eq!(mark_of(&name), mark);
+        name
+    };
+    let (first, again, other) = (meet(&mut w, 1), meet(&mut w, 1), meet(&mut w, 2));
+    assert_eq!(first, again);
+    assert_ne!(first, other, "what one node is told does not help to fool another");
 }
 
 #[test]
