@@ -25,7 +25,13 @@ use crate::config::{Config, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Kind};
 use crate::node::Net;
+use crate::node::nat_probe::{self, ProbeOptions};
+use crate::node::rendezvous::Reach;
+use crate::node::resolve::Resolver;
+use crate::proto::nat::report::NatReport;
 use crate::server::{Server, ServerConfig, ServerThread};
+
+pub use crate::portmap::testing as portmap;
 
 /// When something is not there after this long, it is not slow: it hangs.
 const HUNG: Duration = Duration::from_secs(60);
@@ -155,4 +161,37 @@ impl TestNode {
             }
         }
     }
+}
+
+/// Measures the NAT that this thread's network is behind, as a node does, by way of `servers` (`host:port` each), from the
+/// address `bind` if given, and gives the verdict after `limit` at the latest.
+///
+/// # Errors
+/// [`Code::NoServer`] if none has answered, [`Code::Io`] if there can be no runtime.
+pub fn probe_nat(servers: &[String], bind: Option<IpAddr>, limit: Duration) -> Result<NatReport> {
+    let options = ProbeOptions { limit, ..ProbeOptions::default() };
+    on_runtime(nat_probe::probe(&reach(bind, limit), servers, &options))?.map(|probed| probed.report)
+}
+
+/// Tries whether the NAT behind which this thread's network is (`report` tells which) turns connections to its outside
+/// address round. `None`: it cannot be told.
+///
+/// # Errors
+/// [`Code::Io`] if there can be no runtime.
+pub fn probe_hairpin(
+    server: &str,
+    report: &NatReport,
+    bind: Option<IpAddr>,
+    limit: Duration,
+) -> Result<Option<bool>> {
+    on_runtime(nat_probe::hairpin(&reach(bind, limit), server, report, limit))
+}
+
+fn reach(bound: Option<IpAddr>, limit: Duration) -> Reach {
+    Reach { resolver: Resolver::new(), bound, limit }
+}
+
+fn on_runtime<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|e| Error::io("starting a runtime", &e))?.block_on(work))
 }

@@ -16,15 +16,19 @@ mod dial;
 mod link;
 mod listen;
 mod log;
+mod measure;
+pub(crate) mod nat_probe;
 mod net;
+pub(crate) mod ntp;
 mod outlet;
 mod receive;
-mod rendezvous;
-mod resolve;
+pub(crate) mod rendezvous;
+pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
 #[allow(dead_code, reason = "used by the actor once wired")]
 mod signal;
 mod table;
 
+pub(crate) use measure::PROTOCOLS;
 pub use net::Net;

@@ -1,5 +1,5 @@
-//! ICMP errors that ended a connection attempt. TCP turns most of them into the error a RST gives; on Linux the message
-//! itself is kept for whoever asks (ip(7), IP_RECVERR).
+//! ICMP errors that ended a connection attempt. TCP turns most of them into the error a RST gives; on Linux
+//! the message itself is kept for whoever asks (ip(7), IP_RECVERR).
 
 use std::io;
 
@@ -29,8 +29,9 @@ pub(crate) fn keep_errors(socket: &Socket, v6: bool) -> io::Result<()> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn has_error(socket: &Socket) -> bool {
     use std::os::fd::AsRawFd;
-    // The queue of a TCP socket holds nothing else, unless time stamps are asked for: that there is a message is enough.
-    // SAFETY: an all-zero msghdr is valid: it has room for nothing, and the kernel writes nothing but its flags.
+    // The queue of a TCP socket holds nothing else, unless time stamps are asked for: that there is a message
+    // is enough. SAFETY: an all-zero msghdr is valid: it has room for nothing, and the kernel writes nothing
+    // but its flags.
     unsafe {
         let mut message = std::mem::zeroed::<libc::msghdr>();
         libc::recvmsg(socket.as_raw_fd(), &mut message, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) >= 0

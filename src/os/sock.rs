@@ -54,6 +54,42 @@ pub(crate) fn outgoing(to: SocketAddr, source: Option<IpAddr>) -> io::Result<std
     Ok(socket.into())
 }
 
+/// A socket for a port that may have several connections, and a listener, at once.
+fn shared(at: SocketAddr) -> io::Result<Socket> {
+    let socket = new(at)?;
+    socket.set_reuse_address(true)?;
+    // Every socket of the port needs it; without it a listener keeps all others out.
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+/// Begins to connect to `to` from exactly `from`. The SYN has left when this returns, so connections leave in the order
+/// of the calls; the socket is writable when the connection stands or has failed.
+pub(crate) fn connecting(to: SocketAddr, from: SocketAddr) -> io::Result<std::net::TcpStream> {
+    let socket = shared(from)?;
+    match socket.connect(&to.into()) {
+        Err(e) if !in_progress(&e) => Err(e),
+        _ => Ok(socket.into()),
+    }
+}
+
+fn in_progress(e: &io::Error) -> bool {
+    #[cfg(unix)]
+    let started = e.raw_os_error() == Some(libc::EINPROGRESS);
+    #[cfg(not(unix))]
+    let started = false;
+    started || e.kind() == io::ErrorKind::WouldBlock
+}
+
+/// A listening socket beside connections from the same port.
+pub(crate) fn listen_shared(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = shared(addr)?;
+    socket.listen(4)?;
+    Ok(socket.into())
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -99,6 +135,19 @@ mod tests {
         let first = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let e = listen(first.local_addr().unwrap(), 1).unwrap_err();
         assert_eq!(e.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn one_port_has_connections_and_a_listener() {
+        let a = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let b = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let first = connecting(a.local_addr().unwrap(), "127.0.0.1:0".parse().unwrap()).unwrap();
+        let from = first.local_addr().unwrap();
+        let second = connecting(b.local_addr().unwrap(), from).unwrap();
+        assert_eq!(second.local_addr().unwrap(), from);
+        assert_eq!(listen_shared(from).unwrap().local_addr().unwrap(), from);
+        let taken = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        assert!(connecting(a.local_addr().unwrap(), taken.local_addr().unwrap()).is_err());
     }
 
     #[test]

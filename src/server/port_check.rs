@@ -1,7 +1,7 @@
 //! The port check: connects to a port and tells how it answered.
 //!
-//! A RST and an ICMP "port unreachable" are one error to connect(2); the system keeps the ICMP message beside it, if it is
-//! asked to.
+//! A RST and an ICMP "port unreachable" are one error to connect(2); the system keeps the ICMP message beside
+//! it, if it is asked to.
 
 use crate::os::icmp;
 use socket2::{Domain, Protocol, Socket, Type};

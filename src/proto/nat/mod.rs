@@ -1,13 +1,32 @@
-//! What kind of NAT we are behind, judged from ports: PyP2P's classification.
+//! What kind of NAT we are behind.
+//!
+//! ```text
+//!   plan ── which connections ──▶ node::nat_probe ── ask: "how do you see me?" ──▶ rendezvous servers
+//!                                       │ Observation
+//!                                       ▼
+//!   judge ── allocation (which outside ports) + mapping (how long they are kept) ──▶ NatReport ── predict
+//! ```
+//!
+//! `docs/nat.md` tells the rules and where they come from. This file is PyP2P's own classification, by whose names
+//! nodes tell each other of their NATs:
 //!
 //! The node makes [`PROBES`] connections to rendezvous servers, each from another local port, and asks each
-//! time which port the server sees. [`classify`] turns the pairs into one of PyP2P's names, and a delta. The
-//! judgement goes into our UNL and decides whether a punch is worth trying, so it must be the one the
-//! original would make from the same ports: even its dependence on the iteration order of a Python set is
-//! kept (`set_order`).
+//! time which port the server sees. [`classify`] turns the pairs into one of PyP2P's names, and a delta: the one the
+//! original would find for the same ports, so even its dependence on the iteration order of a Python set is kept
+//! (`set_order`). [`judge::judge`] knows more, and differs where the original is wrong.
 
+pub mod allocation;
+pub mod ask;
 pub mod behaviour;
+pub mod judge;
+pub mod mapping;
+pub mod plan;
+mod predict;
+pub mod report;
+pub mod scope;
 mod set_order;
+#[cfg(test)]
+mod sim;
 
 use std::fmt;
 

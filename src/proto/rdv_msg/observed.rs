@@ -1,4 +1,5 @@
-//! What the server tells about a connection in its OBSERVED reply: how it sees the client, and where else it can be asked.
+//! What the server tells about a connection in its OBSERVED reply: how it sees the client, and where else it
+//! can be asked.
 
 use super::{ip, port};
 use std::fmt;
@@ -22,9 +23,9 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads what follows the verb. Fields of a name that this version does not know are skipped, so that later servers
-    /// may say more; one that it knows and cannot read is left out, and so are addresses after the first
-    /// [`MAX_ALTERNATES`].
+    /// Reads what follows the verb. Fields of a name that this version does not know are skipped, so that
+    /// later servers may say more; one that it knows and cannot read is left out, and so are addresses after
+    /// the first [`MAX_ALTERNATES`].
     pub(super) fn parse(rest: &str) -> Option<Observed> {
         let mut fields = rest.split(' ');
         let client = SocketAddr::new(ip(fields.next()?)?, port(fields.next()?)?);
@@ -56,8 +57,8 @@ impl fmt::Display for Observed {
     }
 }
 
-/// Another address of a server: `ip` or `ip:port`, an IPv6 address in brackets. Without a port it is the one that the
-/// client used.
+/// Another address of a server: `ip` or `ip:port`, an IPv6 address in brackets. Without a port it is the one
+/// that the client used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Alternate {
     /// The address.

@@ -10,8 +10,8 @@ pub struct Endpoints {
     pub rendezvous: Vec<SocketAddr>,
     /// Where HTTP is spoken.
     pub http: Vec<SocketAddr>,
-    /// Further addresses of this server, as clients have to write them. They take the place of those that could be told
-    /// from `rendezvous`.
+    /// Further addresses of this server, as clients have to write them. They take the place of those that
+    /// could be told from `rendezvous`.
     pub alternates: Vec<Alternate>,
 }
 

@@ -1,0 +1,173 @@
+//! One probe: a connection from a chosen local port, a question, the answer. The connection stays open in the
+//! [`Answer`].
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::config::source_for;
+use crate::error::{Code, Error, Result};
+use crate::node::rendezvous::Reach;
+use crate::os::sock;
+use crate::proto::line::{self, LineScan};
+use crate::proto::nat::ask::{MAX_LINE, Seen, Server, opening};
+use crate::proto::nat::judge::Observation;
+
+/// Local ports that are tried for one connection; most are free.
+pub(super) const TRIES: usize = 3;
+
+/// Bytes of other talk that are borne from a server before its answer.
+const MOST_TALK: usize = 8 * 1024;
+
+/// Makes probes.
+#[derive(Clone)]
+pub(super) struct Asker {
+    reach: Reach,
+    /// Counts connections in the order of their SYNs.
+    order: Arc<AtomicU32>,
+}
+
+/// A connection on its way.
+pub(super) struct Started {
+    stream: TcpStream,
+    pub(super) local: SocketAddr,
+    server: SocketAddr,
+    order: u32,
+    at: Instant,
+}
+
+/// An answered probe.
+pub(super) struct Answer {
+    /// Held so that the NAT keeps the mapping; never read again.
+    _stream: TcpStream,
+    pub(super) local: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) order: u32,
+    pub(super) seen: Seen,
+    /// From the SYN to the answer: two round trips.
+    pub(super) took: Duration,
+}
+
+impl Answer {
+    pub(super) fn observation(&self) -> Observation {
+        Observation {
+            local: self.local,
+            server: self.server,
+            outside_port: self.seen.port(),
+            outside_ip: self.seen.client().map(|at| at.ip()),
+        }
+    }
+}
+
+impl Asker {
+    pub(super) fn new(reach: Reach) -> Asker {
+        Asker { reach, order: Arc::default() }
+    }
+
+    /// Whether connections from the address we are bound to can go there.
+    pub(super) fn may_reach(&self, to: SocketAddr) -> bool {
+        self.reach.bound.is_none_or(|ip| ip.is_unspecified() || ip.is_ipv4() == to.is_ipv4())
+    }
+
+    /// Looks a server up and asks it over IPv4.
+    pub(super) async fn ask_server(&self, server: &str, ports: &[u16]) -> Result<Answer> {
+        let found = self.reach.resolver.resolve(server).await?;
+        let to = found.into_iter().find(|at| at.is_ipv4() && self.may_reach(*at));
+        let to = to.ok_or_else(|| Error::new(Code::NotFound, format!("{server} has no IPv4 address")))?;
+        self.ask(Server::Unknown, self.start(to, ports)?).await
+    }
+
+    /// Sends a SYN to `to` from the first of `ports` that is free.
+    pub(super) fn start(&self, to: SocketAddr, ports: &[u16]) -> Result<Started> {
+        let any: IpAddr =
+            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let source = source_for(self.reach.bound, to).unwrap_or(any);
+        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+        for port in ports {
+            match sock::connecting(to, SocketAddr::new(source, *port)) {
+                Ok(stream) => {
+                    let (order, at) = (self.order.fetch_add(1, Relaxed), Instant::now());
+                    let trying = |e: io::Error| Error::io(format_args!("connecting to {to}"), &e);
+                    let local = stream.local_addr().map_err(trying)?;
+                    let stream = TcpStream::from_std(stream).map_err(trying)?;
+                    return Ok(Started { stream, local, server: to, order, at });
+                }
+                Err(e) => last = e,
+            }
+            if !matches!(last.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) {
+                break;
+            }
+        }
+        Err(Error::io(format_args!("connecting to {to}"), &last))
+    }
+
+    /// Waits for the connection, asks, and waits for the answer.
+    pub(super) async fn ask(&self, kind: Server, started: Started) -> Result<Answer> {
+        let Started { stream, local, server, order, at } = started;
+        connected(&stream).await.map_err(|e| Error::io(format_args!("connecting to {server}"), &e))?;
+        if stream.local_addr().ok() == Some(server) {
+            return Err(Error::new(Code::Refused, format!("connecting to {server}: nobody listens there")));
+        }
+        let talking = |e: io::Error| Error::io(format_args!("talking to {server}"), &e);
+        write_all(&stream, opening(kind, local.port()).as_bytes()).await.map_err(talking)?;
+        let seen = read_answer(&stream, server).await?;
+        Ok(Answer { _stream: stream, local, server, order, seen, took: at.elapsed() })
+    }
+}
+
+/// Waits until a connection that is on its way stands.
+pub(super) async fn connected(stream: &TcpStream) -> io::Result<()> {
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(e) => Err(e),
+        None => stream.peer_addr().map(drop),
+    }
+}
+
+pub(super) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+async fn read_answer(stream: &TcpStream, server: SocketAddr) -> Result<Seen> {
+    let broken = |why: &str| Error::new(Code::Protocol, format!("{server} {why}"));
+    let mut buf = [0; MAX_LINE + 2];
+    let (mut filled, mut scan, mut talk) = (0, LineScan::new(), 0);
+    loop {
+        stream.readable().await.map_err(|e| Error::io(format_args!("talking to {server}"), &e))?;
+        // A server that always has more to say must not keep the thread.
+        tokio::task::coop::consume_budget().await;
+        let room = buf.get_mut(filled..).unwrap_or_default();
+        if room.is_empty() {
+            return Err(broken("sent an over-long line"));
+        }
+        match stream.try_read(room) {
+            Ok(0) => return Err(broken("closed without an answer")),
+            Ok(n) => (filled, talk) = (filled + n, talk + n),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(e) => return Err(Error::io(format_args!("talking to {server}"), &e)),
+        }
+        if let Some(end) = scan.feed(buf.get(..filled).unwrap_or_default()) {
+            if let Some(seen) = line::split(buf.get(..end).unwrap_or_default()).find_map(Seen::read) {
+                return Ok(seen);
+            }
+            buf.copy_within(end..filled, 0);
+            filled -= end;
+        }
+        if talk > MOST_TALK {
+            return Err(broken("talks, but does not answer"));
+        }
+    }
+}

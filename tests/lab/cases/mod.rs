@@ -1,0 +1,36 @@
+//! The cases. A new one is a function and a line in its file's list; a new file is a line in [`all`].
+
+mod boxed;
+pub(crate) mod catalogue;
+mod changes;
+mod doctor;
+mod kernel;
+mod life;
+mod line;
+mod nat;
+pub(crate) mod portmap;
+mod situation;
+mod table;
+mod topologies;
+mod upnp;
+
+use crate::runner::Case;
+
+/// Every case.
+pub(crate) fn all() -> Vec<Case> {
+    let files = [
+        table::cases(),
+        topologies::cases(),
+        kernel::cases(),
+        boxed::cases(),
+        line::cases(),
+        life::cases(),
+        upnp::cases(),
+        nat::cases(),
+        portmap::cases(),
+        situation::cases(),
+        changes::cases(),
+        doctor::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}
