@@ -14,6 +14,7 @@ pub use request::{Misspelt, SignalRequest, Verb};
 
 use crate::proto::base64url;
 use crate::proto::identity::{KEY_LEN, PublicKey};
+use crate::proto::network::NetworkId;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
@@ -57,14 +58,14 @@ pub fn mark_of(name: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(Box<str>);
 
-impl Network {
-    /// The id for a network of this name, whatever characters it has. It is a hash, so servers do not learn the name
-    /// unless they guess it.
-    pub fn named(name: &str) -> Network {
-        let hash = Sha256::new().chain_update(b"p2pnet network\0").chain_update(name).finalize();
-        Network(base64url::encode(&hash).into())
+impl From<Option<NetworkId>> for Network {
+    /// The id of our networks: its 32 hexadecimal digits, or `-` for the network without a name.
+    fn from(id: Option<NetworkId>) -> Network {
+        Network(id.map_or_else(|| "-".into(), |id| id.to_string().into()))
     }
+}
 
+impl Network {
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -166,9 +167,11 @@ mod tests {
         for bad in ["", "a b", "ä", "a.b", &"x".repeat(MAX_TOKEN + 1)] {
             assert_eq!(bad.parse::<Network>(), Err(NotANetwork), "{bad:?}");
         }
-        let named = Network::named("Nürnberg, Süd");
-        assert_eq!(named.as_str().parse(), Ok(named.clone()));
-        assert_ne!(named, Network::named("Nürnberg, Nord"));
+        let chess = Network::from(Some(NetworkId::of("chess")));
+        assert_eq!(chess.to_string(), "23085370ca0bdf61a907709f7311d02b");
+        for ours in [chess, Network::from(None)] {
+            assert_eq!(ours.as_str().parse(), Ok(ours.clone()));
+        }
     }
 
     #[test]
