@@ -1,10 +1,12 @@
 # p2pnet: what a person types. Everything here runs on a machine with Rust, a C compiler and make.
 #
-#   make            the library and the rendezvous server, optimised
+#   make            the library, the rendezvous server and the tool p2p, optimised
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
 #   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
 #   make soak       the long tests
+#   make lab        the cases of the NAT laboratory (root)
+#   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
 #   make format     rustfmt and clang-format
@@ -24,19 +26,20 @@ WARN      = -Wall -Wextra -Werror
 # What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 SERVER    = target/tools/tools/p2p-rendezvous
+TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick soak install uninstall header format clean
+.PHONY: all lib server examples demo test bench bench-quick lab situations soak install uninstall header format clean
 
 all: lib server
 
 lib:
 	$(CARGO) build --release --lib
 
-# In a target folder of its own: the server's features must not leak into the library built above.
+# In a target folder of its own: the programs' features must not leak into the library built above.
 server:
-	$(CARGO) build --profile tools --features server --bin p2p-rendezvous --target-dir target/tools
+	$(CARGO) build --profile tools --features server,cli --bins --target-dir target/tools
 
 examples: lib $(EXAMPLES)
 
@@ -54,6 +57,13 @@ demo: lib server examples
 test:
 	@$(PYTHON) tests/run.py
 
+lab:
+	$(CARGO) test --features cli,server,testing --test lab
+
+situations:
+	@mkdir -p build
+	$(CARGO) test --features cli,server,testing --test lab -- table > build/situations.md && mv build/situations.md docs/
+
 soak: lib server
 	@$(PYTHON) tests/run.py --soak
 
@@ -70,7 +80,7 @@ install: lib server
 	ln -sf libp2pnet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libp2pnet.so.$(ABI)
 	ln -sf libp2pnet.so.$(ABI) $(DESTDIR)$(LIBDIR)/libp2pnet.so
 	install -m 644 target/release/libp2pnet.a $(DESTDIR)$(LIBDIR)/
-	install -m 755 $(SERVER) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(SERVER) $(TOOL) $(DESTDIR)$(PREFIX)/bin/
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
 	  'Name: p2pnet' 'Description: Peer-to-peer lines of text through NATs' 'Version: $(VERSION)' \
 	  'Libs: -L$${libdir} -lp2pnet' 'Libs.private: $(STATIC_LIBS)' 'Cflags: -I$${includedir}' \
@@ -78,7 +88,7 @@ install: lib server
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/include/p2pnet.h $(DESTDIR)$(PREFIX)/include/p2pnet.hpp \
-	  $(DESTDIR)$(LIBDIR)/libp2pnet.* $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc $(DESTDIR)$(PREFIX)/bin/p2p-rendezvous
+	  $(DESTDIR)$(LIBDIR)/libp2pnet.* $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc $(DESTDIR)$(PREFIX)/bin/p2p-rendezvous $(DESTDIR)$(PREFIX)/bin/p2p
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test --test header the_committed_header

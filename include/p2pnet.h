@@ -28,7 +28,8 @@
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
  * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report), no
- *            file is written, no signal handler is installed; our threads block all signals.
+ *            file is written (but in P2P_OPT_STATE_DIR, if you set it), no signal handler is installed; our threads block
+ *            all signals.
  */
 
 #ifndef P2PNET_H
@@ -164,7 +165,7 @@ enum p2p_node_type
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  /** Not told. Until it is measured such a node counts as active. */
+  /** Not told, or not found out yet. */
   P2P_NODE_UNKNOWN = 0,
   /** Accepts connections from outside. */
   P2P_NODE_PASSIVE = 1,
@@ -208,6 +209,102 @@ typedef int32_t p2p_nat;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/** Ways to open a port on the router, as bits. */
+enum p2p_fwd
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** None. */
+  P2P_FWD_NONE = 0,
+  /** The router was set up by hand. */
+  P2P_FWD_MANUAL = 1,
+  /** UPnP IGD. */
+  P2P_FWD_UPNP = 2,
+  /** NAT-PMP (RFC 6886). */
+  P2P_FWD_NATPMP = 4,
+  /** PCP (RFC 6887). */
+  P2P_FWD_PCP = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_fwd p2p_fwd;
+#else
+typedef int32_t p2p_fwd;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How long the NAT keeps one outside port for one local port (RFC 4787, section 4.1). */
+enum p2p_mapping
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Not known. */
+  P2P_MAPPING_UNKNOWN = 0,
+  /** For all destinations. */
+  P2P_MAPPING_ENDPOINT_INDEPENDENT = 1,
+  /** For one destination address. */
+  P2P_MAPPING_ADDRESS_DEPENDENT = 2,
+  /** For one destination address and port. */
+  P2P_MAPPING_ADDRESS_AND_PORT_DEPENDENT = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_mapping p2p_mapping;
+#else
+typedef int32_t p2p_mapping;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** How the NAT chooses an outside port (RFC 4787, section 4.2). */
+enum p2p_allocation
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Not known. */
+  P2P_ALLOCATION_UNKNOWN = 0,
+  /** The local port. */
+  P2P_ALLOCATION_PRESERVING = 1,
+  /** The local port plus nat_delta. */
+  P2P_ALLOCATION_DELTA = 2,
+  /** The last one given plus nat_delta. */
+  P2P_ALLOCATION_SEQUENTIAL = 3,
+  /** No rule was found. */
+  P2P_ALLOCATION_RANDOM = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_allocation p2p_allocation;
+#else
+typedef int32_t p2p_allocation;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** What becomes of a connection from outside that nobody here asked for. */
+enum p2p_unsolicited
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Not known. */
+  P2P_UNSOLICITED_UNKNOWN = 0,
+  /** Nothing comes back. */
+  P2P_UNSOLICITED_DROPPED = 1,
+  /** It is refused (a TCP RST). */
+  P2P_UNSOLICITED_RESET = 2,
+  /** An ICMP error comes back. */
+  P2P_UNSOLICITED_UNREACHABLE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_unsolicited p2p_unsolicited;
+#else
+typedef int32_t p2p_unsolicited;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /** How a connection came to be. */
 enum p2p_via
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -246,31 +343,6 @@ enum p2p_net_type
 typedef enum p2p_net_type p2p_net_type;
 #else
 typedef int32_t p2p_net_type;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/** Ways to open a port on the router, as bits. */
-enum p2p_fwd
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-  /** None. */
-  P2P_FWD_NONE = 0,
-  /** The router was set up by hand. */
-  P2P_FWD_MANUAL = 1,
-  /** UPnP IGD. */
-  P2P_FWD_UPNP = 2,
-  /** NAT-PMP (RFC 6886). */
-  P2P_FWD_NATPMP = 4,
-  /** PCP (RFC 6887). */
-  P2P_FWD_PCP = 8,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum p2p_fwd p2p_fwd;
-#else
-typedef int32_t p2p_fwd;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -329,11 +401,14 @@ enum p2p_opt
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  /** P2P_NODE_UNKNOWN; how others reach this node. Only a passive node can be advertised. */
+  /**
+   * P2P_NODE_UNKNOWN; how others reach this node. Unknown: found out at the start and when the network changes, and
+   * the port is opened on the router where it can be. Another type is taken as told.
+   */
   P2P_OPT_NODE_TYPE = 1,
   /** P2P_NET_P2P; what the net is for. */
   P2P_OPT_NET_TYPE = 2,
-  /** P2P_NAT_UNKNOWN; the NAT in front of this node, if you know it. */
+  /** P2P_NAT_UNKNOWN; the NAT in front of this node, if you know it. Unknown: measured at the rendezvous servers. */
   P2P_OPT_NAT_TYPE = 3,
   /** 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which). */
   P2P_OPT_PASSIVE_PORT = 4,
@@ -343,7 +418,7 @@ enum p2p_opt
   P2P_OPT_MAX_OUTBOUND = 6,
   /** 3; below so many connections the node bootstraps sooner and advertises again. */
   P2P_OPT_MIN_CONNECTED = 7,
-  /** P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP; port mapping protocols that may be tried. None is built in yet. */
+  /** P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP; port mapping protocols that may be tried, if the node type is unknown. */
   P2P_OPT_FORWARDING = 8,
   /** 1; may ask rendezvous servers for nodes. */
   P2P_OPT_BOOTSTRAP = 9,
@@ -395,6 +470,14 @@ enum p2p_opt
   P2P_OPT_ADVERTISE_INTERVAL_MS = 32,
   /** 5000; first pause before an early bootstrap while under P2P_OPT_MIN_CONNECTED; doubles each time. */
   P2P_OPT_RETRY_INTERVAL_MS = 33,
+  /** 3000; READY comes at the latest then, whatever does not answer. The node works before it. */
+  P2P_OPT_START_TIMEOUT_MS = 34,
+  /** 3600000; for how long a port is asked of the router; renewed at half of it. */
+  P2P_OPT_MAPPING_LEASE_MS = 35,
+  /** 1200000; time between two looks from outside whether the mapped port is still open, 0 = none. */
+  P2P_OPT_VERIFY_INTERVAL_MS = 36,
+  /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. */
+  P2P_OPT_NETWORK_MONITOR = 37,
   /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
@@ -407,6 +490,13 @@ enum p2p_opt
   P2P_OPT_INTERFACE = 1002,
   /** ""; this node's address as the internet sees it, if you know better than we can find out. */
   P2P_OPT_WAN_IP = 1003,
+  /** ""; the routers to ask for a port, by address, separated by commas; "" = found out. */
+  P2P_OPT_GATEWAY = 1004,
+  /**
+   * ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at
+   * its next start. It is made if it is not there. "" = no file is written.
+   */
+  P2P_OPT_STATE_DIR = 1005,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -424,6 +514,13 @@ enum p2p_server
  {
   /** A rendezvous server, "host:port": names nodes and lists this one. */
   P2P_SERVER_RENDEZVOUS = 1,
+  /**
+   * A server that tells over HTTP whether our port is open from outside: "host:port" (a p2p-rendezvous), or the URL of
+   * a PyP2P script ("http://host/net.php"). Rendezvous servers of ours are asked by themselves.
+   */
+  P2P_SERVER_REACHABILITY = 2,
+  /** An NTP server, "host" or "host:port" (123). None is asked unless you add it. */
+  P2P_SERVER_NTP = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -501,7 +598,7 @@ typedef struct p2p_net_info {
   p2p_node_type node_type;
   /** The NAT in front of it. */
   p2p_nat nat;
-  /** Whether it can be reached from outside: 1 yes, 0 no, -1 not known. */
+  /** Whether it can be reached from outside by IPv4: 1 yes (a connection from outside has arrived), 0 no, -1 not known. */
   int32_t reachable;
   /** The port it listens on, 0 before p2p_net_start(). */
   uint32_t passive_port;
@@ -515,6 +612,30 @@ typedef struct p2p_net_info {
   char lan_ip[P2P_ADDR_LEN];
   /** Our address as the internet sees it, "" if not known. */
   char wan_ip[P2P_ADDR_LEN];
+  /** How the port came to be open: one of P2P_FWD_*. */
+  p2p_fwd forwarding;
+  /** The port by which others reach us from outside, 0 = not known. */
+  uint32_t external_port;
+  /** How long the NAT keeps one outside port. */
+  p2p_mapping mapping;
+  /** How the NAT chooses an outside port. */
+  p2p_allocation allocation;
+  /** The constant of that choice: see P2P_ALLOCATION_DELTA and P2P_ALLOCATION_SEQUENTIAL. 0 otherwise. */
+  int32_t nat_delta;
+  /** What the NAT does with connections that nobody here asked for. */
+  p2p_unsolicited unsolicited;
+  /** Whether we can reach ourselves by our outside address: 1 yes, 0 no, -1 not known. */
+  int32_t hairpin;
+  /** Whether there is another NAT behind the first: 1 yes, 0 no, -1 not known. */
+  int32_t double_nat;
+  /** As reachable, by IPv6. */
+  int32_t reachable_v6;
+  /** Whether clock_offset_us holds something: 1 or 0. */
+  int32_t clock_known;
+  /** True time minus the system's clock in microseconds, as NTP servers told. */
+  int64_t clock_offset_us;
+  /** Our IPv6 address as the internet sees it, "" if not known. */
+  char wan_ip6[P2P_ADDR_LEN];
 } p2p_net_info;
 
 /** Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call. */
@@ -583,6 +704,13 @@ uint32_t p2p_version(void);
 /** What a result means, a few English words. Static text, never NULL, also for numbers that mean nothing. Any thread. */
 P2P_API const char *p2p_strerror(p2p_result code);
 
+/**
+ * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
+ * if it can ask servers whether its port is open (P2P_SERVER_REACHABILITY). Any thread.
+ */
+P2P_API
+uint64_t p2p_features(void);
+
 /** New options, all at their defaults. Free them with p2p_config_free(). NULL only if memory ran out. */
 P2P_API p2p_config *p2p_config_new(void);
 
@@ -613,8 +741,9 @@ p2p_result p2p_config_set_str(p2p_config *cfg,
                               p2p_error *err);
 
 /**
- * Adds a server, "host:port" (an IPv6 address in brackets). Servers are used in the order they were added: bootstrap
- * asks one after the other, advertise tells all. The name is looked up when it is used. err may be NULL.
+ * Adds a server, "host:port" (an IPv6 address in brackets) or what else P2P_SERVER_* says. Servers are used in the order
+ * they were added: bootstrap asks one after the other, advertise tells all, the others are asked at once. The name is
+ * looked up when it is used. err may be NULL.
  */
 P2P_API
 p2p_result p2p_config_add_server(p2p_config *cfg,
@@ -644,9 +773,10 @@ p2p_result p2p_net_start(p2p_net *net,
 P2P_API p2p_result p2p_net_bootstrap(p2p_net *net, p2p_request *out, p2p_error *err);
 
 /**
- * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
- * and at p2p_net_stop(). Only a passive node can be listed (P2P_ERR_STATE). P2P_EVENT_DONE tells that a server has done
- * it, or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
+ * Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full,
+ * when others cannot reach it any more, and at p2p_net_stop(). Only a passive node can be listed: if the type is to be
+ * found out, P2P_EVENT_DONE waits for that. DONE tells that a server has done it, P2P_ERR_STATE: the node is not passive,
+ * or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
  */
 P2P_API
 p2p_result p2p_net_advertise(p2p_net *net,
@@ -673,8 +803,17 @@ p2p_result p2p_connect(p2p_net *net,
 P2P_API p2p_result p2p_cancel(p2p_net *net, p2p_request req);
 
 /**
+ * Says that the machine's network is another one now (Wi-Fi changed, VPN up, back from sleep): NAT, port mapping and
+ * reachability are found out anew, P2P_EVENT_INFO tells of each change. On Linux the net notices most of this by itself
+ * (P2P_OPT_NETWORK_MONITOR); programs on phones know it from their system. Connections are left alone. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_network_changed(p2p_net *net,
+                               p2p_error *err);
+
+/**
  * Begins to stop, and returns at once: requests are cancelled, connections send what is queued (at most
- * P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists. P2P_EVENT_STOPPED is the last event. Calling it
+ * P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists, routers close our port. P2P_EVENT_STOPPED is the last event. Calling it
  * again is fine. A stopped net cannot be started again.
  */
 P2P_API
@@ -694,6 +833,17 @@ P2P_API p2p_result p2p_net_get_info(p2p_net *net, p2p_net_info *info);
 
 /** Stores the net's counters in *stats. */
 P2P_API p2p_result p2p_net_get_stats(p2p_net *net, p2p_stats *stats);
+
+/**
+ * Writes the story behind the situation into buf, as JSON with a NUL: what p2p_net_get_info() tells, and every question
+ * that was asked of routers and servers with its answer (docs/doctor.md has the schema). *need is the size it takes,
+ * NUL included; P2P_ERR_TOO_SMALL if cap is less: nothing is written then. buf may be NULL if cap is 0.
+ */
+P2P_API
+p2p_result p2p_net_report(p2p_net *net,
+                          char *buf,
+                          size_t cap,
+                          size_t *need);
 
 /**
  * Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests

@@ -12,7 +12,7 @@
 //!
 //! * [`proto`] is the thinking: no sockets, no clock, no threads. State machines of `(now, input) -> output`.
 //! * [`node`] is the doing: the runtime thread, its actor, the connections.
-//! * `portmap` opens our port on the router; `reach` asks outside whether it is open.
+//! * `portmap` opens our port on the router; `reach` asks outside whether it is open; [`report`] tells the story.
 //! * `queue` carries events from that thread to yours, bounded and lock-free.
 //! * [`ffi`] is the C surface, thin; with `os` the only place with `unsafe`.
 //! * `server` (feature) is the rendezvous server around [`proto::rdv_server`].
@@ -29,7 +29,9 @@ mod portmap;
 pub mod proto;
 mod queue;
 #[cfg(feature = "reach")]
+#[allow(dead_code, reason = "used by the actor once wired")]
 mod reach;
+pub mod report;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(all(feature = "server", feature = "testing"))]

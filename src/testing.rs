@@ -31,6 +31,8 @@ use crate::node::resolve::Resolver;
 use crate::proto::nat::report::NatReport;
 use crate::server::{Server, ServerConfig, ServerThread};
 
+pub use crate::portmap::testing as portmap;
+
 /// When something is not there after this long, it is not slow: it hangs.
 const HUNG: Duration = Duration::from_secs(60);
 
@@ -168,7 +170,7 @@ impl TestNode {
 /// [`Code::NoServer`] if none has answered, [`Code::Io`] if there can be no runtime.
 pub fn probe_nat(servers: &[String], bind: Option<IpAddr>, limit: Duration) -> Result<NatReport> {
     let options = ProbeOptions { limit, ..ProbeOptions::default() };
-    on_runtime(nat_probe::probe(&reach(bind, limit), servers, &options))?
+    on_runtime(nat_probe::probe(&reach(bind, limit), servers, &options))?.map(|probed| probed.report)
 }
 
 /// Tries whether the NAT behind which this thread's network is (`report` tells which) turns connections to its outside

@@ -20,10 +20,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
-FEATURES = ["--features", "server,testing"]
+FEATURES = ["--features", "server,testing,cli"]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
-            "g++": "g++", "ip": "iproute2", "unshare": "util-linux"}
+            "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
+            "conntrack": "conntrack"}
 
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
@@ -99,6 +100,8 @@ def step_cformat():
 
 def step_clippy():
     return one("clippy",
+               ["cargo", "clippy", "--lib", "--no-default-features", "--", "-D", "warnings"],
+               ["cargo", "clippy", "--lib", "--features", "netdev", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--", "-D", "warnings"],
                ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"])
 
@@ -109,6 +112,10 @@ def step_doc():
 
 def step_rust():
     return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT)
+
+
+def step_lab():
+    return counted("lab", ["cargo", "test", *FEATURES, "--test", "lab"])
 
 
 def script(name, path, *args):
@@ -129,6 +136,7 @@ STEPS = {
     "doc": (step_doc, "the documentation builds without a warning"),
     "rust": (step_rust, "unit, property, header, vector and server tests"),
     "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
+    "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),

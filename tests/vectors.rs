@@ -16,7 +16,7 @@ use p2pnet::proto::dht_msg::{self, Value};
 use p2pnet::proto::line::{LineScan, split};
 use p2pnet::proto::nat::{Classification, NatType, Probe, classify, delta_test};
 use p2pnet::proto::punch::classic::predict;
-use p2pnet::proto::unl::{ForwardingType, NodeType, UnlV2, v2};
+use p2pnet::proto::unl::{ForwardingType, Info, NodeType, Overrides, UnlV2, v2};
 use serde_json::Value as Json;
 
 #[test]
@@ -25,6 +25,8 @@ fn every_section() {
     let mut checks: BTreeMap<&str, fn(&Json)> = BTreeMap::from([
         ("unl", unl as fn(&Json)),
         ("unl_validity", unl_validity),
+        ("unl_construct", unl_construct),
+        ("unl_equal", unl_equal),
         ("is_master", is_master),
         ("con_id", con_id),
         ("nat_delta", nat_delta),
@@ -105,6 +107,26 @@ fn unl(case: &Json) {
 fn unl_validity(case: &Json) {
     let read = UnlV2::decode(text(case, "unl"));
     assert_eq!(read.is_ok(), case["accepted"].as_bool().unwrap(), "{case}: {read:?}");
+}
+
+fn unl_construct(case: &Json) {
+    let own = unl_of(&case["own"], ip(&case["own"], "lan_ip"));
+    let mut overrides = Overrides::default();
+    for (name, value) in case["details"].as_object().unwrap() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        overrides.set(name, &value).unwrap();
+    }
+    let made = overrides.apply_v2(own).unwrap();
+    assert_eq!(made.encode(), text(case, "unl"), "{case}");
+    let info = Info::parse(text(case, "unl")).unwrap();
+    assert_eq!((info.version, info.node_type), (made.version, Some(made.node_type)));
+}
+
+fn unl_equal(case: &Json) {
+    let read = |key| UnlV2::decode(text(case, key)).unwrap();
+    let same = read("ours").is_same_node(&read("theirs"));
+    assert_eq!(same, case["equal"].as_bool().unwrap(), "{case}");
+    assert_eq!(!same, case["unequal"].as_bool().unwrap(), "{case}");
 }
 
 fn is_master(case: &Json) {

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
 use super::config::p2p_config;
-use super::guard::{copy_out, fill, guard, report, store, text};
+use super::guard::{guard, report, store, text};
 use super::structs::*;
 use super::types::*;
 use crate::error::{Code, Error};
@@ -108,9 +107,10 @@ pub unsafe extern "C" fn p2p_net_bootstrap(
     })
 }
 
-/// Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full
-/// and at p2p_net_stop(). Only a passive node can be listed (P2P_ERR_STATE). P2P_EVENT_DONE tells that a server has done
-/// it, or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
+/// Has this node listed at the rendezvous servers, now and again when needed; taken off the list when inbound is full,
+/// when others cannot reach it any more, and at p2p_net_stop(). Only a passive node can be listed: if the type is to be
+/// found out, P2P_EVENT_DONE waits for that. DONE tells that a server has done it, P2P_ERR_STATE: the node is not passive,
+/// or P2P_ERR_NO_SERVER; the net then tries again by itself. out may be NULL. err may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_net_advertise(
     net: *mut p2p_net,
@@ -160,8 +160,17 @@ pub unsafe extern "C" fn p2p_cancel(net: *mut p2p_net, req: p2p_request) -> p2p_
     guard(|| unsafe { inner(net) }.and_then(|i| i.net.cancel(req)).into())
 }
 
+/// Says that the machine's network is another one now (Wi-Fi changed, VPN up, back from sleep): NAT, port mapping and
+/// reachability are found out anew, P2P_EVENT_INFO tells of each change. On Linux the net notices most of this by itself
+/// (P2P_OPT_NETWORK_MONITOR); programs on phones know it from their system. Connections are left alone. err may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_network_changed(net: *mut p2p_net, err: *mut p2p_error) -> p2p_result {
+    // SAFETY: the caller's duties, passed on.
+    guard(|| unsafe { report(err, inner_or_story(net).and_then(|i| i.net.network_changed())) })
+}
+
 /// Begins to stop, and returns at once: requests are cancelled, connections send what is queued (at most
-/// P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists. P2P_EVENT_STOPPED is the last event. Calling it
+/// P2P_OPT_CLOSE_TIMEOUT_MS) and close, servers take us off their lists, routers close our port. P2P_EVENT_STOPPED is the last event. Calling it
 /// again is fine. A stopped net cannot be started again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_net_stop(net: *mut p2p_net) -> p2p_result {
@@ -186,77 +195,5 @@ pub unsafe extern "C" fn p2p_net_free(net: *mut p2p_net) -> p2p_result {
         let handle = unsafe { Box::from_raw(net) };
         handle.inner.freed.store(true, SeqCst);
         if handle.inner.net.join() { p2p_result::P2P_OK } else { p2p_result::P2P_ERR_TIMEOUT }
-    })
-}
-
-/// Stores the net's situation in *info.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn p2p_net_get_info(net: *mut p2p_net, info: *mut p2p_net_info) -> p2p_result {
-    guard(|| {
-        // SAFETY: the caller's duty, passed on.
-        let done = unsafe { inner(net) }.and_then(|i| {
-            let now = i.net.info();
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            let tristate = |known: Option<bool>| known.map_or(-1, i32::from);
-            let mut out = p2p_net_info {
-                struct_size: 0,
-                node_type: now.node_type.into(),
-                nat: now.nat.into(),
-                reachable: tristate(now.reachable),
-                passive_port: now.passive_port.into(),
-                inbound: count(now.inbound),
-                outbound: count(now.outbound),
-                reserved: 0,
-                lan_ip: [0; P2P_ADDR_LEN],
-                wan_ip: [0; P2P_ADDR_LEN],
-                forwarding: now.forwarding.into(),
-                external_port: now.external_port.into(),
-                mapping: now.mapping.into(),
-                allocation: now.allocation.into(),
-                nat_delta: now.nat_delta,
-                unsolicited: now.unsolicited.into(),
-                hairpin: tristate(now.hairpin),
-                double_nat: tristate(now.double_nat),
-                reachable_v6: tristate(now.reachable_v6),
-                clock_known: now.clock_offset_us.is_some().into(),
-                clock_offset_us: now.clock_offset_us.unwrap_or(0),
-                wan_ip6: [0; P2P_ADDR_LEN],
-            };
-            let as_text = |ip: Option<IpAddr>| ip.map_or_else(String::new, |ip| ip.to_string());
-            fill(&mut out.lan_ip, &as_text(now.lan_ip));
-            fill(&mut out.wan_ip, &as_text(now.wan_ip));
-            fill(&mut out.wan_ip6, &as_text(now.wan_ip6));
-            // SAFETY: the caller's duty, passed on.
-            unsafe { copy_out(info, &out) }
-        });
-        done.into()
-    })
-}
-
-/// Stores the net's counters in *stats.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn p2p_net_get_stats(net: *mut p2p_net, stats: *mut p2p_stats) -> p2p_result {
-    guard(|| {
-        // SAFETY: the caller's duty, passed on.
-        let done = unsafe { inner(net) }.and_then(|i| {
-            let s = i.net.stats();
-            let out = p2p_stats {
-                struct_size: 0,
-                reserved: 0,
-                lines_in: s.lines_in,
-                lines_out: s.lines_out,
-                bytes_in: s.bytes_in,
-                bytes_out: s.bytes_out,
-                duplicates: s.duplicates,
-                opened: s.opened,
-                closed: s.closed,
-                rejected: s.rejected,
-                log_dropped: s.log_dropped,
-                events_queued: s.events_queued,
-            };
-            // SAFETY: the caller's duty, passed on.
-            unsafe { copy_out(stats, &out) }
-        });
-        done.into()
     })
 }

@@ -16,9 +16,10 @@ mod dial;
 mod link;
 mod listen;
 mod log;
-#[allow(dead_code, reason = "used by the actor once wired")]
+mod measure;
 pub(crate) mod nat_probe;
 mod net;
+pub(crate) mod ntp;
 mod outlet;
 mod receive;
 pub(crate) mod rendezvous;
@@ -27,4 +28,5 @@ mod sendbuf;
 pub(crate) mod shared;
 mod table;
 
+pub(crate) use measure::PROTOCOLS;
 pub use net::Net;

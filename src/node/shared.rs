@@ -1,9 +1,9 @@
 //! What the program's threads and the runtime thread have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -15,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
 use crate::queue::{Item, Notice, Queue};
+use crate::report::{MAX_STEPS, Step};
 
 /// Connection ids are counted up, so they spread well as they are.
 #[derive(Default)]
@@ -44,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) info: Mutex<NetInfo>,
+    /// An INFO event waits for the program: what changes meanwhile is told by the same one.
+    pub(crate) info_waits: AtomicBool,
+    pub(crate) steps: Mutex<VecDeque<Step>>,
+    pub(crate) ready: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
     pub(crate) conns: RwLock<ById<Arc<Conn>>>,
     /// Requests whose DONE event the program has not taken yet, and whether that event is on its way.
@@ -86,6 +91,9 @@ impl Shared {
             queue: Queue::new(config.event_queue),
             counters: Counters::default(),
             info: Mutex::new(info),
+            info_waits: AtomicBool::new(false),
+            steps: Mutex::default(),
+            ready: AtomicBool::new(false),
             conns: RwLock::default(),
             requests: Mutex::default(),
             dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),
@@ -127,6 +135,24 @@ impl Shared {
         let Outcome { result, os_error, code, text, conn } = outcome;
         let notice = Notice { request, result, os_error, code, text, conn, ..self.queue.notice(Kind::Done) };
         self.queue.push(Item::Notice(Box::new(notice)));
+    }
+
+    /// Tells the program that what [`NetInfo`] says has changed, in the words of `text`. One event waits at a time.
+    pub(crate) fn info_changed(&self, text: String) {
+        if !self.info_waits.swap(true, SeqCst) {
+            let notice = Notice { text, ..self.queue.notice(Kind::Info) };
+            self.queue.push(Item::Notice(Box::new(notice)));
+        }
+    }
+
+    /// Notes one question about the node's situation with its answer.
+    pub(crate) fn step(&self, topic: &'static str, since: Instant, good: bool, text: String) {
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut steps = self.steps.lock();
+        if steps.len() >= MAX_STEPS {
+            steps.pop_front();
+        }
+        steps.push_back(Step { topic, at_ms: self.queue.now_ms(), took_ms, good, text });
     }
 
     /// Ends what nobody else will: requests without a DONE, connections without a CLOSED.

@@ -3,9 +3,11 @@
 //! getifaddrs(3) is used directly: it is the one source that knows an IPv4 alias by its label (`eth0:2`), which the
 //! crates that read netlink or /sys leave out.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::proto::nat::scope::Scope;
 
 /// One address of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,21 @@ pub(crate) fn addresses() -> io::Result<Vec<IfaceAddr>> {
     // SAFETY: the list came from getifaddrs and is not used after this.
     unsafe { libc::freeifaddrs(head) };
     Ok(found)
+}
+
+/// Every address with the number of its interface, as routes and notices of the system name it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(dead_code, reason = "used by the network monitor once wired")]
+pub(crate) fn indexed() -> io::Result<Vec<(u32, IpAddr)>> {
+    let all = addresses()?.into_iter();
+    Ok(all.filter_map(|a| Some((index(a.name.split(':').next()?)?, a.ip))).collect())
+}
+
+/// The number of an interface.
+pub(crate) fn index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name is a string that ends with a NUL.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|i| *i != 0)
 }
 
 /// The IP address in a socket address, if it holds one.
@@ -104,6 +121,18 @@ pub(crate) fn source_towards(to: std::net::SocketAddr) -> Option<IpAddr> {
     probe.local_addr().ok().map(|a| a.ip())
 }
 
+/// The address from which a packet to the IPv4 internet would leave; failing that, to the IPv6 one. The destinations are
+/// nobody's (RFC 5737, RFC 3849) and nothing is sent.
+pub(crate) fn lan_ip() -> Option<IpAddr> {
+    source_towards(std::net::SocketAddr::from(([192, 0, 2, 1], 9))).or_else(lan_ip6)
+}
+
+/// The global address from which a packet to the IPv6 internet would leave.
+pub(crate) fn lan_ip6() -> Option<IpAddr> {
+    let to = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    source_towards(std::net::SocketAddr::from((to, 9))).filter(|ip| Scope::of(*ip) == Scope::Global)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +155,14 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), listed, "an interface has several addresses and is named once: {e}");
         assert!(find("192.0.2.99").unwrap_err().contains("no address of this machine"));
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn interfaces_have_numbers() {
+        let lo = index("lo").unwrap();
+        assert!(indexed().unwrap().contains(&(lo, Ipv4Addr::LOCALHOST.into())));
+        assert_eq!(index("nosuch0"), None);
     }
 
     #[test]

@@ -7,6 +7,12 @@ pub(crate) mod icmp;
 pub(crate) mod iface;
 #[cfg(feature = "server")]
 pub(crate) mod limits;
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod netlink;
+#[cfg(all(test, target_os = "linux"))]
+mod netns;
+#[allow(dead_code, reason = "used by port mapping and the actor once wired")]
+pub(crate) mod route;
 pub(crate) mod sock;
 pub(crate) mod thread;
 pub(crate) mod wake;

@@ -8,17 +8,25 @@
 //! `docs/protocol-rendezvous.md`.
 
 pub mod admit;
+mod base64url;
 pub mod clock;
+pub mod clock_sync;
 pub mod conn_id;
 pub mod dedup;
 pub mod dht_msg;
+pub mod identity;
 pub mod line;
 pub mod link;
 pub mod nat;
+pub mod network;
+pub mod ntp;
+pub mod portmap;
 pub mod punch;
 pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
+pub mod reach;
+pub mod settle;
 pub mod situation;
 pub mod unl;
 pub mod upkeep;

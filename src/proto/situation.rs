@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::nat::NatType;
 use super::nat::behaviour::Unsolicited;
+use super::nat::scope::Scope;
 use crate::config::{NetType, NodeType};
 use crate::event::Forwarding;
 
@@ -152,6 +153,8 @@ pub struct Seen {
     pub wan_ip: Option<IpAddr>,
     /// Whether a server was met that can knock on our port.
     pub can_check: bool,
+    /// The same by IPv6.
+    pub can_check_v6: bool,
 }
 
 /// The state of the questions about one network. Give it what happens, take [`Situation::next_action`] until it has none.
@@ -245,10 +248,20 @@ impl Situation {
     /// The NAT was measured, or could not be (`Seen::default()`).
     pub fn probed(&mut self, seen: Seen) {
         self.probe = Asked::Done(seen);
-        if seen.can_check && !self.means.can_check && self.means.node_type == NodeType::Unknown {
-            self.means.can_check = true;
+        if self.means.node_type == NodeType::Unknown {
+            self.means.can_check |= seen.can_check;
+            self.means.can_check_v6 |= seen.can_check_v6;
+            // Those who were asked before could not tell; the ones that were met now may.
+            if seen.can_check && self.own.get() == Some(Knock::Unknown) {
+                self.own = Asked::Not;
+            }
+            if seen.can_check_v6 && self.own_v6.get() == Some(Knock::Unknown) {
+                self.own_v6 = Asked::Not;
+            }
             self.knock_on_own();
-            self.knock_on_mapped();
+            if self.mapped == Asked::Not {
+                self.knock_on_mapped();
+            }
         }
         self.settle();
     }
@@ -266,6 +279,15 @@ impl Situation {
         self.map = Asked::Done(None);
         self.mapped = Asked::Not;
         self.verify_at = None;
+        self.settle();
+    }
+
+    /// A router lets strangers in to our IPv6 address now.
+    pub fn pinholed(&mut self) {
+        if self.means.can_check_v6 && self.own_v6.get() != Some(Knock::Open) {
+            self.own_v6 = Asked::Not;
+            self.knock_on_own();
+        }
         self.settle();
     }
 
@@ -362,7 +384,7 @@ impl Situation {
         let seen = self.probe.get().and_then(|p| p.wan_ip).filter(|ip| ip.is_ipv4() == outside.is_ipv4());
         match seen {
             Some(seen) => Some(seen != outside),
-            None => super::nat::behaviour::is_private(outside).then_some(true),
+            None => Scope::of(outside).is_behind_nat().then_some(true),
         }
     }
 

@@ -5,6 +5,7 @@
 //! there is room again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use super::{Batch, Item, Notice};
@@ -95,6 +96,10 @@ impl Inbox {
                     if let (Kind::Writable, Some(conn)) = (notice.kind, &notice.conn) {
                         // Before the program sees it: what it is refused from now on is worth another one.
                         conn.out.lock().told();
+                    }
+                    if notice.kind == Kind::Info {
+                        // Before the program looks: a change that it may not see is worth another event.
+                        net.info_waits.store(false, SeqCst);
                     }
                     self.current = Current::Notice(notice);
                     return Some((0, 0));

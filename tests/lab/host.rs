@@ -36,7 +36,7 @@ pub(crate) struct Addresses {
 }
 
 impl Host {
-    /// Makes the namespaces; `name` is how cases call it, `label` how `ip netns` does, `resolver` its DNS server.
+    /// Makes the namespaces; `name` is how cases call it, `label` how `ip netns` does.
     pub(crate) fn create(name: &str, label: &str, settings: &Settings) -> Result<Host> {
         let (keeper, kept) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();

@@ -1,9 +1,10 @@
 //! The NAT lab: networks with real NATs, made of network namespaces, and the cases that run in them. Linux, root.
 //!
 //! ```text
-//!   cargo test --features server,testing --test lab -- list
-//!   cargo test --features server,testing --test lab -- run [FILTER...] [--times N] [--jobs N] [--json FILE]
-//!   cargo test --features server,testing --test lab -- up TOPOLOGY HOST -- PROGRAM [ARGUMENT...]
+//!   cargo test --features cli,server,testing --test lab -- list
+//!   cargo test --features cli,server,testing --test lab -- run [FILTER...] [--times N] [--jobs N] [--json FILE]
+//!   cargo test --features cli,server,testing --test lab -- up TOPOLOGY HOST -- PROGRAM [ARGUMENT...]
+//!   cargo test --features cli,server,testing --test lab -- table
 //! ```
 //!
 //! Without a command it runs every case. docs/lab.md tells how to write one. The map: `world` is the private place
@@ -17,9 +18,11 @@ mod host;
 mod kernel_nat;
 mod natbox;
 mod network;
+mod node;
 mod plan;
 mod probe;
 mod runner;
+mod situations;
 mod sys;
 mod topology;
 mod up;
@@ -33,6 +36,10 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Erro
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // A program that a case starts in a host, to kill it.
+    if let Some(code) = cases::portmap::child(&arguments) {
+        return code;
+    }
     match command(&arguments) {
         Ok(code) => code,
         Err(e) => {
@@ -44,7 +51,7 @@ fn main() -> ExitCode {
 
 fn command(arguments: &[String]) -> Result<ExitCode> {
     let (command, rest) = match arguments.split_first() {
-        Some((first, rest)) if ["list", "run", "up", "case"].contains(&first.as_str()) => {
+        Some((first, rest)) if ["list", "run", "table", "up", "case"].contains(&first.as_str()) => {
             (first.as_str(), rest)
         }
         // As a part of `cargo test` the arguments are a test's name or nothing.
@@ -68,6 +75,14 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
             }
             go_inside(arguments)?;
             request.run()
+        }
+        "table" => {
+            if let Some(reason) = world::obstacle() {
+                return Err(reason.into());
+            }
+            go_inside(arguments)?;
+            situations::print()?;
+            Ok(ExitCode::SUCCESS)
         }
         _ => {
             let options = runner::Options::parse(rest)?;

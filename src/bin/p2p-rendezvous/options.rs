@@ -36,7 +36,7 @@ pub(super) struct Options {
     nat_listen: Vec<AddrOrOff>,
 
     /// Further address of this machine, told to nodes that measure their NAT; repeatable. Needed if --listen names no
-    /// address (0.0.0.0, ::) or one that nodes cannot use (default: the addresses of --listen)
+    /// address (`0.0.0.0`, `[::]`) or one that nodes cannot use (default: the addresses of --listen)
     #[arg(long, value_name = "ADDR[:PORT]")]
     alternate_address: Vec<Alternate>,
 

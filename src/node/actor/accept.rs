@@ -8,24 +8,27 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::{Actor, Msg};
+use crate::config::NetType;
+use crate::error::{Code, Error};
 use crate::event::Via;
 use crate::node::link;
 use crate::node::log::log;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
 use crate::proto::admit::{Refusal, canonical};
-use crate::proto::upkeep::Load;
 
 /// How long accepting rests when the system has no descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);
+/// A server that only knocks hangs up within this time.
+const KNOCK: Duration = Duration::from_millis(250);
 /// Two nodes that have dialled each other within this time have done so at once.
 const GLARE: Duration = Duration::from_secs(2);
 
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
-    pub(super) fn may_accept(&self, load: &Load) -> bool {
+    pub(super) fn may_accept(&self) -> bool {
         self.accept_rest.is_none()
-            && self.table.taken(true) < load.max_inbound
+            && self.table.taken(true) < self.shared.config.max_inbound
             && self.shared.queue.has_room()
     }
 
@@ -39,6 +42,7 @@ impl Actor {
 
     pub(super) fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
         let from = canonical(from);
+        let may_be_a_knock = self.knocker.arrived(from) && self.shared.config.net_type == NetType::P2p;
         if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
             let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();
             if refusal == Refusal::Duplicate && self.yields_to(from.ip(), local) {
@@ -65,6 +69,10 @@ impl Actor {
         let id = self.shared.new_id();
         let shared = Arc::clone(&self.shared);
         let task = self.spawn(async move {
+            if may_be_a_knock && was_a_knock(&stream).await {
+                let e = Error::new(Code::Closed, format!("{from} was only looking whether the port is open"));
+                return Some(Msg::Opened { id, outcome: Err(e) });
+            }
             let outcome = link::open(&shared, id, Via::Accept, from, stream).await;
             Some(Msg::Opened { id, outcome })
         });
@@ -101,8 +109,8 @@ impl Actor {
             match self.table.get_mut(id).map(|e| &e.state) {
                 Some(State::Opening(task)) => {
                     task.abort();
-                    let e = crate::error::Error::new(
-                        crate::error::Code::Duplicate,
+                    let e = Error::new(
+                        Code::Duplicate,
                         format!("{peer} has connected to this node at the same moment"),
                     );
                     self.fail(id, e);
@@ -113,4 +121,11 @@ impl Actor {
         }
         true
     }
+}
+
+/// Whether the peer closes at once without a word, as a server does that was asked to knock. A program should not see its
+/// own question come back as a connection; on direct nets it does not anyway, for want of a nonce.
+async fn was_a_knock(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(tokio::time::timeout(KNOCK, stream.peek(&mut first)).await, Ok(Ok(0) | Err(_)))
 }

@@ -7,6 +7,7 @@
 mod accept;
 mod connect;
 mod servers;
+mod situation;
 mod stop;
 
 use std::future::{Future, poll_fn};
@@ -23,6 +24,7 @@ use tokio::task::AbortHandle;
 
 use super::conn::Conn;
 use super::log::log;
+use super::measure::Knocker;
 use super::rendezvous::Reach;
 use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
@@ -39,6 +41,7 @@ pub(crate) enum Command {
     Connect { request: u64, to: String },
     Bootstrap { request: u64 },
     Advertise { request: u64 },
+    NetworkChanged,
     Cancel { request: u64 },
     Stop,
 }
@@ -70,6 +73,8 @@ pub(crate) enum Msg {
         request: u64,
         outcome: Result<Answer>,
     },
+    /// Something about the node's situation.
+    Found(situation::Found),
     Panicked(String),
 }
 
@@ -95,6 +100,9 @@ pub(crate) struct Actor {
     upkeep: Upkeep,
     own: Own,
     reach: Reach,
+    knocker: Knocker,
+    /// How the node stands in its network.
+    at: situation::Standpoint,
     /// Nodes learned and not tried yet, best last.
     candidates: Vec<SocketAddr>,
     /// Accepting rests until then, after an error such as "too many open files".
@@ -126,7 +134,11 @@ impl Actor {
             allow_duplicate_ip: config.allows_duplicate_ip(),
         };
         let reach = Reach { resolver: Resolver::new(), bound, limit: config.server_timeout };
+        let knocker = Knocker::new(reach.resolver.clone());
+        let at = Actor::standpoint(&shared, bound);
         Actor {
+            at,
+            knocker,
             commands,
             inbox,
             report,
@@ -146,7 +158,7 @@ impl Actor {
         for listener in &self.own.listen {
             log!(self.shared, Info, "listening on {listener}");
         }
-        self.shared.queue.push(Item::Notice(Box::new(self.shared.queue.notice(Kind::Ready))));
+        self.begin_situation();
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
         loop {
@@ -166,8 +178,9 @@ impl Actor {
     /// Waits for the next thing to do.
     async fn next(&mut self) -> Input {
         let load = self.load();
-        let accepting = self.may_accept(&load);
-        let deadline = [self.upkeep.deadline(&load), self.accept_rest].into_iter().flatten().min();
+        let accepting = self.may_accept();
+        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
         // Only a full queue is worth waiting for; its room is what lets us accept again.
@@ -214,7 +227,8 @@ impl Actor {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
-            Command::Advertise { request } => self.begin(Chore::Advertise, request),
+            Command::Advertise { request } => self.advertise(request),
+            Command::NetworkChanged => self.network_changed(),
             Command::Cancel { request } => self.cancel(request),
             Command::Stop => {}
         }
@@ -228,6 +242,7 @@ impl Actor {
             Msg::Closed { id } => self.closed(id),
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
+            Msg::Found(found) => self.found(found),
             Msg::Panicked(_) => {}
         }
     }
@@ -237,7 +252,8 @@ impl Actor {
         Load {
             inbound: self.table.open(true),
             outbound: self.table.open(false),
-            max_inbound: c.max_inbound,
+            // Whom nobody can reach has no place on a list.
+            max_inbound: if self.is_passive() { c.max_inbound } else { 0 },
             max_outbound: c.max_outbound,
             min_connected: c.min_connected,
         }
@@ -252,6 +268,7 @@ impl Actor {
         if let Some(chore) = self.upkeep.due(now, &self.load()) {
             self.begin(chore, 0);
         }
+        self.situation_due(now);
         self.dial_candidates();
     }
 
@@ -276,9 +293,12 @@ impl Actor {
 
     /// Starts a task whose panic ends the net instead of vanishing.
     fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
+        // Behind one type: what a runtime makes of each type of task would be a tenth of the library.
+        self.spawn_guarded(Guarded(Box::pin(task)))
+    }
+
+    fn spawn_guarded(&self, task: Guarded) -> AbortHandle {
         let report = self.report.clone();
-        // Boxed here and not inside: a future holds what it was made from and what it makes of that, one behind the other.
-        let task = Guarded(Box::pin(task));
         let guarded = async move {
             if let Some(msg) = task.await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
                 // The actor is gone only when the net has ended.
@@ -344,11 +364,11 @@ impl Actor {
     }
 }
 
-/// A future whose panic becomes an error.
-struct Guarded<F>(Pin<Box<F>>);
+/// A task whose panic becomes an error.
+struct Guarded(Pin<Box<dyn Future<Output = Option<Msg>> + Send>>);
 
-impl<F: Future> Future for Guarded<F> {
-    type Output = std::result::Result<F::Output, String>;
+impl Future for Guarded {
+    type Output = std::result::Result<Option<Msg>, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let inner = self.0.as_mut();

@@ -17,7 +17,9 @@ impl Actor {
             // Twice what is wanted, as PyP2P: some will be gone.
             Chore::Bootstrap => Ask::Nodes { want: config.max_outbound * 2 },
             Chore::Advertise => {
-                Ask::List { port: self.shared.info.lock().passive_port, max_inbound: config.max_inbound }
+                let info = self.shared.info.lock();
+                let port = if info.external_port == 0 { info.passive_port } else { info.external_port };
+                Ask::List { port, max_inbound: config.max_inbound }
             }
             Chore::Clear => Ask::Unlist,
         };

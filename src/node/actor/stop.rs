@@ -22,6 +22,7 @@ impl Actor {
         self.listeners.clear();
         let limit = self.shared.config.close_timeout;
         let unlisted = self.spawn_unlist(limit);
+        let unmapped = self.end_situation();
         let ids: Vec<u64> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {
             match self.table.get_mut(id).map(|e| &e.state) {
@@ -42,7 +43,7 @@ impl Actor {
                 self.shared.done(request, stopped().into());
             }
         }
-        let unlisted = async { unlisted.await.is_ok() };
+        let unlisted = async { unlisted.await.is_ok() & unmapped.await.is_ok() };
         self.wait(Instant::now() + limit + AFTER_CUT, unlisted).await;
         for (_, entry) in self.table.iter() {
             if let State::Open(conn) | State::Ending(conn) = &entry.state {

@@ -22,7 +22,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::ask::{Answer, Asker};
-#[allow(unused_imports, reason = "used by the actor once wired")]
 pub(crate) use self::hairpin::hairpin;
 use super::rendezvous::Reach;
 use crate::error::{Code, Error, Result};
@@ -78,6 +77,14 @@ enum Brought {
     Answer(Answer),
 }
 
+/// What was measured, and what was learned on the way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Probed {
+    pub(crate) report: NatReport,
+    /// Where the servers that answered speak HTTP, as they say.
+    pub(crate) http: Vec<SocketAddr>,
+}
+
 /// A running measurement.
 struct Measurement {
     asker: Asker,
@@ -99,7 +106,7 @@ struct Measurement {
 ///
 /// # Errors
 /// [`Code::NoServer`] if no server has answered, with the reason of the last failure.
-pub(crate) async fn probe(reach: &Reach, servers: &[String], opts: &ProbeOptions) -> Result<NatReport> {
+pub(crate) async fn probe(reach: &Reach, servers: &[String], opts: &ProbeOptions) -> Result<Probed> {
     let deadline = Instant::now() + opts.limit;
     let rng = opts.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
     let mut m = Measurement {
@@ -278,7 +285,21 @@ impl Measurement {
         while self.next(if asked6 && self.v6.is_none() { moment } else { now }).await {}
     }
 
-    fn verdict(mut self) -> Result<NatReport> {
+    /// A server's HTTP is where we have reached the server itself: one that names a port does not choose the host.
+    fn http(&self) -> Vec<SocketAddr> {
+        let mut at: Vec<SocketAddr> = Vec::new();
+        for answer in self.answers.iter().chain(&self.v6) {
+            if let Seen::Observed(observed) = &answer.seen
+                && let Some(port) = observed.http
+                && at.iter().all(|known| known.ip() != answer.server.ip())
+            {
+                at.push(SocketAddr::new(answer.server.ip(), port));
+            }
+        }
+        at
+    }
+
+    fn verdict(mut self) -> Result<Probed> {
         if self.answers.is_empty() && self.v6.is_none() {
             let why = self.last_error.map_or_else(
                 || "no rendezvous server answered in time".into(),
@@ -295,6 +316,6 @@ impl Measurement {
             report.wan_ip6 = Some(outside);
             report.wan_ip6_is_local = Some(v6.local.ip() == outside);
         }
-        Ok(report)
+        Ok(Probed { report, http: self.http() })
     }
 }

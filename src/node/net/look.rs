@@ -4,11 +4,21 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Net;
 use crate::event::{NetInfo, Stats};
+use crate::report::Report;
 
 impl Net {
     /// The net's situation.
     pub fn info(&self) -> NetInfo {
         self.shared.info.lock().clone()
+    }
+
+    /// The net's situation with its story: what was asked, of whom, what came of it.
+    pub fn report(&self) -> Report {
+        Report {
+            ready: self.shared.ready.load(Relaxed),
+            info: self.info(),
+            steps: self.shared.steps.lock().iter().cloned().collect(),
+        }
     }
 
     /// The net's counters.

@@ -110,13 +110,7 @@ impl Net {
     fn note_addresses(&self, sockets: &[std::net::TcpListener], bound: Option<IpAddr>) {
         let mut info = self.shared.info.lock();
         info.passive_port = sockets.iter().find_map(|s| s.local_addr().ok()).map_or(0, |a| a.port());
-        // Where a packet to the internet would leave; 192.0.2.1 is nobody's (RFC 5737) and nothing is sent.
-        let route = || os::iface::source_towards(std::net::SocketAddr::from(([192, 0, 2, 1], 9)));
-        info.lan_ip = bound.or_else(route);
-        if info.node_type == NodeType::Unknown {
-            // Whether others can reach us is not measured yet; claiming it would put a dead address on the list.
-            info.node_type = NodeType::Active;
-        }
+        info.lan_ip = bound.or_else(os::iface::lan_ip);
     }
 
     fn running(&self) -> Result<()> {
@@ -175,14 +169,26 @@ impl Net {
     /// Registers at the rendezvous servers, so that others find this node; DONE tells when a server has done it.
     ///
     /// # Errors
-    /// As [`Net::bootstrap`]; [`Code::State`] also if the node is not passive.
+    /// As [`Net::bootstrap`]; [`Code::State`] also if the program has set a node type that is not passive. If it is to be
+    /// found out, DONE waits for that, and tells [`Code::State`] if the node turns out not to be.
     pub fn advertise(&self) -> Result<u64> {
         self.needs_servers("advertise", self.shared.config.advertise)?;
-        if self.shared.config.node_type != NodeType::Passive {
-            let message = "only a passive node can be listed: set node_type to P2P_NODE_PASSIVE if others reach this one";
+        if matches!(self.shared.config.node_type, NodeType::Active | NodeType::Simultaneous) {
+            let message = "only a passive node can be listed: set node_type to P2P_NODE_PASSIVE if others reach this one, or \
+                           to P2P_NODE_UNKNOWN to find out";
             return Err(Error::new(Code::State, message));
         }
         self.request(|request| Command::Advertise { request })
+    }
+
+    /// Says that the machine's network is another one now: everything about it is found out anew.
+    ///
+    /// # Errors
+    /// [`Code::State`] before the start, [`Code::Closed`] after the end.
+    pub fn network_changed(&self) -> Result<()> {
+        self.running()?;
+        let _ = self.commands.send(Command::NetworkChanged);
+        Ok(())
     }
 
     /// Connects to `host:port`; DONE tells the outcome, OPENED comes before it.

@@ -48,51 +48,39 @@ pub enum Unsolicited {
     Unreachable = 3,
 }
 
-/// Whether an address is one that the internet does not route: an outside address like that means another NAT behind the
-/// first (RFC 1918; RFC 6598 for carriers' NATs; RFC 3927; RFC 4193).
-pub fn is_private(ip: std::net::IpAddr) -> bool {
-    match ip.to_canonical() {
-        std::net::IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private()
-                || v4.is_link_local()
-                || v4.is_loopback()
-                || v4.is_unspecified()
-                || (a, b & 0xC0) == (100, 64)
+impl Mapping {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mapping::Unknown => "unknown",
+            Mapping::EndpointIndependent => "endpoint-independent",
+            Mapping::AddressDependent => "address-dependent",
+            Mapping::AddressAndPortDependent => "address-and-port-dependent",
         }
-        std::net::IpAddr::V6(v6) => {
-            v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback() || v6.is_unspecified()
+    }
+}
+
+impl Allocation {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Allocation::Unknown => "unknown",
+            Allocation::Preserving => "preserving",
+            Allocation::Delta => "delta",
+            Allocation::Sequential => "sequential",
+            Allocation::Random => "random",
         }
     }
 }
 
 impl Unsolicited {
-    /// From the `answer` of a server's port check (`/v1/port-check`) of a port on which nobody
-    /// listens, or which is not forwarded. `open` tells nothing of the NAT: something let the connection in.
-    pub fn from_port_check(answer: &str) -> Unsolicited {
-        match answer {
-            "silent" => Unsolicited::Dropped,
-            "refused" => Unsolicited::Reset,
-            "unreachable" => Unsolicited::Unreachable,
-            _ => Unsolicited::Unknown,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_of_a_port_check() {
-        for (answer, expected) in [
-            ("silent", Unsolicited::Dropped),
-            ("refused", Unsolicited::Reset),
-            ("unreachable", Unsolicited::Unreachable),
-            ("open", Unsolicited::Unknown),
-            ("", Unsolicited::Unknown),
-        ] {
-            assert_eq!(Unsolicited::from_port_check(answer), expected);
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unsolicited::Unknown => "unknown",
+            Unsolicited::Dropped => "dropped",
+            Unsolicited::Reset => "reset",
+            Unsolicited::Unreachable => "unreachable",
         }
     }
 }

@@ -28,7 +28,7 @@ fn actions(s: &mut Situation) -> Vec<Action> {
 }
 
 fn seen(nat: NatType) -> Seen {
-    Seen { nat, wan_ip: Some("203.0.113.9".parse().unwrap()), can_check: true }
+    Seen { nat, wan_ip: Some("203.0.113.9".parse().unwrap()), can_check: true, can_check_v6: false }
 }
 
 fn granted(port: u16) -> Granted {

@@ -43,9 +43,9 @@ pub struct UnlV2 {
     pub node_id: [u8; 20],
     /// How the node can be reached.
     pub node_type: NodeType,
-    /// What NAT it is behind. Delta and unknown are written as random.
+    /// What NAT it is behind. Delta and unknown are written as random, none as preserving.
     pub nat_type: NatType,
-    /// Why its port is open.
+    /// Why its port is open. None is written as manual, PCP as NAT-PMP.
     pub forwarding_type: ForwardingType,
     /// TCP port it listens on; 0 if it does not.
     pub listen_port: u16,
@@ -140,7 +140,7 @@ impl UnlV2 {
                 .into_iter()
                 .find(|&kind| nat_letter(kind) == nat)
                 .ok_or(UnlError::NatType { letter: nat })?,
-            forwarding_type: ForwardingType::ALL
+            forwarding_type: FORWARDING_TYPES
                 .into_iter()
                 .find(|&kind| forwarding_letter(kind) == forwarding)
                 .ok_or(UnlError::ForwardingType { letter: forwarding })?,
@@ -183,12 +183,16 @@ const fn nat_letter(kind: NatType) -> u8 {
     }
 }
 
+/// Those that version 2 can tell apart.
+const FORWARDING_TYPES: [ForwardingType; 4] =
+    [ForwardingType::Manual, ForwardingType::Forwarded, ForwardingType::Upnp, ForwardingType::NatPmp];
+
 const fn forwarding_letter(kind: ForwardingType) -> u8 {
     match kind {
-        ForwardingType::Manual => b'm',
+        ForwardingType::Manual | ForwardingType::None => b'm',
         ForwardingType::Forwarded => b'f',
         ForwardingType::Upnp => b'U',
-        ForwardingType::NatPmp => b'N',
+        ForwardingType::NatPmp | ForwardingType::Pcp => b'N',
     }
 }
 

@@ -2,10 +2,14 @@
 
 mod boxed;
 pub(crate) mod catalogue;
+mod changes;
+mod doctor;
 mod kernel;
 mod life;
 mod line;
 mod nat;
+pub(crate) mod portmap;
+mod situation;
 mod table;
 mod topologies;
 mod upnp;
@@ -14,15 +18,19 @@ use crate::runner::Case;
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
-    let parts = [
-        table::cases,
-        topologies::cases,
-        kernel::cases,
-        boxed::cases,
-        line::cases,
-        upnp::cases,
-        life::cases,
-        nat::cases,
+    let files = [
+        table::cases(),
+        topologies::cases(),
+        kernel::cases(),
+        boxed::cases(),
+        line::cases(),
+        life::cases(),
+        upnp::cases(),
+        nat::cases(),
+        portmap::cases(),
+        situation::cases(),
+        changes::cases(),
+        doctor::cases(),
     ];
-    parts.into_iter().flat_map(|part: fn() -> Vec<Case>| part()).collect()
+    files.into_iter().flatten().collect()
 }

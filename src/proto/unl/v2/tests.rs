@@ -24,11 +24,8 @@ fn any_unl() -> impl Strategy<Value = UnlV2> {
         NatType::Reuse,
         NatType::Random,
     ]);
-    let kinds = (
-        prop::sample::select(NodeType::ALL.to_vec()),
-        nat,
-        prop::sample::select(ForwardingType::ALL.to_vec()),
-    );
+    let kinds =
+        (prop::sample::select(NodeType::ALL.to_vec()), nat, prop::sample::select(FORWARDING_TYPES.to_vec()));
     (any::<[u8; 20]>(), kinds, any::<u16>(), any::<[u8; 4]>(), any::<[u8; 4]>(), any::<u8>()).prop_map(
         |(node_id, (node_type, nat_type, forwarding_type), listen_port, wan, lan, version)| UnlV2 {
             node_id,
@@ -65,6 +62,16 @@ fn the_unreadable_nat_types() {
         let mut originals = ours.to_bytes();
         originals[22] = letter;
         assert_eq!(UnlV2::from_bytes(&with_checksum(originals)), Err(UnlError::NatType { letter }));
+    }
+}
+
+#[test]
+fn the_words_it_lacks() {
+    for (forwarding_type, read) in
+        [(ForwardingType::None, ForwardingType::Manual), (ForwardingType::Pcp, ForwardingType::NatPmp)]
+    {
+        let unl = UnlV2::decode(&UnlV2 { forwarding_type, ..sample() }.encode());
+        assert_eq!(unl, Ok(UnlV2 { forwarding_type: read, ..sample() }));
     }
 }
 

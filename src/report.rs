@@ -1,0 +1,169 @@
+//! The story behind a node's situation: every question it has asked, of whom, what came of it and how long it took.
+//!
+//! What [`NetInfo`] says in a few words is here with its reasons, for people (`p2p doctor`) and as JSON for programs
+//! (`p2p_net_report`). JSON is written by hand: the library needs no more of it than this.
+
+use std::fmt::Write;
+
+use crate::config::NodeType;
+use crate::event::NetInfo;
+
+/// Steps that are kept; older ones are forgotten.
+pub(crate) const MAX_STEPS: usize = 100;
+
+/// One question and its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What it was about: `nat`, `mapping`, `reachability`, `hairpin`, `clock`, `network`.
+    pub topic: &'static str,
+    /// When it was answered, in milliseconds since the net was made.
+    pub at_ms: u64,
+    /// How long that took, in milliseconds.
+    pub took_ms: u64,
+    /// Whether it went as one would wish.
+    pub good: bool,
+    /// The answer, a sentence for people.
+    pub text: String,
+}
+
+/// A node's situation with its story.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Whether the start is finished.
+    pub ready: bool,
+    /// The situation.
+    pub info: NetInfo,
+    /// How it was found out, oldest first.
+    pub steps: Vec<Step>,
+}
+
+impl Report {
+    /// As one JSON object, the schema of `docs/doctor.md`.
+    pub fn to_json(&self) -> String {
+        let i = &self.info;
+        let mut o = Object::new();
+        o.bool("ready", Some(self.ready));
+        o.text("node_type", node_type_name(i.node_type));
+        o.bool("reachable", i.reachable);
+        o.bool("reachable_v6", i.reachable_v6);
+        o.text("forwarding", i.forwarding.name());
+        o.number("passive_port", i.passive_port.into());
+        o.number("external_port", i.external_port.into());
+        o.address("lan_ip", i.lan_ip);
+        o.address("wan_ip", i.wan_ip);
+        o.address("wan_ip6", i.wan_ip6);
+        o.text("nat", i.nat.name());
+        o.number("nat_delta", i.nat_delta.into());
+        o.text("mapping", i.mapping.name());
+        o.text("allocation", i.allocation.name());
+        o.text("unsolicited", i.unsolicited.name());
+        o.bool("hairpin", i.hairpin);
+        o.bool("double_nat", i.double_nat);
+        match i.clock_offset_us {
+            Some(us) => o.number("clock_offset_us", us),
+            None => o.raw("clock_offset_us", "null"),
+        }
+        let steps: Vec<String> = self.steps.iter().map(Step::to_json).collect();
+        o.raw("steps", &format!("[{}]", steps.join(",")));
+        o.end()
+    }
+}
+
+impl Step {
+    fn to_json(&self) -> String {
+        let mut o = Object::new();
+        o.text("topic", self.topic);
+        o.number("at_ms", i64::try_from(self.at_ms).unwrap_or(i64::MAX));
+        o.number("took_ms", i64::try_from(self.took_ms).unwrap_or(i64::MAX));
+        o.bool("good", Some(self.good));
+        o.text("text", &self.text);
+        o.end()
+    }
+}
+
+/// PyP2P's name of a node type.
+pub fn node_type_name(t: NodeType) -> &'static str {
+    match t {
+        NodeType::Unknown => "unknown",
+        NodeType::Passive => "passive",
+        NodeType::Active => "active",
+        NodeType::Simultaneous => "simultaneous",
+    }
+}
+
+/// A JSON object being written.
+struct Object(String);
+
+impl Object {
+    fn new() -> Object {
+        Object("{".into())
+    }
+
+    fn raw(&mut self, key: &str, value: &str) {
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        let _ = write!(self.0, "{comma}\"{key}\":{value}");
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        let mut quoted = String::with_capacity(value.len() + 2);
+        quoted.push('"');
+        for c in value.chars() {
+            match c {
+                '"' | '\\' => {
+                    quoted.push('\\');
+                    quoted.push(c);
+                }
+                c if c < ' ' => {
+                    let _ = write!(quoted, "\\u{:04x}", c as u32);
+                }
+                c => quoted.push(c),
+            }
+        }
+        quoted.push('"');
+        self.raw(key, &quoted);
+    }
+
+    fn number(&mut self, key: &str, value: i64) {
+        self.raw(key, &value.to_string());
+    }
+
+    fn bool(&mut self, key: &str, value: Option<bool>) {
+        self.raw(key, value.map_or("null", |v| if v { "true" } else { "false" }));
+    }
+
+    fn address(&mut self, key: &str, value: Option<std::net::IpAddr>) {
+        match value {
+            Some(ip) => self.text(key, &ip.to_string()),
+            None => self.raw(key, "null"),
+        }
+    }
+
+    fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use proptest::prelude::*;
+
+    fn report(text: &str) -> Report {
+        let info = crate::Net::new(Config::default()).unwrap().info();
+        let step = Step { topic: "nat", at_ms: 7, took_ms: 3, good: true, text: text.into() };
+        Report { ready: true, info, steps: vec![step.clone(), step] }
+    }
+
+    proptest! {
+        /// Whatever a server or a router has put into a step's text: it is JSON, and the text comes back.
+        #[test]
+        fn any_text_survives(text in any::<String>()) {
+            let parsed: serde_json::Value = serde_json::from_str(&report(&text).to_json()).unwrap();
+            prop_assert_eq!(parsed["steps"][1]["text"].as_str(), Some(text.as_str()));
+            prop_assert_eq!(&parsed["reachable"], &serde_json::Value::Null);
+            prop_assert_eq!(parsed["nat"].as_str(), Some("unknown"));
+        }
+    }
+}
