@@ -146,6 +146,8 @@ STEPS = {
 SOAK = {
     "sim": (lambda: counted("sim", ["cargo", "test", "--release", "--test", "sim"], CARGO_COUNT,
                             {"SIM_SEEDS": "50000"}), "50,000 networks in virtual time"),
+    "punch": (lambda: counted("punch", ["cargo", "test", "--release", "--test", "sim_punch", "whatever"],
+                              CARGO_COUNT, {"SIM_SEEDS": "100000"}), "100,000 punches in unkind worlds"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }

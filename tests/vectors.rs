@@ -15,7 +15,7 @@ use p2pnet::proto::dedup::Dedup;
 use p2pnet::proto::dht_msg::{self, Value};
 use p2pnet::proto::line::{LineScan, split};
 use p2pnet::proto::nat::{Classification, NatType, Probe, classify, delta_test};
-use p2pnet::proto::punch::predict;
+use p2pnet::proto::punch::classic::predict;
 use p2pnet::proto::unl::{ForwardingType, Info, NodeType, Overrides, UnlV2, v2};
 use serde_json::Value as Json;
 

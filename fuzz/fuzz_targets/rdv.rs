@@ -1,15 +1,73 @@
 //! Whatever a rendezvous server or a node may be sent: the parsers take or refuse it, and the server's state machine
-//! survives any script of connections and lines with its tables bounded.
+//! survives any script of connections and lines with its tables bounded; so does a node's side of signalling.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
+use p2pnet::proto::identity::{PublicKey, Signature};
 use p2pnet::proto::rdv_msg::{Reply, Request};
 use p2pnet::proto::rdv_server::{Endpoints, Limits, Output, Rendezvous};
+use p2pnet::proto::signal::{Happening, LinkId, Output as NodeOutput, Settings, Signalling};
+
+/// Proofs cannot be guessed, so some of the wrong ones have to do.
+fn verify(id: &PublicKey, _text: &[u8], signature: &Signature) -> bool {
+    id.0[0] & 1 == signature[0] & 1
+}
+
+/// The client: servers say what they like, connections come and go.
+fn node(data: &[u8]) {
+    let mut now = Instant::now();
+    let servers = ["a:1", "b:1", "c:1"].map(str::to_owned);
+    let Ok(network) = "net".parse() else { return };
+    let settings = Settings::new(PublicKey([1; 32]), network, servers.to_vec());
+    let mut node = Signalling::new(now, settings, Box::new(|_| [0; 64]), 1);
+    let (mut links, mut under_way) = (Vec::<LinkId>::new(), Vec::new());
+    for (step, tag) in data.split(|b| *b == 0).take(64).zip(1..) {
+        let Some((&what, rest)) = step.split_first() else { continue };
+        let link =
+            links.get(links.len().wrapping_sub(1 + usize::from(what % 8))).copied().unwrap_or(LinkId(0));
+        match what / 8 % 8 {
+            0 => node.dialled(now, link, Ok((Ipv4Addr::new(192, 0, 2, what % 3), 1).into())),
+            1 => node.dialled(now, link, Err("no".to_owned())),
+            2 => node.closed(now, link, "reset"),
+            3 => {
+                now += Duration::from_millis(u64::from(what) * 40);
+                node.on_timeout(now);
+                assert!(node.poll_timeout().is_none_or(|at| at > now));
+            }
+            4 => {
+                if node.tell(now, tag, PublicKey([2; 32]), &[format!("x{}:1", what % 8)], rest).is_ok() {
+                    under_way.push(tag);
+                }
+            }
+            _ => node.line(now, link, rest),
+        }
+        while let Some(output) = node.poll_output() {
+            match output {
+                NodeOutput::Dial { link, .. } => links.push(link),
+                // Whatever a node says, a server understands.
+                NodeOutput::Write { text, .. } => {
+                    assert!(text.split_terminator("\r\n").all(|line| Request::parse(line).is_some()));
+                }
+                NodeOutput::Happening(Happening::Done { tag, .. }) => {
+                    let before = under_way.len();
+                    under_way.retain(|other| *other != tag);
+                    assert_eq!(under_way.len() + 1, before, "reported once");
+                }
+                _ => {}
+            }
+        }
+    }
+    node.leave(now);
+    let done = std::iter::from_fn(|| node.poll_output())
+        .filter(|output| matches!(output, NodeOutput::Happening(Happening::Done { .. })));
+    assert_eq!(done.count(), under_way.len(), "all are reported");
+}
 
 fuzz_target!(|data: &[u8]| {
+    node(data);
     if let Ok(text) = std::str::from_utf8(data) {
         if let Some(request) = Request::parse(text) {
             let written = request.to_string();
@@ -26,6 +84,7 @@ fuzz_target!(|data: &[u8]| {
         http: Vec::new(),
         alternates: Vec::new(),
     });
+    server.set_signal(verify, [1; 32]);
     let local = Some((Ipv4Addr::new(192, 0, 2, 1), 8000).into());
     let mut now = Instant::now();
     let mut conns = Vec::new();
@@ -60,5 +119,6 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(server.connections(), conns.len());
         let (v4, v6) = server.passive_nodes();
         assert!(v4 <= 4 && v6 == 0 && server.simultaneous_nodes() <= 4);
+        assert!(server.signal_nodes() <= conns.len() && server.signal_waiting() <= 32 * conns.len());
     }
 });

@@ -26,6 +26,8 @@ pub(crate) mod rendezvous;
 pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
+#[allow(dead_code, reason = "used by the actor once wired")]
+mod signal;
 mod table;
 
 pub(crate) use measure::PROTOCOLS;

@@ -27,6 +27,7 @@ pub mod rdv_msg;
 pub mod rdv_server;
 pub mod reach;
 pub mod settle;
+pub mod signal;
 pub mod situation;
 pub mod unl;
 pub mod upkeep;

@@ -10,10 +10,12 @@
 mod observed;
 mod reply;
 mod request;
+pub mod signal;
 
 pub use observed::{Alternate, MAX_ALTERNATES, NotAnAlternate, Observed};
 pub use reply::Reply;
 pub use request::Request;
+pub use signal::{SignalReply, SignalRequest};
 
 use std::fmt;
 use std::net::IpAddr;

@@ -5,7 +5,8 @@
 //! one has faults (exponential patterns, tables that never shrink, ports given on unchecked) this one does not. The
 //! rules are written down in `docs/protocol-rendezvous.md`.
 //!
-//! A node is known by the source address of its connection and by nothing else.
+//! To the verbs of PyP2P a node is known by the source address of its connection and by nothing else; for signalling
+//! (module `signal`), which is ours, by its key.
 
 mod challenge;
 mod endpoints;
@@ -13,16 +14,20 @@ mod event;
 mod limits;
 mod passive;
 mod request;
+mod signal;
 #[cfg(test)]
 mod tests;
 
 pub use endpoints::{Endpoints, Surroundings};
 pub use event::{Counters, Event};
 pub use limits::{Accounts, Limits, Refusal, account_of};
+pub use signal::{Rate, SignalLimits, Verify};
 
 use crate::proto::rdv_msg::Reply;
+use crate::proto::rdv_msg::signal::Reason;
 use challenge::Challenges;
 use passive::Passive;
+use signal::Signal;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -70,6 +75,14 @@ pub enum CloseReason {
     Rate,
     /// It does not read what it is sent.
     SlowReader,
+    /// It wanted to enter and did not prove who it is in time.
+    Unproved,
+    /// It wanted to enter and may not.
+    TurnedAway,
+    /// Its node has entered on another connection.
+    Replaced,
+    /// It does not confirm the messages it is sent.
+    Unheard,
 }
 
 impl CloseReason {
@@ -82,6 +95,10 @@ impl CloseReason {
             CloseReason::LongLine => "long-line",
             CloseReason::Rate => "rate",
             CloseReason::SlowReader => "slow-reader",
+            CloseReason::Unproved => "unproved",
+            CloseReason::TurnedAway => "turned-away",
+            CloseReason::Replaced => "replaced",
+            CloseReason::Unheard => "unheard",
         }
     }
 }
@@ -92,6 +109,8 @@ struct Conn {
     /// The address it connected to, if the I/O knows it.
     local: Option<SocketAddr>,
     deadline: Instant,
+    /// Its last request, or its begin.
+    asked: Instant,
     spoke: bool,
     /// It is or was the channel of a simultaneous node and may be silent for as long as a node lives.
     channel: bool,
@@ -111,6 +130,7 @@ pub struct Rendezvous {
     accounts: Accounts,
     passive: Passive,
     challenges: Challenges,
+    signal: Signal,
     next_sweep: Option<Instant>,
     outputs: VecDeque<Output>,
     counters: Counters,
@@ -133,6 +153,7 @@ impl Rendezvous {
             ),
             passive: Passive::new(limits.passive_nodes, limits.passive_per_network),
             challenges: Challenges::default(),
+            signal: Signal::new(&limits.signal),
             next_sweep: None,
             outputs: VecDeque::new(),
             counters: Counters::default(),
@@ -173,7 +194,10 @@ impl Rendezvous {
         self.next_conn += 1;
         let deadline = now + self.limits.first_request;
         let challenging = Vec::new();
-        self.conns.insert(id, Conn { peer, local, deadline, spoke: false, channel: false, challenging });
+        self.conns.insert(
+            id,
+            Conn { peer, local, deadline, asked: now, spoke: false, channel: false, challenging },
+        );
         self.deadlines.insert((deadline, id));
         self.counters.opened += 1;
         self.log(Event::Opened { peer });
@@ -184,7 +208,7 @@ impl Rendezvous {
 
     /// The I/O found a reason of its own to end a connection ([`CloseReason::LongLine`], [`CloseReason::SlowReader`]).
     pub fn close(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
-        if let Some(peer) = self.forget(now, conn) {
+        if let Some(peer) = self.forget(now, conn, reason.word()) {
             self.counters.closed_by_us += 1;
             self.log(Event::Closing { peer, why: reason });
             self.outputs.push_back(Output::Close { conn, reason });
@@ -193,7 +217,7 @@ impl Rendezvous {
 
     /// A connection has ended. Harmless for one that was closed from here.
     pub fn closed(&mut self, now: Instant, conn: ConnId) {
-        if let Some(peer) = self.forget(now, conn) {
+        if let Some(peer) = self.forget(now, conn, "closed") {
             self.log(Event::Closed { peer });
         }
     }
@@ -217,7 +241,12 @@ impl Rendezvous {
         {
             let spoke = self.conns.get(&conn).is_some_and(|c| c.spoke);
             self.deadlines.remove(&(at, conn));
-            self.close(now, conn, if spoke { CloseReason::Idle } else { CloseReason::NoRequest });
+            let mut reason = if spoke { CloseReason::Idle } else { CloseReason::NoRequest };
+            if let Some((why, expected)) = self.signal.overdue(&self.limits.signal, conn, now) {
+                self.refuse(conn, Reason::Time, None, expected);
+                reason = why;
+            }
+            self.close(now, conn, reason);
         }
         while let Some(ip) = self.passive.expire(now, self.limits.node_lifetime) {
             self.counters.expired += 1;
@@ -226,7 +255,8 @@ impl Rendezvous {
         if self.next_sweep.is_some_and(|at| at <= now) {
             self.accounts.sweep(now);
             self.challenges.expire(now);
-            let idle = self.accounts.is_empty() && self.challenges.candidates() == 0;
+            self.signal.sweep(now);
+            let idle = self.accounts.is_empty() && self.challenges.candidates() == 0 && self.signal.is_idle();
             self.next_sweep = (!idle).then_some(now + SWEEP);
         }
     }
@@ -258,20 +288,33 @@ impl Rendezvous {
 
     /// A request came: the connection's idle time starts again.
     fn touch(&mut self, now: Instant, id: ConnId, is_channel: bool) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.spoke = true;
-        conn.channel |= is_channel;
-        let patience = if conn.channel { self.limits.node_lifetime } else { self.limits.idle };
-        self.deadlines.remove(&(conn.deadline, id));
-        conn.deadline = now + patience;
-        self.deadlines.insert((conn.deadline, id));
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.spoke = true;
+            conn.channel |= is_channel;
+            conn.asked = now;
+        }
+        self.reschedule(id);
     }
 
-    fn forget(&mut self, now: Instant, id: ConnId) -> Option<SocketAddr> {
+    /// Finds out anew when the connection's time is up.
+    fn reschedule(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.spoke) else { return };
+        let patience = if conn.channel { self.limits.node_lifetime } else { self.limits.idle };
+        let deadline =
+            self.signal.deadline(&self.limits.signal, id, conn.asked).unwrap_or(conn.asked + patience);
+        if deadline != conn.deadline {
+            self.deadlines.remove(&(conn.deadline, id));
+            conn.deadline = deadline;
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    fn forget(&mut self, now: Instant, id: ConnId, why: &'static str) -> Option<SocketAddr> {
         let conn = self.conns.remove(&id)?;
         self.deadlines.remove(&(conn.deadline, id));
         self.accounts.closed(now, conn.peer.ip());
         self.challenges.closed(conn.peer.ip(), id, &conn.challenging);
+        self.signal_closed(id, conn.peer, why);
         Some(conn.peer)
     }
 

@@ -40,7 +40,8 @@ pub fn raise_open_files() -> Option<u64> {
     crate::os::limits::raise_open_files()
 }
 
-use crate::proto::rdv_server::Endpoints;
+use crate::proto::identity::PublicKey;
+use crate::proto::rdv_server::{Endpoints, Rendezvous};
 use http::Http;
 use log::Level;
 use net::{Life, Lives, listen};
@@ -103,7 +104,10 @@ impl Server {
             http: addrs.http.clone(),
             alternates: config.alternates,
         };
-        let hub = Arc::new(Hub::new(config.limits, endpoints, seed, config.write_buffer, config.log.clone()));
+        let mut rendezvous_state = Rendezvous::new(config.limits, seed);
+        rendezvous_state.set_endpoints(endpoints);
+        rendezvous_state.set_signal(PublicKey::verify, secret(config.seed));
+        let hub = Arc::new(Hub::new(rendezvous_state, config.write_buffer, config.log.clone()));
         tokio::spawn(hub.clone().run_timer(life.clone()));
         for listener in rendezvous.into_iter().chain(nat) {
             tokio::spawn(hub.clone().accept(listener, life.clone()));
@@ -194,6 +198,18 @@ impl Drop for ServerThread {
             let _ = thread.join();
         }
     }
+}
+
+/// What nonces are made from: other bytes at each start, from the system's randomness by way of what std keys its hash
+/// tables with; or made from `seed`, which makes a run repeatable and its nonces guessable.
+fn secret(seed: Option<u64>) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    use std::hash::{BuildHasher, RandomState};
+    let mut hash = Sha256::new();
+    for n in 0..8u64 {
+        hash.update(seed.unwrap_or_else(|| RandomState::new().hash_one(n)).to_be_bytes());
+    }
+    hash.finalize().into()
 }
 
 fn bind_all(

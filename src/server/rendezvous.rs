@@ -6,9 +6,7 @@
 use super::conn::{self, Outbox};
 use super::log::{Level, Log};
 use super::net::{Either, Life, race, tune};
-use crate::proto::rdv_server::{
-    CloseReason, ConnId, Counters, Endpoints, Limits, Output, Refusal, Rendezvous,
-};
+use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Output, Refusal, Rendezvous};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -40,12 +38,12 @@ pub(super) struct Gauges {
     pub(super) passive_v6: usize,
     pub(super) simultaneous: usize,
     pub(super) candidates: usize,
+    pub(super) signal_nodes: usize,
+    pub(super) signal_waiting: usize,
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, endpoints: Endpoints, seed: u64, write_buffer: usize, log: Log) -> Hub {
-        let mut server = Rendezvous::new(limits, seed);
-        server.set_endpoints(endpoints);
+    pub(super) fn new(server: Rendezvous, write_buffer: usize, log: Log) -> Hub {
         let state = State { server, outboxes: HashMap::new(), armed: None };
         Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer }
     }
@@ -132,6 +130,8 @@ impl Hub {
             passive_v6,
             simultaneous: state.server.simultaneous_nodes(),
             candidates: state.server.candidates(),
+            signal_nodes: state.server.signal_nodes(),
+            signal_waiting: state.server.signal_waiting(),
         };
         (state.server.counters(), gauges)
     }

@@ -2,6 +2,7 @@
 //! stop.
 
 mod options;
+mod signal;
 
 use clap::Parser;
 use options::Options;

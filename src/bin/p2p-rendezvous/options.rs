@@ -1,5 +1,6 @@
 //! The command line of `p2p-rendezvous`.
 
+use super::signal::SignalOptions;
 use clap::{Args, Parser, ValueEnum};
 use p2pnet::proto::rdv_msg::Alternate;
 use p2pnet::proto::rdv_server::Limits;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Ports:
-  8000/tcp  rendezvous: nodes register, find each other and arrange hole punching
+  8000/tcp  rendezvous: nodes register, find each other arrange hole punching and signal to each other
   8001/tcp  the same, on a second port: nodes compare the two to learn how their NAT behaves
   8080/tcp  HTTP: \"what is my address\", \"is my port reachable\", the mailbox, /healthz, /metrics
 
@@ -60,12 +61,14 @@ pub(super) struct Options {
     #[arg(long)]
     pub(super) print_addrs: bool,
 
-    /// Seed of all random choices, to make a run repeatable
+    /// Seed of all random choices, to make a run repeatable. For tests: nonces of signalling can be guessed then
     #[arg(long)]
     seed: Option<u64>,
 
     #[command(flatten)]
     rendezvous: RendezvousOptions,
+    #[command(flatten)]
+    signal: SignalOptions,
     #[command(flatten)]
     http_limits: HttpOptions,
     #[command(flatten)]
@@ -101,7 +104,7 @@ fn addr_or_off(text: &str) -> Result<AddrOrOff, String> {
     })
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text
         .parse()
         .ok()
@@ -266,6 +269,7 @@ impl Options {
             candidates_per_node: r.max_candidates_per_node,
             candidates_per_connection: r.max_candidates_per_connection,
             list_loopback: r.list_loopback,
+            signal: self.signal.limits(),
         };
         let h = &self.http_limits;
         let http_limits = HttpLimits {

@@ -1,5 +1,6 @@
 //! What the rendezvous server says to a node.
 
+use super::signal::SignalReply;
 use super::{MAX_NODES, Observed, Transport, ip, is_ntp, port, ports, write_ports};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +40,8 @@ pub enum Reply {
         /// The node's time, as it wrote it. See [`super::ntp_seconds`].
         ntp: String,
     },
+    /// A line of signalling.
+    Signal(SignalReply),
 }
 
 impl Reply {
@@ -76,7 +79,7 @@ impl Reply {
                 let predictions = ports(from_end.next()?)?;
                 Some(Reply::Fight { ip: ip(node)?, predictions, transport, ntp: ntp.to_owned() })
             }
-            _ => None,
+            _ => SignalReply::parse(line).map(Reply::Signal),
         }
     }
 
@@ -90,6 +93,7 @@ impl Reply {
             Reply::Challenge { .. } => "CHALLENGE",
             Reply::Reconnect => "RECONNECT",
             Reply::Fight { .. } => "FIGHT",
+            Reply::Signal(reply) => reply.verb(),
         }
     }
 }
@@ -133,6 +137,7 @@ impl fmt::Display for Reply {
                 write_ports(f, predictions)?;
                 write!(f, " {transport} {ntp}")
             }
+            Reply::Signal(reply) => reply.fmt(f),
         }
     }
 }

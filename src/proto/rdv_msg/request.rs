@@ -1,5 +1,6 @@
 //! What a node says to the rendezvous server.
 
+use super::signal::{Misspelt, SignalRequest};
 use super::{Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports};
 use std::fmt;
 use std::net::IpAddr;
@@ -58,6 +59,10 @@ pub enum Request<'a> {
     Clear,
     /// `QUIT`: close this connection.
     Quit,
+    /// A line of signalling: ours, like OBSERVE.
+    Signal(SignalRequest<'a>),
+    /// One that is to be a line of signalling and cannot be read. Unlike other such lines it gets an answer.
+    Misspelt(Misspelt),
 }
 
 impl<'a> Request<'a> {
@@ -69,7 +74,7 @@ impl<'a> Request<'a> {
         // The first byte settles which verb it can be.
         match line.as_bytes().first()? {
             b'B' => bootstrap(line.strip_prefix("BOOTSTRAP ")?),
-            b'P' => ready(line.strip_prefix("PASSIVE READY ")?)
+            b'P' if line.starts_with("PASSIVE") => ready(line.strip_prefix("PASSIVE READY ")?)
                 .map(|(port, max_inbound)| Request::PassiveReady { port, max_inbound }),
             b'S' => match line.strip_prefix("SOURCE TCP") {
                 Some(rest) => Some(Request::SourceTcp { local_port: rest.strip_prefix(' ').and_then(port) }),
@@ -84,6 +89,9 @@ impl<'a> Request<'a> {
                 _ => None,
             },
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
+            b'E' | b'H' | b'L' | b'P' | b'T' => {
+                SignalRequest::parse(line).map(|read| read.map_or_else(Request::Misspelt, Request::Signal))
+            }
             _ => None,
         }
     }
@@ -100,6 +108,8 @@ impl<'a> Request<'a> {
             Request::Accept { .. } => "ACCEPT",
             Request::Clear => "CLEAR",
             Request::Quit => "QUIT",
+            Request::Signal(request) => request.verb().word(),
+            Request::Misspelt(misspelt) => misspelt.verb.word(),
         }
     }
 }
@@ -154,6 +164,8 @@ impl fmt::Display for Request<'_> {
             }
             Request::Clear => f.write_str("CLEAR"),
             Request::Quit => f.write_str("QUIT"),
+            Request::Signal(request) => request.fmt(f),
+            Request::Misspelt(misspelt) => misspelt.fmt(f),
         }
     }
 }

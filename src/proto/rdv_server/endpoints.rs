@@ -38,6 +38,18 @@ impl Endpoints {
         }
     }
 
+    /// Whether this server may be the one that a client reached at `ip`, when the connection came in at `local`. Behind a
+    /// NAT (`local` is not an address of the internet, or not known) every address may be ours.
+    pub fn may_be(&self, local: Option<SocketAddr>, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let Some(local) = local.map(|at| at.ip().to_canonical()).filter(|&local| is_public(local)) else {
+            return true;
+        };
+        local == ip
+            || self.alternates.iter().any(|a| a.ip.to_canonical() == ip)
+            || self.rendezvous.iter().any(|at| at.ip().to_canonical() == ip)
+    }
+
     fn alternates(&self, ip: IpAddr, port: u16) -> Vec<Alternate> {
         let is_other = |other: IpAddr| other.is_ipv4() == ip.is_ipv4() && other.to_canonical() != ip;
         let mut list: Vec<Alternate> = self.alternates.iter().filter(|a| is_other(a.ip)).copied().collect();
@@ -66,9 +78,41 @@ fn takes(listen: IpAddr, ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an address can be one of the internet, rather than one behind a NAT or of this machine alone.
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.to_bits() >> 22 == 0x6440_0000 >> 22;
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared)
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proof_for_another_server_is_known_where_it_can_be() {
+        let endpoints = Endpoints {
+            rendezvous: vec!["192.0.2.5:8000".parse().unwrap(), "0.0.0.0:8000".parse().unwrap()],
+            http: Vec::new(),
+            alternates: vec!["192.0.2.6".parse().unwrap()],
+        };
+        let ask = |local: &str, ip: &str| endpoints.may_be(local.parse().ok(), ip.parse().unwrap());
+        for ours in ["192.0.2.4", "192.0.2.5", "192.0.2.6", "::ffff:192.0.2.4"] {
+            assert!(ask("192.0.2.4:8000", ours), "{ours}");
+        }
+        assert!(!ask("192.0.2.4:8000", "192.0.2.7") && !ask("[2001:db8::1]:1", "192.0.2.7"));
+        // Whoever sits behind a NAT does not know.
+        for local in ["10.0.0.1:8000", "100.127.0.1:1", "127.0.0.1:1", "[fd00::1]:1", "[::1]:1", "unknown"] {
+            assert!(ask(local, "192.0.2.7"), "{local}");
+        }
+        assert!(!ask("100.128.0.1:1", "192.0.2.7"));
+    }
 
     fn endpoints(rendezvous: &[&str], http: &[&str], alternates: &[&str]) -> Endpoints {
         let addrs = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();

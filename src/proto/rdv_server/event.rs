@@ -1,6 +1,8 @@
 //! What the rendezvous server did, for logs and counters.
 
 use super::{CloseReason, Refusal};
+use crate::proto::identity::PublicKey;
+use crate::proto::rdv_msg::signal::Reason;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
@@ -78,6 +80,38 @@ pub enum Event {
         /// Why.
         why: &'static str,
     },
+    /// A node can be reached by signalling.
+    Entered {
+        /// Its connection.
+        peer: SocketAddr,
+        /// Who it is.
+        id: PublicKey,
+    },
+    /// It no longer can.
+    Left {
+        /// Its connection.
+        peer: SocketAddr,
+        /// Who it is.
+        id: PublicKey,
+        /// Why.
+        why: &'static str,
+    },
+    /// A message was passed on.
+    PassedOn {
+        /// The sender's connection.
+        peer: SocketAddr,
+        /// The receiver.
+        to: PublicKey,
+        /// The message's length.
+        bytes: usize,
+    },
+    /// A line of signalling was refused.
+    Unwilling {
+        /// Who sent it.
+        peer: SocketAddr,
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl Event {
@@ -95,6 +129,10 @@ impl Event {
             Event::Candidate { .. } => "candidate",
             Event::Fight { .. } => "fight",
             Event::Ignored { .. } => "ignored",
+            Event::Entered { .. } => "entered",
+            Event::Left { .. } => "left",
+            Event::PassedOn { .. } => "passed-on",
+            Event::Unwilling { .. } => "unwilling",
         }
     }
 
@@ -102,7 +140,10 @@ impl Event {
     pub fn is_notable(&self) -> bool {
         match self {
             Event::Refused { .. } => true,
-            Event::Closing { why, .. } => !matches!(why, CloseReason::Quit | CloseReason::Idle),
+            Event::Closing { why, .. } => !matches!(
+                why,
+                CloseReason::Quit | CloseReason::Idle | CloseReason::Replaced | CloseReason::Unheard
+            ),
             _ => false,
         }
     }
@@ -141,6 +182,24 @@ impl Event {
                 field("peer", peer);
                 field("why", why);
             }
+            Event::Entered { peer, id } => {
+                field("peer", peer);
+                field("node", id);
+            }
+            Event::Left { peer, id, why } => {
+                field("peer", peer);
+                field("node", id);
+                field("why", why);
+            }
+            Event::PassedOn { peer, to, bytes } => {
+                field("peer", peer);
+                field("to", to);
+                field("bytes", bytes);
+            }
+            Event::Unwilling { peer, reason } => {
+                field("peer", peer);
+                field("why", reason);
+            }
         }
     }
 }
@@ -164,4 +223,17 @@ pub struct Counters {
     pub ignored: u64,
     pub expired: u64,
     pub replies: u64,
+    pub enter: u64,
+    pub prove: u64,
+    pub tell: u64,
+    pub heard: u64,
+    pub echo: u64,
+    pub leave: u64,
+    pub signal_told: u64,
+    pub signal_absent: u64,
+    pub signal_heard: u64,
+    pub signal_unheard: u64,
+    pub signal_replaced: u64,
+    /// In the order of [`Reason::ALL`].
+    pub signal_refused: [u64; Reason::ALL.len()],
 }

@@ -2,6 +2,7 @@
 //!
 //! An IPv6 user has a whole /64 network, so accounts are kept per /64 there and per address for IPv4.
 
+use super::signal::SignalLimits;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub struct Limits {
     pub candidates_per_connection: usize,
     /// Name nodes at 127.0.0.1 and ::1 in NODES, which PyP2P never does. For tests on one machine. Default false.
     pub list_loopback: bool,
+    /// Limits of signalling.
+    pub signal: SignalLimits,
 }
 
 impl Default for Limits {
@@ -53,6 +56,7 @@ impl Default for Limits {
             candidates_per_node: 100,
             candidates_per_connection: 32,
             list_loopback: false,
+            signal: SignalLimits::default(),
         }
     }
 }
@@ -67,13 +71,23 @@ pub fn account_of(ip: IpAddr) -> IpAddr {
 
 /// A token bucket: `burst` requests at once, `rate` per second in the long run.
 #[derive(Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     tokens: f64,
     at: Instant,
 }
 
 impl Bucket {
-    fn take(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
+    /// A full one.
+    pub(super) fn new(now: Instant, burst: f64) -> Bucket {
+        Bucket { tokens: burst, at: now }
+    }
+
+    pub(super) fn is_full(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
+        self.refill(now, rate, burst);
+        self.tokens >= burst
+    }
+
+    pub(super) fn take(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
         self.refill(now, rate, burst);
         let granted = self.tokens >= 1.0;
         if granted {
@@ -123,7 +137,7 @@ impl Accounts {
         let account = self
             .table
             .entry(account_of(ip))
-            .or_insert(Account { connections: 0, bucket: Bucket { tokens: burst, at: now } });
+            .or_insert(Account { connections: 0, bucket: Bucket::new(now, burst) });
         if account.connections >= self.per_address {
             return Err(Refusal::ConnectionsOfAddress);
         }
@@ -156,8 +170,8 @@ impl Accounts {
     pub fn sweep(&mut self, now: Instant) {
         let (rate, burst) = (self.rate, self.burst);
         self.table.retain(|_, account| {
-            account.bucket.refill(now, rate, burst);
-            account.connections > 0 || account.bucket.tokens < burst
+            let full = account.bucket.is_full(now, rate, burst);
+            account.connections > 0 || !full
         });
     }
 

@@ -2,6 +2,7 @@
 
 use super::challenge::Candidate;
 use super::{CloseReason, ConnId, Event, Rendezvous};
+use crate::proto::rdv_msg::signal::Reason;
 use crate::proto::rdv_msg::{MAX_NODES, Observed, Reply, Request, Transport, ntp_seconds};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
@@ -14,13 +15,25 @@ impl Rendezvous {
     /// are ignored.
     pub fn line(&mut self, now: Instant, unix_now: f64, conn: ConnId, line: &[u8]) {
         let Some(peer) = self.conns.get(&conn).map(|c| c.peer) else { return };
-        if !self.accounts.request(now, peer.ip()) {
+        let request = std::str::from_utf8(line).ok().and_then(Request::parse);
+        let ours = match &request {
+            Some(Request::Signal(request)) => Some(Some(request)),
+            Some(Request::Misspelt(_)) => Some(None),
+            _ => None,
+        };
+        // Many nodes may share an address, so those that have proved who they are pay for themselves.
+        let by_node = ours.and_then(|request| self.signal.may_say(now, &self.limits.signal, conn, request));
+        if !by_node.unwrap_or_else(|| self.accounts.request(now, peer.ip())) {
+            if ours.is_some() {
+                self.refuse(conn, Reason::Rate, None, "expected fewer lines a second");
+            }
             self.close(now, conn, CloseReason::Rate);
             return;
         }
-        let Some(request) = std::str::from_utf8(line).ok().and_then(Request::parse) else {
-            self.ignore(peer, "not a request");
-            return;
+        let request = match request {
+            None => return self.ignore(peer, "not a request"),
+            Some(Request::Misspelt(misspelt)) => return self.misspelt(conn, misspelt),
+            Some(request) => request,
         };
         self.touch(now, conn, matches!(request, Request::SimultaneousReady { .. }));
         match request {
@@ -56,6 +69,9 @@ impl Rendezvous {
                 self.counters.quit += 1;
                 self.close(now, conn, CloseReason::Quit);
             }
+            Request::Signal(request) => self.signal(now, conn, peer, request),
+            // Answered above.
+            Request::Misspelt(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! `/metrics`: counters and gauges in the text format of Prometheus.
 
 use super::Http;
+use crate::proto::rdv_msg::signal::Reason;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -33,6 +34,12 @@ impl Http {
             ("accept", counters.accept),
             ("clear", counters.clear),
             ("quit", counters.quit),
+            ("enter", counters.enter),
+            ("prove", counters.prove),
+            ("tell", counters.tell),
+            ("heard", counters.heard),
+            ("echo", counters.echo),
+            ("leave", counters.leave),
         ] {
             page.labelled("p2p_rendezvous_requests_total", "verb", verb, n);
         }
@@ -59,6 +66,21 @@ impl Http {
         ] {
             page.labelled("p2p_rendezvous_nodes", "kind", kind, n as u64);
         }
+        page.family("p2p_signal_messages_total", "counter", "Messages, by what became of them.");
+        for (result, n) in [
+            ("told", counters.signal_told),
+            ("heard", counters.signal_heard),
+            ("unheard", counters.signal_unheard),
+            ("absent", counters.signal_absent),
+        ] {
+            page.labelled("p2p_signal_messages_total", "result", result, n);
+        }
+        page.family("p2p_signal_refused_total", "counter", "Lines of signalling refused, by reason.");
+        for (reason, n) in Reason::ALL.iter().zip(counters.signal_refused) {
+            page.labelled("p2p_signal_refused_total", "reason", &reason.word().to_ascii_lowercase(), n);
+        }
+        page.family("p2p_signal_replaced_total", "counter", "Nodes that entered anew while they were here.");
+        page.value("p2p_signal_replaced_total", counters.signal_replaced);
         page.family("p2p_http_requests_total", "counter", "HTTP requests, by call or reason of refusal.");
         for (call, n) in self.counts.0.lock().iter() {
             page.labelled("p2p_http_requests_total", "call", call, *n);
@@ -68,6 +90,8 @@ impl Http {
         for (name, help, n) in [
             ("p2p_rendezvous_connections", "Open rendezvous connections.", gauges.connections),
             ("p2p_rendezvous_candidates", "Challengers waiting for a node.", gauges.candidates),
+            ("p2p_signal_nodes", "Nodes that can be reached by signalling.", gauges.signal_nodes),
+            ("p2p_signal_waiting", "Messages their receivers have not confirmed.", gauges.signal_waiting),
             ("p2p_http_connections", "Open HTTP connections.", http_connections),
             ("p2p_http_waiting", "List calls waiting for a message.", waiting),
             ("p2p_mailbox_nodes", "Nodes registered with the mailbox.", nodes),

@@ -1,8 +1,7 @@
-//! Hole punching: for now the prediction of the port a NAT will show for one of ours.
-//!
-//! [`predict`] is PyP2P's rule, kept because both sides of a classic punch must count the same way.
+//! PyP2P's prediction of the port a NAT will show for one of ours, kept because both sides of a classic punch
+//! must count the same way. The punch itself is [`super::fight`].
 
-use super::nat::NatType;
+use crate::proto::nat::NatType;
 
 /// How many ports a classic node predicts for one punch.
 pub const CLASSIC_PREDICTIONS: usize = 4;

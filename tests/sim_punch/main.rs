@@ -1,0 +1,30 @@
+//! Hole punching in virtual time: two sessions, models of NATs and of TCP, a clock that jumps from event to
+//! event, and a seed that decides everything else. `SIM_SEED=n` runs that seed alone; `SIM_SEEDS=n` that many
+//! instead of the usual. `cargo test --test sim_punch -- --nocapture` shows the matrix.
+
+#![allow(clippy::unwrap_used, unreachable_pub)] // in helpers of tests
+
+mod chaos;
+mod classic;
+mod harsh;
+mod kinds;
+mod matrix;
+mod nat;
+mod net;
+mod packet;
+mod tcp;
+mod world;
+
+/// The seeds to run: one, or so many.
+pub fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    number("SIM_SEED").map_or(0..number("SIM_SEEDS").unwrap_or(usual), |seed| seed..seed + 1)
+}
+
+/// Runs all seeds; one that fails says how to run it again.
+pub fn each_seed(usual: u64, test: &str, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    for seed in seeds(usual) {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(outcome.is_ok(), "again with: SIM_SEED={seed} cargo test --test sim_punch {test}");
+    }
+}
