@@ -141,6 +141,11 @@ impl Actor {
         }
     }
 
+    /// A request to be listed is given up.
+    pub(super) fn forget_advertise(&mut self, request: u64) {
+        self.at.advertise.retain(|waiting| *waiting != request);
+    }
+
     /// Whether others can reach this node, as far as is known.
     pub(super) fn is_passive(&self) -> bool {
         self.at.machine.standing().node_type == NodeType::Passive
