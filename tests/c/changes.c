@@ -131,6 +131,7 @@ static void a_callback_may_say_so(void)
     a.also = change_from_inside, calls = 0;
     UNTIL(seen(&a, P2P_EVENT_READY) && calls > 1, pump(&a));
     UNTIL(net_info(a.net).nat == P2P_NAT_NONE, pump(&a));
+    a.also = NULL;
     node_stop(&a);
     end();
 }
@@ -165,7 +166,6 @@ static void threads_may_say_so_while_the_net_stops(void)
         check_waits = "the threads' end";
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);
-        CHECK_INT(count_of(&a, P2P_EVENT_STOPPED), 1);
         end();
     }
 }
