@@ -150,6 +150,13 @@ class OwnedEvent
 
 using Handler = std::function<void(const Event &)>;
 
+/// What the library can do: P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16 if it
+/// can ask servers whether its port is open.
+inline std::uint64_t features() noexcept
+{
+    return p2p_features();
+}
+
 /// The options of a net. Copied when the net is made.
 class Config
 {
@@ -163,9 +170,11 @@ class Config
     {
         return p2p_config_set_str(raw_.get(), option, value.c_str(), f.raw()) == P2P_OK;
     }
-    bool add_server(p2p_server kind, const std::string &host_port, Failure &f)
+    /// "host:port" for P2P_SERVER_RENDEZVOUS. P2P_SERVER_REACHABILITY takes the URL of a script as well, and
+    /// P2P_SERVER_NTP a host alone.
+    bool add_server(p2p_server kind, const std::string &address, Failure &f)
     {
-        return p2p_config_add_server(raw_.get(), kind, host_port.c_str(), f.raw()) == P2P_OK;
+        return p2p_config_add_server(raw_.get(), kind, address.c_str(), f.raw()) == P2P_OK;
     }
 #ifdef __cpp_exceptions
     Config &set(p2p_opt option, std::int64_t value)
@@ -178,9 +187,9 @@ class Config
         detail::check([&](Failure &f) { return set(option, value, f); });
         return *this;
     }
-    Config &add_server(p2p_server kind, const std::string &host_port)
+    Config &add_server(p2p_server kind, const std::string &address)
     {
-        detail::check([&](Failure &f) { return add_server(kind, host_port, f); });
+        detail::check([&](Failure &f) { return add_server(kind, address, f); });
         return *this;
     }
 #endif
@@ -238,6 +247,7 @@ class Net
     {
         return p2p_net_bootstrap(raw(), &out, f.raw()) == P2P_OK;
     }
+    /// DONE waits until it is known whether others reach this node.
     bool advertise(p2p_request &out, Failure &f) noexcept
     {
         return p2p_net_advertise(raw(), &out, f.raw()) == P2P_OK;
@@ -259,6 +269,8 @@ class Net
         return false;
     }
     p2p_result cancel(p2p_request request) noexcept { return p2p_cancel(raw(), request); }
+    /// The machine's network is another one now: what info() tells of it is found out anew.
+    bool network_changed(Failure &f) noexcept { return p2p_network_changed(raw(), f.raw()) == P2P_OK; }
 
 #ifdef __cpp_exceptions
     explicit Net(const Config &cfg)
@@ -286,6 +298,10 @@ class Net
         p2p_request out = 0;
         detail::check([&](Failure &f) { return connect(host_port, std::move(handler), out, f); });
         return out;
+    }
+    void network_changed()
+    {
+        detail::check([&](Failure &f) { return network_changed(f); });
     }
 #endif
 
@@ -399,10 +415,22 @@ class Net
         ids.resize(count);
         return ids;
     }
-    /// All zero, and empty, for an empty net.
+    /// The node's situation: what type it is, how others reach it, what NAT is in front of it. INFO events tell
+    /// when it has changed. All zero, and empty, for an empty net.
     p2p_net_info info() noexcept
     {
         return filled<p2p_net_info>(&p2p_net_get_info, raw());
+    }
+    /// The story behind info(), one JSON object (docs/doctor.md has its members). Empty for an empty net.
+    std::string report()
+    {
+        std::string text;
+        std::size_t need = 0;
+        // Once for the size, and again if it has grown in between.
+        while (p2p_net_report(raw(), text.data(), text.size(), &need) == P2P_ERR_TOO_SMALL)
+            text.resize(need);
+        text.resize(need > 0 ? need - 1 : 0);
+        return text;
     }
     p2p_stats stats() noexcept
     {

@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) info: Mutex<NetInfo>,
     /// An INFO event waits for the program: what changes meanwhile is told by the same one.
     pub(crate) info_waits: AtomicBool,
+    /// That the network has changed is on its way to the runtime thread: saying it again adds nothing.
+    pub(crate) network_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
@@ -92,6 +94,7 @@ impl Shared {
             counters: Counters::default(),
             info: Mutex::new(info),
             info_waits: AtomicBool::new(false),
+            network_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
             conns: RwLock::default(),

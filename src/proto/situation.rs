@@ -199,11 +199,12 @@ impl Situation {
         s
     }
 
-    /// The network has changed: everything is asked again. What was said of the old one holds until it is answered.
+    /// The network has changed: everything is asked again. The start does not take longer for that.
     pub fn renew(&mut self, means: Means, now: Instant) {
-        let was_ready = self.ready;
-        *self = Situation { ready: was_ready, ..Situation::begin(means, self.port, now) };
+        let (was_ready, ready_by) = (self.ready, self.ready_by);
+        *self = Situation { ready_by, ..Situation::begin(means, self.port, now) };
         if was_ready {
+            self.ready = true;
             self.actions.retain(|a| *a != Action::Ready);
         }
     }

@@ -34,6 +34,8 @@ static void every_function_without_a_net(void)
     CHECK_IS(p2p_connect(NULL, "127.0.0.1:1", nothing, NULL, &request, &err), P2P_ERR_INVALID);
     CHECK_IS(p2p_cancel(NULL, 1), P2P_ERR_INVALID);
     CHECK_IS(p2p_net_stop(NULL), P2P_ERR_INVALID);
+    CHECK_IS(p2p_network_changed(NULL, &err), P2P_ERR_INVALID);
+    CHECK_IS(p2p_net_report(NULL, NULL, 0, &count), P2P_ERR_INVALID);
     CHECK_IS(p2p_net_get_info(NULL, &info), P2P_ERR_INVALID);
     CHECK_IS(p2p_net_get_stats(NULL, &stats), P2P_ERR_INVALID);
     CHECK_IS(p2p_on_event(NULL, nothing, NULL), P2P_ERR_INVALID);

@@ -15,6 +15,7 @@
 #include "p2pnet.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -164,6 +165,17 @@ UNUSED static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+UNUSED static int entries(const char *folder)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
 /* Resident memory in KiB. */
 UNUSED static long rss_kib(void)
 {
@@ -221,8 +233,14 @@ struct set {
     long long value;
 };
 
-/* A net that listens on `ip` (any free port), with the options up to {0, 0}; not started. */
-UNUSED static p2p_net *net_new(const char *ip, const struct set *options)
+struct server {
+    int kind;
+    const char *at;
+};
+
+/* A net that listens on `ip` (any free port), with the options up to {0, 0} and the servers up to {0, NULL}, both of which
+ * may be NULL; not started. */
+UNUSED static p2p_net *net_with(const char *ip, const struct set *options, const struct server *servers)
 {
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
@@ -230,13 +248,21 @@ UNUSED static p2p_net *net_new(const char *ip, const struct set *options)
     REQUIRE(p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, ip, &err) == P2P_OK, "%s", err.message);
     for (; options && options->key; options++)
         REQUIRE(p2p_config_set_int(cfg, options->key, options->value, &err) == P2P_OK, "%s", err.message);
+    for (; servers && servers->kind; servers++)
+        REQUIRE(p2p_config_add_server(cfg, servers->kind, servers->at, &err) == P2P_OK, "%s", err.message);
     p2p_net *net = NULL;
     REQUIRE(p2p_net_new(cfg, &net, &err) == P2P_OK, "%s", err.message);
     p2p_config_free(cfg);
     return net;
 }
 
+UNUSED static p2p_net *net_new(const char *ip, const struct set *options)
+{
+    return net_with(ip, options, NULL);
+}
+
 #define OPTIONS(...) ((const struct set[]){__VA_ARGS__, {0, 0}})
+#define SERVERS(...) ((const struct server[]){__VA_ARGS__, {0, NULL}})
 
 UNUSED static p2p_net_info net_info(p2p_net *net)
 {
@@ -250,6 +276,20 @@ UNUSED static p2p_stats net_stats(p2p_net *net)
     p2p_stats stats = {.struct_size = sizeof stats};
     CHECK_OK(p2p_net_get_stats(net, &stats));
     return stats;
+}
+
+/* The net's report, to be freed. */
+UNUSED static char *net_report(p2p_net *net)
+{
+    char *text = NULL;
+    size_t cap = 0, need = 0;
+    /* It may grow in between. */
+    while (p2p_net_report(net, text, cap, &need) == P2P_ERR_TOO_SMALL) {
+        text = realloc(text, need);
+        cap = need;
+    }
+    REQUIRE(text && need > 0 && need <= cap && strlen(text) == need - 1);
+    return text;
 }
 
 /* Starts a net of net_new as a node that notes its events. */
@@ -311,6 +351,15 @@ UNUSED static int count_of(struct node *node, int kind)
 UNUSED static void forget(struct node *node)
 {
     node->n = 0;
+}
+
+/* Stops a node and takes all it has to say. */
+UNUSED static void node_stop(struct node *node)
+{
+    CHECK_OK(p2p_net_stop(node->net));
+    UNTIL(seen(node, P2P_EVENT_STOPPED), pump(node));
+    CHECK_INT(node->log[node->n - 1].kind, P2P_EVENT_STOPPED);
+    CHECK_INT(count_of(node, P2P_EVENT_STOPPED), 1);
 }
 
 UNUSED static struct seen *done_of(struct node *node, p2p_request request)

@@ -1,20 +1,8 @@
 /* The host process: its signals, its descriptors, its threads and memory, and a failure inside that must not hurt it. */
 #include "check.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <sys/resource.h>
-
-static int entries(const char *folder)
-{
-    int n = 0;
-    DIR *d = opendir(folder);
-    while (d && readdir(d))
-        n++;
-    if (d)
-        closedir(d);
-    return n;
-}
 
 /* ---- a thousand nets ---- */
 

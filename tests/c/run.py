@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the tests of the C ABI: builds the library and the programs in this folder, and runs them.
 
-    run.py [plain|valgrind|asan|symbols|consumer|all] [--release] [--only PROGRAM]
+    run.py [plain|bare|valgrind|asan|symbols|consumer|all] [--release] [--only PROGRAM]
 
 plain     the programs as they are, full load
+bare      what depends on the library's optional parts, with a library that has none of them
 valgrind  smaller loads under valgrind: no error, no leak
 asan      AddressSanitizer, LeakSanitizer and UBSan; the library too where a nightly compiler is installed
 symbols   what the shared library exports is what the header declares and symbols-in-versions lists; its soname
@@ -29,8 +30,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 SYSTEM = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
 TRIPLE = "x86_64-unknown-linux-gnu"
 # Load in per cent of the full one, and minutes until a program counts as hung.
-LOAD = {"plain": 100, "valgrind": 2, "asan": 5}
+LOAD = {"plain": 100, "bare": 100, "valgrind": 2, "asan": 5}
 HUNG = 600
+# What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
+ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16}
+BARE = ["settings", "report"]
 
 passed, failed, skips = 0, 0, []
 
@@ -75,10 +79,16 @@ def target():
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
-def build(release=False):
+def build(release=False, more=()):
     """The folder with the library."""
-    must(["cargo", "build", "--lib", "--features", "testing"] + (["--release"] if release else []))
+    must(["cargo", "build", "--lib", "--features", "testing", *more] + (["--release"] if release else []))
     return target() / ("release" if release else "debug")
+
+
+def default_features():
+    """What p2p_features() of the library that is built by default has to be."""
+    listed = re.search(r"^default = \[(.*)\]", (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    return ALWAYS | sum(OPTIONAL.get(name, 0) for name in re.findall(r'"(\w+)"', listed))
 
 
 def build_asan():
@@ -97,12 +107,12 @@ def build_asan():
     return folder / TRIPLE / "debug"
 
 
-def compile_programs(name, library, flags, only=None):
+def compile_programs(name, library, flags, only=None, programs=PROGRAMS):
     """Compiles all programs at once, two at a time."""
     folder = target() / "c" / name
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [["gcc", "-std=gnu11", "-g", "-O1", *WARNINGS, *flags, "-I", ROOT / "include", HERE / f"{p}.c",
-             "-o", folder / p, library / "libp2pnet.a", *SYSTEM] for p in PROGRAMS if only in (None, p)]
+             "-o", folder / p, library / "libp2pnet.a", *SYSTEM] for p in programs if only in (None, p)]
     running = []
     for job in jobs + [None, None]:
         if job:
@@ -117,14 +127,15 @@ def compile_programs(name, library, flags, only=None):
     return folder
 
 
-def run_programs(name, folder, before=(), env=None, only=None):
+def run_programs(name, folder, before=(), env=None, only=None, programs=PROGRAMS):
     """Each program's tests are counted; an exit that does not fit them is a failure of its own."""
     global passed, failed
-    for program in PROGRAMS:
+    env = {"RUST_BACKTRACE": "0", "CHECK_FEATURES": str(default_features()), **(env or {})}
+    for program in programs:
         if only not in (None, program):
             continue
         began = time.monotonic()
-        code, out = run([*before, folder / program, LOAD[name]], env=dict(os.environ, RUST_BACKTRACE="0", **(env or {})))
+        code, out = run([*before, folder / program, LOAD[name]], env={**os.environ, **env})
         ok = len(re.findall(r"^ok ", out, re.M))
         bad = len(re.findall(r"^not ok ", out, re.M))
         passed, failed = passed + ok, failed + bad
@@ -143,6 +154,12 @@ def run_programs(name, folder, before=(), env=None, only=None):
 def plain(args):
     folder = compile_programs("plain", build(args.release), [], only=args.only)
     run_programs("plain", folder, only=args.only)
+
+
+def bare(args):
+    library = build(more=["--no-default-features"])
+    folder = compile_programs("bare", library, [], only=args.only, programs=BARE)
+    run_programs("bare", folder, env={"CHECK_FEATURES": str(ALWAYS)}, only=args.only, programs=BARE)
 
 
 def valgrind(args):
@@ -219,7 +236,7 @@ def consumer(args):
                 count(code == 0, f"{what} runs", f"exit code {code}\n{out}")
 
 
-MODES = {"symbols": symbols, "consumer": consumer, "plain": plain, "asan": asan, "valgrind": valgrind}
+MODES = {"symbols": symbols, "consumer": consumer, "plain": plain, "bare": bare, "asan": asan, "valgrind": valgrind}
 
 
 def main():

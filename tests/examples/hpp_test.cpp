@@ -1,6 +1,11 @@
 // hpp_test.cpp - what p2pnet.hpp promises, with and without exceptions. Built and run by run.py.
 #include <p2pnet.hpp>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -42,7 +47,7 @@ static void poll_until(p2p::Net &a, p2p::Net &b, Done done)
 {
     p2p::Failure f;
     std::uint32_t count = 0;
-    for (int i = 0; i < 10000 && !done(); i++) {
+    for (int i = 0; i < 120000 && !done(); i++) {
         (a ? a : b).wait(1);
         for (p2p::Net *net : {&a, &b})
             if (*net && !net->poll(100, count, f))
@@ -152,6 +157,78 @@ static void failures()
     check(!net, "assigned");
 }
 
+// A server that takes connections and says nothing: its socket, and where it is.
+static int silent_server(std::string &at)
+{
+    sockaddr_in me{};
+    socklen_t size = sizeof me;
+    me.sin_family = AF_INET;
+    inet_pton(AF_INET, "127.0.0.9", &me.sin_addr);
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    check(bind(s, reinterpret_cast<sockaddr *>(&me), size) == 0 && listen(s, 16) == 0 &&
+              getsockname(s, reinterpret_cast<sockaddr *>(&me), &size) == 0,
+          "a listening socket");
+    at = "127.0.0.9:" + std::to_string(ntohs(me.sin_port));
+    return s;
+}
+
+static bool has(const std::string &text, const char *part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+static void situation()
+{
+    check(p2p::features() == p2p_features() && (p2p::features() & P2P_FWD_PCP) != 0, "features");
+    p2p::Failure f;
+    p2p::Net none;
+    check(none.report().empty(), "the report of an empty net");
+    check(!none.network_changed(f) && f.code() == P2P_ERR_INVALID, "network_changed() of an empty net");
+    std::string silent;
+    const int server = silent_server(silent);
+    p2p::Config cfg;
+    check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.2", f) && cfg.set(P2P_OPT_START_TIMEOUT_MS, 0, f) &&
+              cfg.set(P2P_OPT_GATEWAY, "192.0.2.1", f) && cfg.set(P2P_OPT_STATE_DIR, "", f) &&
+              cfg.set(P2P_OPT_FORWARDING, P2P_FWD_NONE, f) && cfg.set(P2P_OPT_MAPPING_LEASE_MS, 1000, f) &&
+              cfg.set(P2P_OPT_VERIFY_INTERVAL_MS, 0, f) && cfg.set(P2P_OPT_NETWORK_MONITOR, 0, f),
+          f.message());
+    check(cfg.add_server(P2P_SERVER_RENDEZVOUS, silent, f) &&
+              cfg.add_server(P2P_SERVER_REACHABILITY, "http://" + silent + "/net.php", f) &&
+              cfg.add_server(P2P_SERVER_NTP, "127.0.0.9", f),
+          f.message());
+    check(!cfg.add_server(P2P_SERVER_REACHABILITY, "https://127.0.0.9/", f) && f.code() == P2P_ERR_INVALID &&
+              has(f.message(), "expected http://"),
+          f.message());
+    p2p::Net net = p2p::Net::make(cfg, f);
+    check(!net.network_changed(f) && f.code() == P2P_ERR_STATE && *f.message(), "not started");
+    check(has(net.report(), "\"ready\":false"), "the report before the start");
+    check(net.start(f), f.message());
+    int ready = 0;
+    std::string inside;
+    net.on_event([&](const p2p::Event &ev) {
+        ready += ev.kind() == P2P_EVENT_READY;
+        inside = net.report();
+        check(net.network_changed(f) || f.code() == P2P_ERR_CLOSED, f.message());
+    });
+    poll_until(net, none, [&] { return ready == 1; });
+    check(inside.size() > 100 && inside.front() == '{' && inside.back() == '}', "the report in a handler");
+    const p2p_net_info info = net.info();
+    check(info.node_type == P2P_NODE_ACTIVE && info.reachable == -1 && info.forwarding == P2P_FWD_NONE &&
+              info.mapping == P2P_MAPPING_UNKNOWN && info.allocation == P2P_ALLOCATION_UNKNOWN &&
+              info.unsolicited == P2P_UNSOLICITED_UNKNOWN && info.clock_known == 0 &&
+              info.external_port == 0 && info.hairpin == -1 && info.wan_ip6[0] == '\0',
+          "nothing is known");
+    const std::string report = net.report();
+    check(has(report, "\"ready\":true") && has(report, "\"lan_ip\":\"127.0.0.2\"") &&
+              report.find('\0') == std::string::npos,
+          report.c_str());
+    net.stop();
+    poll_until(net, none, [&] { return !net.wait(0); });
+    check(!net.network_changed(f) && f.code() == P2P_ERR_CLOSED, "stopped");
+    check(has(net.report(), "\"steps\":["), "the report after the end");
+    close(server);
+}
+
 #ifdef __cpp_exceptions
 template <class Function>
 static p2p_result code_of(Function function)
@@ -173,7 +250,12 @@ static void exceptions()
     cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.2").set(P2P_OPT_PASSIVE_PORT, 0);
     p2p::Net a(cfg), b(p2p::Config().set(P2P_OPT_PASSIVE_BIND, "127.0.0.3"));
     check(code_of([&] { a.bootstrap(); }) != P2P_OK, "bootstrap before the start throws");
+    check(code_of([&] { a.network_changed(); }) == P2P_ERR_STATE,
+          "network_changed() before the start throws");
     a.start(), b.start();
+    a.network_changed();
+    check(code_of([] { p2p::Config().add_server(P2P_SERVER_NTP, "a b"); }) == P2P_ERR_INVALID,
+          "add_server throws");
     check(code_of([&] { a.start(); }) == P2P_ERR_STATE, "a second start throws");
     check(code_of([&] { a.connect("nonsense"); }) == P2P_ERR_INVALID, "connect throws");
     int seen = 0, thrown = 0, rest = 0;
@@ -234,6 +316,7 @@ int main()
     failures();
     lines_and_moving();
     handlers_that_meddle();
+    situation();
 #ifdef __cpp_exceptions
     exceptions();
 #endif

@@ -359,6 +359,8 @@ impl Actor {
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
         } else {
             // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
+            // One that has not begun never does.
+            self.forget_advertise(request);
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         }
     }

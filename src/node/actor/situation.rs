@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
 
 use super::{Actor, Msg};
 use crate::config::{Config, NodeType, ServerKind};
@@ -25,11 +27,19 @@ use crate::report::node_type_name;
 /// A router that speaks any of the protocols has said so by then.
 const MAPPING: Duration = Duration::from_secs(2);
 
+/// Between two looks at a network that is said to change. Changes come in bursts.
+const REST: Duration = Duration::from_millis(500);
+
 /// What is known beyond the state machine, and what is under way.
 pub(super) struct Standpoint {
     machine: Situation,
     /// Goes up when the network changes: answers about an earlier one are dropped.
     network: u32,
+    /// The questions about this network.
+    asking: Vec<AbortHandle>,
+    /// When the network may be looked at anew, if that is wanted again so soon.
+    rest: Instant,
+    again: bool,
     /// The NAT as measured last.
     probed: Option<Probed>,
     granted: Option<Granted>,
@@ -42,7 +52,7 @@ pub(super) struct Standpoint {
 impl Standpoint {
     /// When [`Actor::situation_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.machine.deadline()
+        self.machine.deadline().into_iter().chain(self.again.then_some(self.rest)).min()
     }
 }
 
@@ -62,6 +72,9 @@ impl Actor {
         Standpoint {
             machine: Situation::begin(means(shared, bound), port, Instant::now()),
             network: 0,
+            asking: Vec::new(),
+            rest: Instant::now(),
+            again: false,
             probed: None,
             granted: None,
             clock_offset_us: None,
@@ -81,8 +94,20 @@ impl Actor {
     }
 
     /// The program says, or the system does, that the network is another one.
+    ///
+    /// However often that is: it is looked at once in a while, and only the last look goes on.
     pub(super) fn network_changed(&mut self) {
+        let now = Instant::now();
+        self.at.again = now < self.at.rest;
+        if self.at.again {
+            return;
+        }
+        self.at.rest = now + REST;
+        self.shared.network_waits.store(false, SeqCst);
         self.at.network += 1;
+        for question in self.at.asking.drain(..) {
+            question.abort();
+        }
         self.shared.step("network", Instant::now(), true, "the network has changed; looking again".into());
         log!(self.shared, Info, "the network has changed; looking again");
         let bound = self.reach.bound;
@@ -141,6 +166,11 @@ impl Actor {
         }
     }
 
+    /// A request to be listed is given up.
+    pub(super) fn forget_advertise(&mut self, request: u64) {
+        self.at.advertise.retain(|waiting| *waiting != request);
+    }
+
     /// Whether others can reach this node, as far as is known.
     pub(super) fn is_passive(&self) -> bool {
         self.at.machine.standing().node_type == NodeType::Passive
@@ -162,10 +192,20 @@ impl Actor {
 
     /// Does what has become due.
     pub(super) fn situation_due(&mut self, now: Instant) {
+        if self.at.again && self.at.rest <= now {
+            self.network_changed();
+        }
         if self.at.deadline().is_some_and(|t| t <= now) {
             self.at.machine.timeout(now);
             self.act();
         }
+    }
+
+    /// Asks something about this network; the question ends with it.
+    fn inquire(&mut self, question: impl Future<Output = Option<Msg>> + Send + 'static) {
+        let question = self.spawn(question);
+        self.at.asking.retain(|q| !q.is_finished());
+        self.at.asking.push(question);
     }
 
     fn order(&self, order: Order) {
@@ -175,11 +215,11 @@ impl Actor {
         }
     }
 
-    fn probe(&self) {
+    fn probe(&mut self) {
         let (reach, network, since) = (self.reach.clone(), self.at.network, Instant::now());
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let (limit, seed) = (self.shared.config.server_timeout, self.shared.config.seed);
-        self.spawn(async move {
+        self.inquire(async move {
             let outcome = measure::nat(&reach, &servers, limit, seed).await;
             Some(Msg::Found(Found::Nat { network, since, outcome }))
         });
@@ -217,7 +257,7 @@ impl Actor {
         });
     }
 
-    fn knock(&self, door: Door) {
+    fn knock(&mut self, door: Door) {
         let info = self.shared.info.lock();
         let port = match (door, self.at.granted) {
             (Door::Mapped, Some(granted)) => granted.external_port,
@@ -235,18 +275,18 @@ impl Actor {
         let learned = self.at.probed.iter().flat_map(|p| &p.http).filter(|at| at.is_ipv6() == v6);
         servers.extend(learned.map(ToString::to_string).filter(|s| !servers.contains(s)).collect::<Vec<_>>());
         let (knocker, network, since) = (self.knocker.clone(), self.at.network, Instant::now());
-        self.spawn(async move {
+        self.inquire(async move {
             let outcome = knocker.knock(&servers, port, source).await;
             Some(Msg::Found(Found::Knock { network, since, door, port, outcome }))
         });
     }
 
-    fn hairpin(&self) {
+    fn hairpin(&mut self) {
         let (network, since) = (self.at.network, Instant::now());
         let Some(report) = self.at.probed.as_ref().map(|p| p.report.clone()) else { return };
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let reach = self.reach.clone();
-        self.spawn(async move {
+        self.inquire(async move {
             let works = measure::hairpin(&reach, &servers, &report).await;
             Some(Msg::Found(Found::Hairpin { network, since, works }))
         });

@@ -179,6 +179,19 @@ fn a_new_network_is_asked_anew_and_ready_comes_once() {
     assert_eq!(s.deadline(), None);
 }
 
+#[test]
+fn a_network_that_keeps_changing_does_not_put_ready_off() {
+    let (mut s, now) = begin(means());
+    let by = s.deadline().unwrap();
+    for half_seconds in 1..6 {
+        s.renew(means(), now + half_seconds * SEC / 2);
+        assert!(!actions(&mut s).contains(&Action::Ready));
+        assert_eq!(s.deadline(), Some(by));
+    }
+    s.timeout(by);
+    assert_eq!(actions(&mut s), [Action::Ready]);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     Probed(bool),
