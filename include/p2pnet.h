@@ -27,9 +27,9 @@
  *            not read, you get P2P_ERR_WOULD_BLOCK and later WRITABLE. Only LOG events may be dropped (and are counted).
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
- * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report), no
- *            file is written (but in P2P_OPT_STATE_DIR, if you set it), no signal handler is installed; our threads block
- *            all signals.
+ * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report,
+ *            and http_proxy, all_proxy and no_proxy before UPnP is tried), no file is written (but in P2P_OPT_STATE_DIR, if you
+ *            set it), no signal handler is installed; our threads block all signals.
  */
 
 #ifndef P2PNET_H
