@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
 use crate::queue::{Item, Notice, Queue};
-use crate::report::{MAX_STEPS, Step};
+use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
 /// Connection ids are counted up, so they spread well as they are.
 #[derive(Default)]
@@ -148,6 +148,10 @@ impl Shared {
     /// Notes one question about the node's situation with its answer.
     pub(crate) fn step(&self, topic: &'static str, since: Instant, good: bool, text: String) {
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let text = match text.char_indices().nth(MAX_STEP_TEXT) {
+            Some((end, _)) => format!("{} ...", &text[..end]),
+            None => text,
+        };
         let mut steps = self.steps.lock();
         if steps.len() >= MAX_STEPS {
             steps.pop_front();
