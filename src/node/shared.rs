@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) info_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
+    /// The actor has been told that the network changed and has not heard it yet.
+    pub(crate) change_waits: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
     pub(crate) conns: RwLock<ById<Arc<Conn>>>,
     /// Requests whose DONE event the program has not taken yet, and whether that event is on its way.
@@ -94,6 +96,7 @@ impl Shared {
             info_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
+            change_waits: AtomicBool::new(false),
             conns: RwLock::default(),
             requests: Mutex::default(),
             dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),

@@ -10,7 +10,7 @@ mod look;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -187,7 +187,10 @@ impl Net {
     /// [`Code::State`] before the start, [`Code::Closed`] after the end.
     pub fn network_changed(&self) -> Result<()> {
         self.running()?;
-        let _ = self.commands.send(Command::NetworkChanged);
+        // One word is enough, however often it is said before the actor hears it.
+        if !self.shared.change_waits.swap(true, SeqCst) {
+            let _ = self.commands.send(Command::NetworkChanged);
+        }
         Ok(())
     }
 
