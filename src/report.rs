@@ -11,6 +11,9 @@ use crate::event::NetInfo;
 /// Steps that are kept; older ones are forgotten.
 pub(crate) const MAX_STEPS: usize = 100;
 
+/// The longest text of a step, in characters: many servers have many reasons.
+pub(crate) const MAX_STEP_TEXT: usize = 1000;
+
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -113,7 +116,9 @@ impl Object {
                     quoted.push('\\');
                     quoted.push(c);
                 }
-                c if c < ' ' => {
+                // All control characters, not only those that JSON wants escaped: the text may go to a terminal, and a
+                // server or a router may have chosen it.
+                c if c.is_control() => {
                     let _ = write!(quoted, "\\u{:04x}", c as u32);
                 }
                 c => quoted.push(c),
@@ -156,11 +161,19 @@ mod tests {
         Report { ready: true, info, steps: vec![step.clone(), step] }
     }
 
+    #[test]
+    fn no_control_character_gets_through() {
+        let json = report("\u{9b}2J\u{7f}\u{1b}[2J").to_json();
+        assert!(json.contains(r"\u009b2J\u007f\u001b[2J"), "{json}");
+    }
+
     proptest! {
         /// Whatever a server or a router has put into a step's text: it is JSON, and the text comes back.
         #[test]
         fn any_text_survives(text in any::<String>()) {
-            let parsed: serde_json::Value = serde_json::from_str(&report(&text).to_json()).unwrap();
+            let json = report(&text).to_json();
+            prop_assert!(!json.chars().any(char::is_control));
+            let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(parsed["steps"][1]["text"].as_str(), Some(text.as_str()));
             prop_assert_eq!(&parsed["reachable"], &serde_json::Value::Null);
             prop_assert_eq!(parsed["nat"].as_str(), Some("unknown"));

@@ -353,7 +353,8 @@ fn a_server_can_be_embedded_and_stopped() {
 fn a_server_runs_in_a_runtime_of_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = Server::start(ServerConfig::on("127.0.0.1".parse().unwrap())).await.unwrap();
+        // An address of this test's own: on 127.0.0.1 another one may get the port that is free again.
+        let server = Server::start(ServerConfig::on("127.213.7.2".parse().unwrap())).await.unwrap();
         let addr = server.local_addrs().rendezvous[0];
         tokio::task::spawn_blocking(move || Client::connect(addr, "127.0.0.2").sync()).await.unwrap();
         server.stop().await;

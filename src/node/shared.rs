@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
 use crate::queue::{Item, Notice, Queue};
-use crate::report::{MAX_STEPS, Step};
+use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
 /// Connection ids are counted up, so they spread well as they are.
 #[derive(Default)]
@@ -47,10 +47,10 @@ pub(crate) struct Shared {
     pub(crate) info: Mutex<NetInfo>,
     /// An INFO event waits for the program: what changes meanwhile is told by the same one.
     pub(crate) info_waits: AtomicBool,
-    /// That the network has changed is on its way to the runtime thread: saying it again adds nothing.
-    pub(crate) network_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
+    /// The actor has been told that the network changed and has not heard it yet.
+    pub(crate) change_waits: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
     pub(crate) conns: RwLock<ById<Arc<Conn>>>,
     /// Requests whose DONE event the program has not taken yet, and whether that event is on its way.
@@ -94,9 +94,9 @@ impl Shared {
             counters: Counters::default(),
             info: Mutex::new(info),
             info_waits: AtomicBool::new(false),
-            network_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
+            change_waits: AtomicBool::new(false),
             conns: RwLock::default(),
             requests: Mutex::default(),
             dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),
@@ -151,6 +151,10 @@ impl Shared {
     /// Notes one question about the node's situation with its answer.
     pub(crate) fn step(&self, topic: &'static str, since: Instant, good: bool, text: String) {
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let text = match text.char_indices().nth(MAX_STEP_TEXT) {
+            Some((end, _)) => format!("{} ...", &text[..end]),
+            None => text,
+        };
         let mut steps = self.steps.lock();
         if steps.len() >= MAX_STEPS {
             steps.pop_front();

@@ -13,6 +13,10 @@
 //! ```
 //!
 //! A port counts as open only when a connection from outside has arrived on it; that is [`Situation::checked`]'s `open`.
+//!
+//! What is known holds while it is being asked again: neither a look whether a mapped port is still open, nor a change of
+//! the network that turns out to be none, makes a reachable node unreachable for a second. After a change that holds for
+//! [`HOLD`], and no longer than our addresses, inside and outside, stay the same.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -25,6 +29,12 @@ use crate::event::Forwarding;
 
 #[cfg(test)]
 mod tests;
+
+/// How long what was known of the network before holds after a change, if nothing contradicts it.
+const HOLD: Duration = Duration::from_secs(3);
+
+/// A router that has neither given the port nor refused it by then is not waited for any longer; it may still come.
+const MAPPED_BY: Duration = Duration::from_secs(4);
 
 /// What the program allows and what there is to ask.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +55,8 @@ pub struct Means {
     pub can_check: bool,
     /// The same by IPv6, and we have an address of that family.
     pub can_check_v6: bool,
+    /// We are part of the IPv4 internet; else there is no port to map, only pinholes.
+    pub v4: bool,
     /// The start is finished after this long, whatever is open.
     pub start_timeout: Duration,
     /// Between two looks whether a mapped port is still open; zero: never.
@@ -157,6 +169,27 @@ pub struct Seen {
     pub can_check_v6: bool,
 }
 
+/// What was known of the network before the last change.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    seen: Option<Seen>,
+    own: Option<Knock>,
+    own_v6: Option<Knock>,
+    mapped: Option<Knock>,
+    /// For how long; `None`: there is nothing.
+    until: Option<Instant>,
+}
+
+/// Whether a knock on our own port may be mistaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    /// The mapped port, another one, was knocked on at the same time.
+    Mixed,
+    /// And the answer is that it is open.
+    Open,
+}
+
 /// The state of the questions about one network. Give it what happens, take [`Situation::next_action`] until it has none.
 #[derive(Debug)]
 pub struct Situation {
@@ -167,7 +200,17 @@ pub struct Situation {
     own: Asked<Knock>,
     own_v6: Asked<Knock>,
     mapped: Asked<Knock>,
-    hairpin: Asked<Option<bool>>,
+    hairpin: Asked<()>,
+    before: Before,
+    /// What the last look at the mapped port came to, while the next one is under way.
+    verified: Option<Knock>,
+    own_doubt: Doubt,
+    /// The last answer about the hairpin.
+    turns_round: Option<bool>,
+    /// When waiting for a router ends.
+    mapped_by: Option<Instant>,
+    /// Servers were met while others were being asked to knock on this door; they are next if those cannot tell.
+    met: Vec<Door>,
     /// A dead mapping has been asked for anew; it is not done twice in a row.
     remapped: bool,
     ready: bool,
@@ -188,28 +231,58 @@ impl Situation {
             own_v6: Asked::Not,
             mapped: Asked::Not,
             hairpin: Asked::Not,
+            before: Before::default(),
+            verified: None,
+            own_doubt: Doubt::None,
+            turns_round: None,
+            mapped_by: None,
+            met: Vec::new(),
             remapped: false,
             ready: false,
             ready_by: now + means.start_timeout,
             verify_at: None,
             actions: std::collections::VecDeque::new(),
         };
-        s.ask();
+        s.ask(now);
         s.settle();
         s
     }
 
-    /// The network has changed: everything is asked again. The start does not take longer for that.
-    pub fn renew(&mut self, means: Means, now: Instant) {
-        let (was_ready, ready_by) = (self.ready, self.ready_by);
-        *self = Situation { ready_by, ..Situation::begin(means, self.port, now) };
+    /// The network has changed: everything is asked again. If our own addresses are the `same`, this may be the network
+    /// it was: what was said of that one holds until it is answered, but not long.
+    pub fn renew(&mut self, means: Means, same: bool, now: Instant) {
+        let before = Before {
+            seen: self.seen(),
+            own: self.knock(Door::Own),
+            own_v6: self.knock(Door::OwnV6),
+            mapped: self.knock(Door::Mapped),
+            // Changes that follow one another do not prolong it.
+            until: self.before.until.or(Some(now + HOLD)),
+        };
+        let granted = self.map.get().flatten();
+        // The start does not take longer for a change.
+        let (was_ready, ready_by, turns_round) = (self.ready, self.ready_by, self.turns_round);
+        *self = Situation { ready_by, turns_round, ..Situation::begin(means, self.port, now) };
         if was_ready {
             self.ready = true;
             self.actions.retain(|a| *a != Action::Ready);
         }
+        if !same {
+            self.turns_round = None;
+        }
+        if !same || !self.is_asking() {
+            return;
+        }
+        self.before = before;
+        if granted.is_some() && self.map.is_waiting() {
+            // Who keeps the mapping tells only of what is different now.
+            self.map = Asked::Done(granted);
+            self.mapped_by = None;
+            self.knock_on_mapped();
+        }
     }
 
-    fn ask(&mut self) {
+    fn ask(&mut self, now: Instant) {
         // A program that says "passive" is believed, as PyP2P does; there is nothing to find out that it wants to know.
         if self.means.node_type == NodeType::Passive {
             return;
@@ -222,15 +295,22 @@ impl Situation {
             return;
         }
         if self.means.can_map {
-            self.map = Asked::Waiting;
+            self.await_mapping(now);
             self.actions.push_back(Action::Map);
         }
         self.knock_on_own();
     }
 
+    fn await_mapping(&mut self, now: Instant) {
+        self.map = Asked::Waiting;
+        self.mapped_by = Some(now + MAPPED_BY);
+    }
+
     fn knock_on_own(&mut self) {
         if self.means.can_check && self.own == Asked::Not {
             self.own = Asked::Waiting;
+            self.own_doubt = Doubt::None;
+            self.doubt();
             self.actions.push_back(Action::Check(Door::Own));
         }
         if self.means.can_check_v6 && self.own_v6 == Asked::Not {
@@ -242,22 +322,54 @@ impl Situation {
     fn knock_on_mapped(&mut self) {
         if self.means.can_check && self.map.get().flatten().is_some() && !self.mapped.is_waiting() {
             self.mapped = Asked::Waiting;
+            self.doubt();
             self.actions.push_back(Action::Check(Door::Mapped));
+        }
+    }
+
+    /// A connection that arrives while both doors are knocked on does not tell by which it came.
+    fn doubt(&mut self) {
+        let other = self.map.get().flatten().is_some_and(|g| g.external_port != self.port);
+        if other && self.own.is_waiting() && self.mapped.is_waiting() && self.own_doubt == Doubt::None {
+            self.own_doubt = Doubt::Mixed;
+        }
+    }
+
+    /// Our own port is said to be open, and something has arrived. If that may have been the knock on the mapped port, the
+    /// other host that has our number outside may be the one that was reached: it counts only if nothing came by the
+    /// mapped port.
+    fn clear_doubt(&mut self) {
+        if self.own_doubt == Doubt::Open && !self.mapped.is_waiting() {
+            self.own_doubt = Doubt::None;
+            match self.mapped.get() {
+                Some(Knock::Closed(_)) => self.own = Asked::Done(Knock::Open),
+                Some(_) => self.own = Asked::Done(Knock::Unknown),
+                None => {
+                    self.own = Asked::Not;
+                    self.knock_on_own();
+                }
+            }
         }
     }
 
     /// The NAT was measured, or could not be (`Seen::default()`).
     pub fn probed(&mut self, seen: Seen) {
+        if self.before.seen.is_some_and(|before| before.wan_ip != seen.wan_ip) {
+            self.forget(seen);
+        }
         self.probe = Asked::Done(seen);
         if self.means.node_type == NodeType::Unknown {
             self.means.can_check |= seen.can_check;
             self.means.can_check_v6 |= seen.can_check_v6;
             // Those who were asked before could not tell; the ones that were met now may.
-            if seen.can_check && self.own.get() == Some(Knock::Unknown) {
-                self.own = Asked::Not;
-            }
-            if seen.can_check_v6 && self.own_v6.get() == Some(Knock::Unknown) {
-                self.own_v6 = Asked::Not;
+            for door in [Door::Own, Door::Mapped, Door::OwnV6] {
+                let met = if door == Door::OwnV6 { seen.can_check_v6 } else { seen.can_check };
+                let place = self.place(door);
+                if met && place.is_waiting() {
+                    self.met.push(door);
+                } else if met && place.get() == Some(Knock::Unknown) {
+                    *place = Asked::Not;
+                }
             }
             self.knock_on_own();
             if self.mapped == Asked::Not {
@@ -267,25 +379,80 @@ impl Situation {
         self.settle();
     }
 
+    /// We are seen by another address than before: what was known of that one is over.
+    fn forget(&mut self, seen: Seen) {
+        let before = std::mem::take(&mut self.before);
+        self.turns_round = None;
+        if let Asked::Done(Some(granted)) = &mut self.map
+            && before.seen.is_some_and(|b| b.wan_ip == granted.external_ip)
+            && seen.wan_ip.is_some_and(|ip| Some(ip) != granted.external_ip)
+        {
+            // The router has another one now, too, and will tell.
+            granted.external_ip = None;
+        }
+    }
+
     /// A router has given us a port, another one than before, or again.
     pub fn mapped(&mut self, granted: Granted) {
+        let other = self.map.get().flatten().is_none_or(|g| g.external_port != granted.external_port);
         self.map = Asked::Done(Some(granted));
+        self.mapped_by = None;
         self.mapped = Asked::Not;
+        self.verified = None;
+        if other {
+            self.before.mapped = None;
+        }
         self.knock_on_mapped();
         self.settle();
     }
 
-    /// No router gives us a port, or the one we had is gone.
-    pub fn unmapped(&mut self) {
-        self.map = Asked::Done(None);
-        self.mapped = Asked::Not;
-        self.verify_at = None;
+    /// The port that a router had given us is gone; another one is being asked for.
+    pub fn lost(&mut self, now: Instant) {
+        self.without_mapping();
+        self.await_mapping(now);
         self.settle();
+    }
+
+    /// No router gives us a port.
+    pub fn unmapped(&mut self) {
+        self.without_mapping();
+        self.map = Asked::Done(None);
+        self.mapped_by = None;
+        self.settle();
+    }
+
+    fn without_mapping(&mut self) {
+        let had = self.map.get().flatten();
+        self.mapped = Asked::Not;
+        self.clear_doubt();
+        (self.before.mapped, self.verified) = (None, None);
+        self.verify_at = None;
+        // Our own port may have been open only thanks to the mapping.
+        if had.is_some_and(|g| g.external_port == self.port) && self.nat() != NatType::None {
+            self.before.own = None;
+            if self.own.get() == Some(Knock::Open) {
+                self.own = Asked::Not;
+                self.knock_on_own();
+            }
+        }
     }
 
     /// A router lets strangers in to our IPv6 address now.
     pub fn pinholed(&mut self) {
+        if !self.means.v4 && self.map.is_waiting() {
+            self.map = Asked::Done(None);
+            self.mapped_by = None;
+        }
         if self.means.can_check_v6 && self.own_v6.get() != Some(Knock::Open) {
+            self.own_v6 = Asked::Not;
+            self.knock_on_own();
+        }
+        self.settle();
+    }
+
+    /// The hole is closed again.
+    pub fn unpinholed(&mut self) {
+        if self.own_v6.get() == Some(Knock::Open) {
             self.own_v6 = Asked::Not;
             self.knock_on_own();
         }
@@ -294,17 +461,30 @@ impl Situation {
 
     /// What a knock came to.
     pub fn checked(&mut self, door: Door, knock: Knock, now: Instant) {
-        let place = match door {
-            Door::Own => &mut self.own,
-            Door::OwnV6 => &mut self.own_v6,
-            Door::Mapped => &mut self.mapped,
-        };
+        let met = self.met.contains(&door);
+        self.met.retain(|d| *d != door);
+        let place = self.place(door);
         // An answer about a mapping that has gone meanwhile is worth nothing.
         if !place.is_waiting() {
             return;
         }
         *place = Asked::Done(knock);
+        if door == Door::Own && knock == Knock::Open && self.own_doubt == Doubt::Mixed {
+            (self.own, self.own_doubt) = (Asked::Waiting, Doubt::Open);
+            self.clear_doubt();
+            return self.settle();
+        }
         if door == Door::Mapped {
+            self.clear_doubt();
+        }
+        let place = self.place(door);
+        if met && knock == Knock::Unknown {
+            *place = Asked::Not;
+            self.knock_on_own();
+            if door == Door::Mapped {
+                self.knock_on_mapped();
+            }
+        } else if door == Door::Mapped {
             self.mapping_checked(knock, now);
         }
         self.settle();
@@ -313,34 +493,56 @@ impl Situation {
     fn mapping_checked(&mut self, knock: Knock, now: Instant) {
         let every = self.means.verify_interval;
         self.verify_at = Some(now + every).filter(|_| !every.is_zero());
-        match knock {
-            Knock::Open => self.remapped = false,
-            // A second NAT in front of the router is nothing that asking the router again would mend.
-            Knock::Closed(_) if !self.remapped && self.double_nat() != Some(true) => {
-                self.remapped = true;
-                self.mapped = Asked::Waiting;
-                self.actions.push_back(Action::Remap);
+        match (knock, self.verified.take()) {
+            (Knock::Open, _) => self.remapped = false,
+            // Nobody could be asked: what was found at the last look is the best that is known.
+            (Knock::Unknown, Some(before)) => self.mapped = Asked::Done(before),
+            (Knock::Unknown, None) => {}
+            (Knock::Closed(_), _) => {
+                if self.map.get().flatten().is_some_and(|g| g.external_port == self.port)
+                    && self.own.get() == Some(Knock::Open)
+                    && self.nat() != NatType::None
+                {
+                    // It is the same port, and that was before.
+                    self.own = Asked::Done(knock);
+                }
+                // A second NAT in front of the router is nothing that asking the router again would mend.
+                if !self.remapped && self.double_nat() != Some(true) {
+                    self.remapped = true;
+                    self.mapped = Asked::Waiting;
+                    self.actions.push_back(Action::Remap);
+                }
             }
-            Knock::Closed(_) | Knock::Unknown => {}
         }
     }
 
     /// Whether we reached ourselves by the outside address.
     pub fn hairpinned(&mut self, works: Option<bool>) {
-        self.hairpin = Asked::Done(works);
+        self.hairpin = Asked::Done(());
+        self.turns_round = works;
     }
 
     /// When [`Situation::timeout`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         let start = (!self.ready).then_some(self.ready_by);
-        [start, self.verify_at].into_iter().flatten().min()
+        [start, self.verify_at, self.mapped_by, self.before.until].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, now: Instant) {
         if self.verify_at.is_some_and(|t| t <= now) {
             self.verify_at = None;
+            let known = self.mapped.get();
             self.knock_on_mapped();
+            if self.mapped.is_waiting() {
+                self.verified = known;
+            }
+        }
+        if self.mapped_by.is_some_and(|t| t <= now) {
+            self.unmapped();
+        }
+        if self.before.until.is_some_and(|t| t <= now) {
+            self.before = Before::default();
         }
         if now >= self.ready_by {
             self.be_ready();
@@ -371,6 +573,10 @@ impl Situation {
         let waiting = [self.own, self.own_v6, self.mapped].iter().any(|k| k.is_waiting());
         let decided = open || !self.map.is_waiting() && !waiting;
         if decided && !self.probe.is_waiting() {
+            if !waiting && self.before.until.is_some() {
+                // All that can be asked is answered.
+                self.before = Before::default();
+            }
             let outside = self.probe.get().and_then(|p| p.wan_ip);
             if self.hairpin == Asked::Not && outside.is_some() && !public {
                 self.hairpin = Asked::Waiting;
@@ -382,7 +588,7 @@ impl Situation {
 
     fn double_nat(&self) -> Option<bool> {
         let outside = self.map.get().flatten().and_then(|g| g.external_ip)?;
-        let seen = self.probe.get().and_then(|p| p.wan_ip).filter(|ip| ip.is_ipv4() == outside.is_ipv4());
+        let seen = self.seen().and_then(|p| p.wan_ip).filter(|ip| ip.is_ipv4() == outside.is_ipv4());
         match seen {
             Some(seen) => Some(seen != outside),
             None => Scope::of(outside).is_behind_nat().then_some(true),
@@ -393,12 +599,12 @@ impl Situation {
     pub fn standing(&self) -> Standing {
         let told = self.means.node_type;
         let granted = self.map.get().flatten();
-        let mapped_open = self.mapped.get() == Some(Knock::Open);
-        let own_open = self.own.get() == Some(Knock::Open);
-        let closed = |k: Asked<Knock>| matches!(k.get(), Some(Knock::Closed(_)));
+        let [own, mapped] = [Door::Own, Door::Mapped].map(|door| self.knock(door));
+        let (own_open, mapped_open) = (own == Some(Knock::Open), mapped == Some(Knock::Open));
+        let closed = |k: Option<Knock>| matches!(k, Some(Knock::Closed(_)));
         let reachable = if mapped_open || own_open {
             Some(true)
-        } else if closed(self.own) && !self.map.is_waiting() && (granted.is_none() || closed(self.mapped)) {
+        } else if closed(own) && !self.map.is_waiting() && (granted.is_none() || closed(mapped)) {
             Some(false)
         } else {
             None
@@ -411,12 +617,12 @@ impl Situation {
             _ if own_open => (Forwarding::Manual, self.port),
             _ => (Forwarding::None, 0),
         };
-        let reachable_v6 = match self.own_v6.get() {
+        let reachable_v6 = match self.knock(Door::OwnV6) {
             Some(Knock::Open) => Some(true),
             Some(Knock::Closed(_)) => Some(false),
             _ => None,
         };
-        let unsolicited = match self.own.get() {
+        let unsolicited = match own {
             Some(Knock::Closed(met)) => met,
             _ => Unsolicited::Unknown,
         };
@@ -428,14 +634,15 @@ impl Situation {
             reachable_v6,
             unsolicited,
             double_nat: self.double_nat(),
-            hairpin: self.hairpin.get().flatten(),
+            // Held while it is being asked again, not where nobody asks.
+            hairpin: self.turns_round.filter(|_| self.hairpin != Asked::Not || self.before.until.is_some()),
         }
     }
 
     /// The kind of NAT: what the program says goes before what was measured.
     pub fn nat(&self) -> NatType {
         match self.means.nat_type {
-            NatType::Unknown => self.probe.get().map_or(NatType::Unknown, |p| p.nat),
+            NatType::Unknown => self.seen().map_or(NatType::Unknown, |p| p.nat),
             told => told,
         }
     }
@@ -443,11 +650,14 @@ impl Situation {
     fn node_type(&self, reachable: Option<bool>, reachable_v6: Option<bool>) -> NodeType {
         let nat = self.nat();
         let punches = self.means.net_type == NetType::Direct && self.means.simultaneous;
-        let unpredictable = matches!(nat, NatType::Random | NatType::Unknown) && !self.probe.is_waiting();
+        let asking = self.probe.is_waiting() && self.seen().is_none();
+        let unpredictable = matches!(nat, NatType::Random | NatType::Unknown) && !asking;
         match self.means.node_type {
             NodeType::Simultaneous if !punches || unpredictable => NodeType::Active,
             NodeType::Unknown => {
-                let no_v4 = self.probe.get().is_none_or(|p| p.wan_ip.is_none());
+                let seen = self.seen();
+                let no_v4 = seen.is_none_or(|p| p.wan_ip.is_none())
+                    && (seen.is_some() || !self.probe.is_waiting() || !self.means.v4);
                 if reachable == Some(true) || reachable_v6 == Some(true) && no_v4 {
                     NodeType::Passive
                 } else if !self.ready && self.is_asking() {
@@ -459,6 +669,36 @@ impl Situation {
                 }
             }
             told => told,
+        }
+    }
+
+    /// Whether something is being asked that may yet make this a passive node.
+    pub fn is_deciding(&self) -> bool {
+        self.means.node_type == NodeType::Unknown && self.is_asking()
+    }
+
+    /// Whether what the NAT was measured to be still counts.
+    pub fn is_nat_known(&self) -> bool {
+        self.seen().is_some()
+    }
+
+    fn place(&mut self, door: Door) -> &mut Asked<Knock> {
+        match door {
+            Door::Own => &mut self.own,
+            Door::OwnV6 => &mut self.own_v6,
+            Door::Mapped => &mut self.mapped,
+        }
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        self.probe.get().or(self.before.seen)
+    }
+
+    fn knock(&self, door: Door) -> Option<Knock> {
+        match door {
+            Door::Own => self.own.get().or(self.before.own),
+            Door::OwnV6 => self.own_v6.get().or(self.before.own_v6),
+            Door::Mapped => self.mapped.get().or(self.verified).or(self.before.mapped),
         }
     }
 

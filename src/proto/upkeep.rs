@@ -87,6 +87,8 @@ pub struct Upkeep {
     confirmed: bool,
     /// Whether the program has asked us to be listed.
     wants_listing: bool,
+    /// What the list says of us is no longer true.
+    moved: bool,
 }
 
 impl Upkeep {
@@ -107,11 +109,19 @@ impl Upkeep {
             listed: false,
             confirmed: false,
             wants_listing: false,
+            moved: false,
         }
+    }
+
+    /// Others reach us by another address or port than before: a list that has us is told, as soon as nothing else is
+    /// being told.
+    pub fn moved(&mut self) {
+        self.moved = self.listed;
     }
 
     /// A chore has begun, by our own decision or the program's.
     pub fn begun(&mut self, chore: Chore) {
+        self.moved &= chore == Chore::Bootstrap;
         match chore {
             Chore::Bootstrap => self.bootstrapping = true,
             Chore::Advertise => {
@@ -176,6 +186,9 @@ impl Upkeep {
     /// When to advertise next, given the load.
     fn advertise_at(&self, load: &Load) -> Option<Instant> {
         let last = self.relisted.filter(|_| self.wants_listing && !self.listing && !load.is_full())?;
+        if self.moved {
+            return Some(last);
+        }
         if !self.confirmed {
             // We left because we were full, or no server answered: back soon.
             return Some(last + self.early(self.listing_pause, self.every.advertise));
@@ -284,6 +297,25 @@ mod tests {
         assert!(!u.is_listed());
         assert_eq!(u.due(t + 99_999 * SEC, &load(10, 0)), None);
         assert_eq!(u.due(t + 7 * SEC, &load(9, 0)), Some(Chore::Advertise));
+    }
+
+    #[test]
+    fn a_node_that_moved_says_so_once_after_what_is_under_way() {
+        let (mut u, t) = upkeep();
+        u.moved();
+        assert_eq!(u.due(t, &load(0, 0)), None, "nobody has us on a list");
+        u.begun(Chore::Advertise);
+        u.moved();
+        assert_eq!(u.due(t, &load(0, 0)), None, "two at once might arrive in any order");
+        u.ended(Chore::Advertise, true, t);
+        assert_eq!(u.due(t, &load(9, 0)), Some(Chore::Advertise));
+        do_it(&mut u, Chore::Advertise, t);
+        assert_eq!(u.due(t + SEC, &load(0, 0)), None);
+        u.moved();
+        assert_eq!(u.due(t + SEC, &load(10, 0)), Some(Chore::Clear), "a full node leaves");
+        do_it(&mut u, Chore::Clear, t + SEC);
+        u.moved();
+        assert_eq!(u.due(t + SEC, &load(9, 0)), None, "it is listed again in its own time, as it is then");
     }
 
     #[test]

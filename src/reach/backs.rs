@@ -18,6 +18,8 @@
 //! Rule 2 shows that the listener can be reached, not by which outside port: where that matters (checking one mapping of
 //! several), ask for [`Proof::Server`].
 //!
+//! IPv4 and IPv6 prove nothing about each other: both may be asked about at the same time.
+//!
 //! Two limits remain. A router that rewrites the sources of forwarded connections to its own address makes an open port
 //! look unconfirmed: we say no where yes is true, never the reverse. And a server behind the same router as this node
 //! can only tell what it sees from there.
@@ -25,12 +27,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Different addresses remembered while a check runs. A flood of more is from outside or hides nothing but itself.
 const MOST: usize = 256;
+
+/// The first yes ends a check; other servers that were asked may knock until then, or their SYN come a second time.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// How the arrival of a connection was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +61,14 @@ pub(crate) struct ConnectBacks {
     /// Numbered, so that each watch sees only what came after its beginning.
     arrived: Mutex<(u64, Vec<(u64, IpAddr)>)>,
     news: Notify,
+    /// When the last check ended.
+    ended: Mutex<Option<Instant>>,
 }
 
 impl ConnectBacks {
-    /// Whether a check is running, so that a connection may be nobody but the server that was asked.
+    /// Whether a check is running or has only just ended, so that a connection may be nobody but a server that was asked.
     pub(crate) fn is_watched(&self) -> bool {
-        self.watches.load(SeqCst) > 0
+        self.watches.load(SeqCst) > 0 || self.ended.lock().is_some_and(|at| at.elapsed() < AFTERWARDS)
     }
 
     /// A connection from `from` was accepted on the node's listener.
@@ -124,6 +132,7 @@ impl Drop for Watch {
         let mut arrived = self.backs.arrived.lock();
         if self.backs.watches.fetch_sub(1, SeqCst) == 1 {
             arrived.1 = Vec::new();
+            *self.backs.ended.lock() = Some(Instant::now());
         }
     }
 }
@@ -133,6 +142,10 @@ fn judge(from: IpAddr, ends: Ends, seen: Option<IpAddr>) -> Option<Proof> {
     // All of 127/8 is one host, which chooses its source addresses as it likes.
     if from == ends.server || (from.is_loopback() && ends.server.is_loopback()) {
         return Some(Proof::Server);
+    }
+    if from.is_ipv4() != ends.server.is_ipv4() {
+        // A knock that was asked for by the other family, at the same time.
+        return None;
     }
     let mine = |ip: IpAddr| from == ip || is_near(from, ip);
     (is_public(from) && !mine(ends.local) && seen != Some(from)).then_some(Proof::Outside)
@@ -186,6 +199,8 @@ mod tests {
             ("2001:db8:1::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", server),
             ("2001:db8:3::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", outside),
             ("2001:db8:2:9::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", None),
+            ("2001:db8:1::1", "192.168.1.5", "198.51.100.1", "203.0.113.9", None),
+            ("198.51.100.1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", None),
             ("fe80::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", None),
             ("fd00::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", None),
             ("::1", "2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::5", None),
@@ -201,6 +216,7 @@ mod tests {
         let from = "198.51.100.1:7".parse().unwrap();
         let ends = Ends { local: ip("192.168.1.5"), server: ip("198.51.100.1") };
         backs.record(from);
+        assert!(!backs.is_watched());
         let first = Watch::new(Arc::clone(&backs));
         assert_eq!(first.find(ends, None), None, "that was before");
         backs.record("[::ffff:198.51.100.1]:7".parse().unwrap());
@@ -215,5 +231,8 @@ mod tests {
         assert_eq!(backs.arrived.lock().1.len(), MOST);
         drop((first, second));
         assert!(backs.arrived.lock().1.is_empty());
+        assert!(backs.is_watched(), "a knock may still be on its way");
+        *backs.ended.lock() = Instant::now().checked_sub(AFTERWARDS);
+        assert!(!backs.is_watched());
     }
 }

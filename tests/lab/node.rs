@@ -27,6 +27,8 @@ pub(crate) struct Node {
     started: Instant,
     /// From the start to READY.
     pub(crate) ready: Option<Duration>,
+    /// INFO events taken.
+    pub(crate) infos: usize,
 }
 
 impl Node {
@@ -46,7 +48,7 @@ impl Node {
             net.start()?;
             Ok(net)
         })?;
-        Ok(Node { net, started: Instant::now(), ready: None })
+        Ok(Node { net, started: Instant::now(), ready: None, infos: 0 })
     }
 
     /// The next event, if there is one.
@@ -55,6 +57,7 @@ impl Node {
         if event.as_ref().is_some_and(|e| e.kind == Kind::Ready) {
             self.ready.get_or_insert(self.started.elapsed());
         }
+        self.infos += usize::from(event.as_ref().is_some_and(|e| e.kind == Kind::Info));
         Ok(event)
     }
 

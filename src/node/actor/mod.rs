@@ -352,7 +352,9 @@ impl Actor {
     }
 
     fn cancel(&mut self, request: u64) {
-        if let Some(id) = self.table.by_request(request) {
+        if self.at.forget_advertise(request) {
+            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
+        } else if let Some(id) = self.table.by_request(request) {
             if let Some(State::Opening(task)) = self.table.get_mut(id).map(|e| &e.state) {
                 task.abort();
             }
@@ -360,7 +362,6 @@ impl Actor {
         } else {
             // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
             // One that has not begun never does.
-            self.forget_advertise(request);
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         }
     }

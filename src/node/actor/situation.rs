@@ -1,10 +1,12 @@
 //! The node's situation: carries out what [`crate::proto::situation`] wants to know, and tells the program what came of it.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
 use super::{Actor, Msg};
@@ -27,40 +29,62 @@ use crate::report::node_type_name;
 /// A router that speaks any of the protocols has said so by then.
 const MAPPING: Duration = Duration::from_secs(2);
 
-/// Between two looks at a network that is said to change. Changes come in bursts.
-const REST: Duration = Duration::from_millis(500);
+/// Changes of the network that come sooner after one another than this are looked at together.
+const BETWEEN_CHANGES: Duration = Duration::from_secs(1);
 
 /// What is known beyond the state machine, and what is under way.
 pub(super) struct Standpoint {
     machine: Situation,
     /// Goes up when the network changes: answers about an earlier one are dropped.
     network: u32,
-    /// The questions about this network.
-    asking: Vec<AbortHandle>,
-    /// When the network may be looked at anew, if that is wanted again so soon.
-    rest: Instant,
-    again: bool,
+    /// Our address on the IPv6 internet.
+    lan_ip6: Option<IpAddr>,
     /// The NAT as measured last.
     probed: Option<Probed>,
     granted: Option<Granted>,
     clock_offset_us: Option<i64>,
-    mapper: Option<tokio::sync::mpsc::UnboundedSender<Order>>,
+    /// When the last change was looked at, and when the next one is to be.
+    changed: Option<Instant>,
+    change_due: Option<Instant>,
+    /// What asks about this network.
+    tasks: Vec<AbortHandle>,
+    /// The last question for each door; the answer to an earlier one is about something else by now.
+    knocks: BTreeMap<Door, u64>,
+    mapper: Option<Mapper>,
+    /// Mappers that are taking down what they have opened.
+    leaving: Vec<Mapper>,
+    /// For what may hang in the system.
+    places: measure::Places,
     /// Requests to be listed, waiting for the node to know whether it can be.
     advertise: Vec<u64>,
+}
+
+/// Where a mapper takes its orders; it has ended when that is closed.
+#[derive(Clone)]
+struct Mapper {
+    number: u64,
+    orders: UnboundedSender<Order>,
 }
 
 impl Standpoint {
     /// When [`Actor::situation_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.machine.deadline().into_iter().chain(self.again.then_some(self.rest)).min()
+        [self.machine.deadline(), self.change_due].into_iter().flatten().min()
+    }
+
+    /// Gives up a request to be listed that is still waiting. Whether it was.
+    pub(super) fn forget_advertise(&mut self, request: u64) -> bool {
+        let before = self.advertise.len();
+        self.advertise.retain(|r| *r != request);
+        self.advertise.len() < before
     }
 }
 
 /// What a task of this part reports.
 pub(crate) enum Found {
     Nat { network: u32, since: Instant, outcome: Result<Probed> },
-    Port(Happening),
-    Knock { network: u32, since: Instant, door: Door, port: u16, outcome: Result<Knocked> },
+    Port { mapper: u64, happening: Happening },
+    Knock { number: u64, since: Instant, door: Door, port: u16, outcome: Result<Knocked> },
     Hairpin { network: u32, since: Instant, works: Option<bool> },
     Clock { since: Instant, outcome: Result<NetClock> },
     NetworkChanged,
@@ -72,13 +96,17 @@ impl Actor {
         Standpoint {
             machine: Situation::begin(means(shared, bound), port, Instant::now()),
             network: 0,
-            asking: Vec::new(),
-            rest: Instant::now(),
-            again: false,
+            lan_ip6: own_v6(&shared.config, bound),
             probed: None,
             granted: None,
             clock_offset_us: None,
+            changed: None,
+            change_due: None,
+            tasks: Vec::new(),
+            knocks: BTreeMap::new(),
             mapper: None,
+            leaving: Vec::new(),
+            places: measure::Places::default(),
             advertise: Vec::new(),
         }
     }
@@ -93,28 +121,35 @@ impl Actor {
         self.act();
     }
 
-    /// The program says, or the system does, that the network is another one.
-    ///
-    /// However often that is: it is looked at once in a while, and only the last look goes on.
+    /// The program says, or the system does, that the network is another one. However often they do: it is looked at
+    /// at once, and then not again for a while.
     pub(super) fn network_changed(&mut self) {
         let now = Instant::now();
-        self.at.again = now < self.at.rest;
-        if self.at.again {
-            return;
+        // What is said from here on is another change.
+        self.shared.change_waits.store(false, SeqCst);
+        match self.at.changed.map(|last| last + BETWEEN_CHANGES).filter(|t| *t > now) {
+            Some(later) => self.at.change_due = Some(later),
+            None => self.look_again(now),
         }
-        self.at.rest = now + REST;
-        self.shared.network_waits.store(false, SeqCst);
+    }
+
+    fn look_again(&mut self, now: Instant) {
+        (self.at.changed, self.at.change_due) = (Some(now), None);
         self.at.network += 1;
-        for question in self.at.asking.drain(..) {
-            question.abort();
+        for task in self.at.tasks.drain(..) {
+            task.abort();
         }
         self.shared.step("network", Instant::now(), true, "the network has changed; looking again".into());
         log!(self.shared, Info, "the network has changed; looking again");
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
-        self.shared.info.lock().lan_ip = lan_ip;
-        self.own.lan_ip = lan_ip;
-        self.at.machine.renew(means(&self.shared, bound), Instant::now());
+        let lan_ip6 = own_v6(&self.shared.config, bound);
+        let same = (self.own.lan_ip, self.at.lan_ip6) == (lan_ip, lan_ip6);
+        (self.own.lan_ip, self.at.lan_ip6) = (lan_ip, lan_ip6);
+        self.at.machine.renew(means(&self.shared, bound), same, now);
+        if self.at.clock_offset_us.is_none() {
+            self.ask_the_time();
+        }
         self.act();
     }
 
@@ -128,7 +163,7 @@ impl Actor {
                 Action::Unmap => {
                     self.at.granted = None;
                     self.order(Order::Remove);
-                    self.at.mapper = None;
+                    self.at.leaving.extend(self.at.mapper.take());
                 }
                 Action::Check(door) => self.knock(door),
                 Action::Hairpin => self.hairpin(),
@@ -136,25 +171,27 @@ impl Actor {
             }
         }
         self.publish();
+        if !self.at.advertise.is_empty() && (self.is_passive() || !self.at.machine.is_deciding()) {
+            for request in std::mem::take(&mut self.at.advertise) {
+                self.advertise(request);
+            }
+        }
     }
 
     fn ready(&mut self) {
         self.publish();
         self.shared.ready.store(true, Relaxed);
-        self.shared.queue.push(Item::Notice(Box::new(Notice {
-            text: summary(&self.shared.info.lock()),
-            ..self.shared.queue.notice(Kind::Ready)
-        })));
-        for request in std::mem::take(&mut self.at.advertise) {
-            self.advertise(request);
-        }
+        let text = summary(&self.shared.info.lock());
+        self.shared
+            .queue
+            .push(Item::Notice(Box::new(Notice { text, ..self.shared.queue.notice(Kind::Ready) })));
     }
 
     /// Being listed makes sense only for a node that others reach.
     pub(super) fn advertise(&mut self, request: u64) {
         match self.at.machine.standing().node_type {
             NodeType::Passive => self.begin(Chore::Advertise, request),
-            NodeType::Unknown => self.at.advertise.push(request),
+            _ if self.at.machine.is_deciding() => self.at.advertise.push(request),
             other => {
                 let other = node_type_name(other);
                 let message = format!(
@@ -164,11 +201,6 @@ impl Actor {
                 self.shared.done(request, Error::new(Code::State, message).into());
             }
         }
-    }
-
-    /// A request to be listed is given up.
-    pub(super) fn forget_advertise(&mut self, request: u64) {
-        self.at.advertise.retain(|waiting| *waiting != request);
     }
 
     /// Whether others can reach this node, as far as is known.
@@ -182,44 +214,44 @@ impl Actor {
             self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
         }
         self.order(Order::Remove);
-        let mapper = self.at.mapper.take();
+        let mut mappers = std::mem::take(&mut self.at.leaving);
+        mappers.extend(self.at.mapper.take());
         tokio::spawn(async move {
-            if let Some(mapper) = mapper {
-                mapper.closed().await;
+            for mapper in mappers {
+                mapper.orders.closed().await;
             }
         })
     }
 
     /// Does what has become due.
     pub(super) fn situation_due(&mut self, now: Instant) {
-        if self.at.again && self.at.rest <= now {
-            self.network_changed();
+        if self.at.change_due.is_some_and(|t| t <= now) {
+            self.look_again(now);
         }
-        if self.at.deadline().is_some_and(|t| t <= now) {
+        if self.at.machine.deadline().is_some_and(|t| t <= now) {
             self.at.machine.timeout(now);
             self.act();
         }
     }
 
-    /// Asks something about this network; the question ends with it.
-    fn inquire(&mut self, question: impl Future<Output = Option<Msg>> + Send + 'static) {
-        let question = self.spawn(question);
-        self.at.asking.retain(|q| !q.is_finished());
-        self.at.asking.push(question);
-    }
-
     fn order(&self, order: Order) {
         if let Some(mapper) = &self.at.mapper {
             // A mapper that has ended has nothing left to do.
-            let _ = mapper.send(order);
+            let _ = mapper.orders.send(order);
         }
+    }
+
+    /// Starts a task that asks about this network.
+    fn ask(&mut self, task: impl Future<Output = Option<Msg>> + Send + 'static) {
+        self.at.tasks.retain(|t| !t.is_finished());
+        self.at.tasks.push(self.spawn(task));
     }
 
     fn probe(&mut self) {
         let (reach, network, since) = (self.reach.clone(), self.at.network, Instant::now());
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let (limit, seed) = (self.shared.config.server_timeout, self.shared.config.seed);
-        self.inquire(async move {
+        self.ask(async move {
             let outcome = measure::nat(&reach, &servers, limit, seed).await;
             Some(Msg::Found(Found::Nat { network, since, outcome }))
         });
@@ -235,22 +267,28 @@ impl Actor {
             gateways: config.gateways.clone(),
             // A particular address is a choice of interface as well.
             interface: config.interface.clone().or_else(|| self.reach.bound.map(|ip| ip.to_string())),
-            limit: (config.start_timeout * 2 / 3).min(MAPPING),
+            limit: MAPPING,
         };
-        if let Some(mapper) = &self.at.mapper {
-            let (mapper, wish) = (mapper.clone(), wish);
-            self.spawn(async move {
-                let _ = mapper.send(Order::Gateways(measure::gateways(&wish).await));
+        let places = self.at.places.clone();
+        if let Some(mapper) = self.at.mapper.clone() {
+            self.ask(async move {
+                let _ = mapper.orders.send(Order::Gateways(measure::gateways(&wish, &places).await));
                 None
             });
             return;
         }
-        let (mapper, orders) = tokio::sync::mpsc::unbounded_channel();
-        self.at.mapper = Some(mapper);
-        let report = self.report.clone();
+        let (orders, taken) = tokio::sync::mpsc::unbounded_channel();
+        let number = self.shared.new_id();
+        self.at.mapper = Some(Mapper { number, orders });
+        self.at.leaving.retain(|m| !m.orders.is_closed());
+        let (report, leaving) = (self.report.clone(), self.at.leaving.clone());
         self.spawn(async move {
-            measure::keep_mapped(wish, orders, move |happening| {
-                let _ = report.send(Msg::Found(Found::Port(happening)));
+            // The one before must not take down what this one opens; it ends within about a second.
+            for earlier in leaving {
+                earlier.orders.closed().await;
+            }
+            measure::keep_mapped(wish, &places, taken, move |happening| {
+                let _ = report.send(Msg::Found(Found::Port { mapper: number, happening }));
             })
             .await;
             None
@@ -258,26 +296,26 @@ impl Actor {
     }
 
     fn knock(&mut self, door: Door) {
-        let info = self.shared.info.lock();
         let port = match (door, self.at.granted) {
             (Door::Mapped, Some(granted)) => granted.external_port,
-            _ => info.passive_port,
+            _ => self.shared.info.lock().passive_port,
         };
         let v6 = door == Door::OwnV6;
         let source = if v6 {
             own_v6(&self.shared.config, self.reach.bound)
         } else {
-            info.lan_ip.filter(IpAddr::is_ipv4)
+            // The answer is about IPv4, so it is asked for by IPv4.
+            self.own.lan_ip.filter(IpAddr::is_ipv4).or(Some(Ipv4Addr::UNSPECIFIED.into()))
         };
-        drop(info);
         let mut servers: Vec<String> =
             self.shared.config.servers_of(ServerKind::Reachability).map(str::to_owned).collect();
         let learned = self.at.probed.iter().flat_map(|p| &p.http).filter(|at| at.is_ipv6() == v6);
         servers.extend(learned.map(ToString::to_string).filter(|s| !servers.contains(s)).collect::<Vec<_>>());
-        let (knocker, network, since) = (self.knocker.clone(), self.at.network, Instant::now());
-        self.inquire(async move {
+        let (number, knocker, since) = (self.shared.new_id(), self.knocker.clone(), Instant::now());
+        self.at.knocks.insert(door, number);
+        self.ask(async move {
             let outcome = knocker.knock(&servers, port, source).await;
-            Some(Msg::Found(Found::Knock { network, since, door, port, outcome }))
+            Some(Msg::Found(Found::Knock { number, since, door, port, outcome }))
         });
     }
 
@@ -286,20 +324,20 @@ impl Actor {
         let Some(report) = self.at.probed.as_ref().map(|p| p.report.clone()) else { return };
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let reach = self.reach.clone();
-        self.inquire(async move {
+        self.ask(async move {
             let works = measure::hairpin(&reach, &servers, &report).await;
             Some(Msg::Found(Found::Hairpin { network, since, works }))
         });
     }
 
-    fn ask_the_time(&self) {
+    fn ask_the_time(&mut self) {
         let servers: Vec<String> =
             self.shared.config.servers_of(ServerKind::Ntp).map(str::to_owned).collect();
         if servers.is_empty() {
             return;
         }
         let (reach, since) = (self.reach.clone(), Instant::now());
-        self.spawn(async move {
+        self.ask(async move {
             let outcome = measure::clock(&reach, &servers).await;
             Some(Msg::Found(Found::Clock { since, outcome }))
         });
@@ -311,9 +349,10 @@ impl Actor {
             return;
         }
         let (report, shared) = (self.report.clone(), Arc::clone(&self.shared));
+        let places = self.at.places.clone();
         self.spawn(async move {
             let changed = || report.send(Msg::Found(Found::NetworkChanged)).is_ok();
-            measure::watch_network(&shared, changed).await;
+            measure::watch_network(&shared, &places, changed).await;
             None
         });
     }
@@ -324,8 +363,10 @@ impl Actor {
         let here = self.at.network;
         match found {
             Found::Nat { network, since, outcome } if network == here => self.nat_found(since, outcome),
-            Found::Port(happening) => self.port_happened(happening),
-            Found::Knock { network, since, door, port, outcome } if network == here => {
+            Found::Port { mapper, happening } => self.port_happened(mapper, happening),
+            Found::Knock { number, since, door, port, outcome }
+                if self.at.knocks.get(&door) == Some(&number) =>
+            {
                 self.knocked(since, door, port, outcome);
             }
             Found::Hairpin { network, since, works } if network == here => {
@@ -366,7 +407,7 @@ impl Actor {
                 let seen = Seen {
                     nat: r.nat,
                     wan_ip: r.wan_ip,
-                    can_check: met(false),
+                    can_check: met(false) && is_in_v4(&self.shared.config, self.reach.bound, self.own.lan_ip),
                     can_check_v6: met(true) && own_v6(&self.shared.config, self.reach.bound).is_some(),
                 };
                 self.at.probed = Some(probed);
@@ -375,13 +416,17 @@ impl Actor {
             Err(e) => {
                 log!(self.shared, Info, "the NAT could not be measured: {e}");
                 self.shared.step("nat", since, false, e.to_string());
+                self.at.probed = None;
                 self.at.machine.probed(Seen::default());
             }
         }
     }
 
-    fn port_happened(&mut self, happening: Happening) {
-        if self.at.mapper.is_none() {
+    fn port_happened(&mut self, mapper: u64, happening: Happening) {
+        if self.at.mapper.as_ref().is_none_or(|m| m.number != mapper) {
+            if let Happening::Note(text) = happening {
+                log!(self.shared, Info, "port mapping: {text}");
+            }
             return;
         }
         let (news, good, text, took) = measure::news(&happening);
@@ -396,6 +441,11 @@ impl Actor {
                 self.at.machine.mapped(granted);
             }
             News::Pinhole => self.at.machine.pinholed(),
+            News::NoPinhole => self.at.machine.unpinholed(),
+            News::Lost => {
+                self.at.granted = None;
+                self.at.machine.lost(Instant::now());
+            }
             News::None => {
                 self.at.granted = None;
                 self.at.machine.unmapped();
@@ -423,7 +473,8 @@ impl Actor {
     fn info_now(&self) -> NetInfo {
         let (config, at) = (&self.shared.config, &self.at);
         let standing = at.machine.standing();
-        let report = at.probed.as_ref().map(|p| &p.report);
+        let probed = at.probed.as_ref().filter(|_| at.machine.is_nat_known());
+        let report = probed.map(|p| &p.report);
         let outside = at.granted.and_then(|g| g.external_ip).filter(|ip| Scope::of(*ip) == Scope::Global);
         let before = self.shared.info.lock().clone();
         NetInfo {
@@ -439,8 +490,9 @@ impl Actor {
             external_port: standing.external_port,
             reachable: standing.reachable,
             reachable_v6: standing.reachable_v6,
-            wan_ip: config.wan_ip.or_else(|| report.and_then(|r| r.wan_ip)).or(outside).or(before.wan_ip),
-            wan_ip6: at.probed.as_ref().and_then(|p| p.report.wan_ip6).map(IpAddr::V6).or(before.wan_ip6),
+            lan_ip: self.own.lan_ip,
+            wan_ip: config.wan_ip.or_else(|| report.and_then(|r| r.wan_ip)).or(outside),
+            wan_ip6: report.and_then(|r| r.wan_ip6).map(IpAddr::V6),
             clock_offset_us: at.clock_offset_us,
             ..before
         }
@@ -455,10 +507,10 @@ impl Actor {
         }
         self.own.wan_ip = now.wan_ip;
         self.shared.info_changed(summary(&now));
-        // Who is listed under a port that is another one now has to say so.
-        let moved = before.external_port != now.external_port && now.external_port != 0;
-        if moved && self.upkeep.is_listed() && self.is_passive() {
-            self.begin(Chore::Advertise, 0);
+        // Who is listed under another address or port has to say so.
+        let known = |i: &NetInfo| (i.external_port, i.wan_ip);
+        if known(&before) != known(&now) && now.external_port != 0 {
+            self.upkeep.moved();
         }
     }
 }
@@ -469,6 +521,7 @@ fn means(shared: &crate::node::shared::Shared, bound: Option<IpAddr>) -> Means {
     let on_loopback = bound.is_some_and(|ip| ip.is_loopback());
     let told = config.nat_type != NatType::Unknown && config.wan_ip.is_some();
     let can_check = cfg!(feature = "reach") && config.servers_of(ServerKind::Reachability).next().is_some();
+    let v4 = is_in_v4(config, bound, bound.or_else(os::iface::lan_ip));
     Means {
         node_type: config.node_type,
         nat_type: config.nat_type,
@@ -477,11 +530,18 @@ fn means(shared: &crate::node::shared::Shared, bound: Option<IpAddr>) -> Means {
         can_probe: config.rendezvous().next().is_some() && !told,
         // A router is not asked to open a port that only this machine can reach.
         can_map: config.forwarding & measure::PROTOCOLS != 0 && !on_loopback,
-        can_check,
+        can_check: can_check && v4,
         can_check_v6: can_check && own_v6(config, bound).is_some(),
+        v4,
         start_timeout: config.start_timeout,
         verify_interval: config.verify_interval,
     }
+}
+
+/// Whether the node listens for IPv4 and may have a way to it. Without any address we may be on a network that has no
+/// way out, and have servers in it.
+fn is_in_v4(config: &Config, bound: Option<IpAddr>, lan_ip: Option<IpAddr>) -> bool {
+    config.listen_ips(bound).iter().any(IpAddr::is_ipv4) && lan_ip.is_none_or(|ip| ip.is_ipv4())
 }
 
 /// Our address on the IPv6 internet, if the node listens on it.

@@ -7,10 +7,12 @@ mod clock;
 mod knock;
 mod nat;
 mod network;
+mod places;
 mod port;
 
 pub(crate) use clock::{clock, offset_us};
 pub(crate) use knock::{Knocked, Knocker};
 pub(crate) use nat::{Probed, hairpin, nat};
 pub(crate) use network::watch_network;
+pub(crate) use places::Places;
 pub(crate) use port::{News, PROTOCOLS, Wish, gateways, keep_mapped, news};

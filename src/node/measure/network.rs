@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Places;
 use crate::node::log::log;
 use crate::node::shared::Shared;
 use crate::os::netlink::Monitor;
@@ -14,13 +15,13 @@ const QUIET: Duration = Duration::from_millis(500);
 const MOST: Duration = Duration::from_secs(3);
 
 /// Calls `changed` whenever addresses or routes of this machine have become others, until that says false.
-pub(crate) async fn watch_network(shared: &Shared, changed: impl Fn() -> bool) {
+pub(crate) async fn watch_network(shared: &Shared, places: &Places, changed: impl Fn() -> bool) {
     let (mut monitor, why_not) = Monitor::open();
     if let Some(why_not) = why_not {
         log!(shared, Info, "{why_not}; p2p_network_changed tells");
         return;
     }
-    let mut before = route::situation();
+    let mut before = places.run(route::situation).await;
     let mut settle = Settle::new(QUIET, MOST);
     loop {
         match settle.due() {
@@ -28,7 +29,8 @@ pub(crate) async fn watch_network(shared: &Shared, changed: impl Fn() -> bool) {
             Some(due) => {
                 if tokio::time::timeout_at(due.into(), monitor.changed()).await.is_err() {
                     settle.settled(Instant::now());
-                    let now = route::situation();
+                    // What comes while this is being read is in the monitor's socket.
+                    let now = places.run(route::situation).await;
                     if now != before && !changed() {
                         return;
                     }

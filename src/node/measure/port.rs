@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::Places;
 use crate::event::Forwarding;
 use crate::os::route;
 use crate::portmap::{self, Gateway, Happening, Mapped, Order};
@@ -33,30 +34,20 @@ pub(crate) struct Wish {
 }
 
 /// The routers to ask. Finding them reads the system's tables, which may take a while: on a thread of its own.
-pub(crate) async fn gateways(wish: &Wish) -> Vec<Gateway> {
+pub(crate) async fn gateways(wish: &Wish, places: &Places) -> Vec<Gateway> {
     let (interface, named) = (wish.interface.clone(), wish.gateways.clone());
-    let (tx, rx) = tokio::sync::oneshot::channel();
-    let find = move || {
-        crate::os::thread::block_signals();
-        let found = route::gateways(interface.as_deref(), &named);
-        // The net may have stopped meanwhile.
-        let _ = tx.send(found);
-    };
-    let thread = std::thread::Builder::new().name("p2pnet-route".into()).stack_size(256 << 10);
-    if thread.spawn(find).is_err() {
-        return Vec::new();
-    }
-    let found = rx.await.unwrap_or_default();
+    let found = places.run(move || route::gateways(interface.as_deref(), &named)).await.unwrap_or_default();
     found.into_iter().map(|g| Gateway { ip: g.ip, scope: g.scope, local: g.local }).collect()
 }
 
 /// Has the port opened and keeps it so until it is told to remove it.
 pub(crate) async fn keep_mapped(
     wish: Wish,
+    places: &Places,
     orders: UnboundedReceiver<Order>,
     report: impl Fn(Happening) + Send + 'static,
 ) {
-    let gateways = gateways(&wish).await;
+    let gateways = gateways(&wish, places).await;
     let wish = portmap::Wish {
         port: wish.port,
         transport: Transport::Tcp,
@@ -77,6 +68,10 @@ pub(crate) enum News {
     Granted(Granted),
     /// A router lets strangers in to our IPv6 address.
     Pinhole,
+    /// It does not any more.
+    NoPinhole,
+    /// The port is gone; another one is being asked for.
+    Lost,
     /// Nobody gives us one (any more).
     None,
     /// Nothing for the decisions.
@@ -94,9 +89,9 @@ pub(crate) fn news(happening: &Happening) -> (News, bool, Option<String>, Durati
             (news, true, Some(text), zero)
         }
         Happening::Lost { pinhole: true, why } => {
-            (News::Nothing, false, Some(format!("pinhole lost: {why}")), zero)
+            (News::NoPinhole, false, Some(format!("pinhole lost: {why}")), zero)
         }
-        Happening::Lost { pinhole: false, why } => (News::None, false, Some(format!("lost: {why}")), zero),
+        Happening::Lost { pinhole: false, why } => (News::Lost, false, Some(format!("lost: {why}")), zero),
         Happening::Failed { attempts } => {
             let none = "no router found on this network to ask for the port".to_owned();
             (News::None, false, attempts.is_empty().then_some(none), zero)

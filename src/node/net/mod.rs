@@ -187,7 +187,8 @@ impl Net {
     /// [`Code::State`] before the start, [`Code::Closed`] after the end.
     pub fn network_changed(&self) -> Result<()> {
         self.running()?;
-        if !self.shared.network_waits.swap(true, SeqCst) {
+        // One word is enough, however often it is said before the actor hears it.
+        if !self.shared.change_waits.swap(true, SeqCst) {
             let _ = self.commands.send(Command::NetworkChanged);
         }
         Ok(())

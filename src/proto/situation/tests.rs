@@ -13,6 +13,7 @@ fn means() -> Means {
         can_map: true,
         can_check: true,
         can_check_v6: false,
+        v4: true,
         start_timeout: 3 * SEC,
         verify_interval: 1200 * SEC,
     }
@@ -33,6 +34,17 @@ fn seen(nat: NatType) -> Seen {
 
 fn granted(port: u16) -> Granted {
     Granted { by: Forwarding::Pcp, external_ip: Some("203.0.113.9".parse().unwrap()), external_port: port }
+}
+
+/// A node behind a NAT that a router has made reachable by `port`; its own port is still being knocked on.
+fn passive(port: u16) -> (Situation, Instant) {
+    let (mut s, now) = begin(means());
+    s.probed(seen(NatType::Preserving));
+    s.mapped(granted(port));
+    s.checked(Door::Mapped, Knock::Open, now);
+    actions(&mut s);
+    assert_eq!(s.standing().node_type, NodeType::Passive);
+    (s, now)
 }
 
 const CLOSED: Knock = Knock::Closed(Unsolicited::Dropped);
@@ -158,6 +170,19 @@ fn servers_learned_from_the_probe_are_asked() {
 }
 
 #[test]
+fn servers_that_do_not_answer_do_not_keep_those_that_were_met_from_being_asked() {
+    let (mut s, now) = begin(means());
+    s.unmapped();
+    actions(&mut s);
+    s.probed(seen(NatType::None));
+    assert_eq!(actions(&mut s), [], "somebody is being asked");
+    s.checked(Door::Own, Knock::Unknown, now);
+    assert_eq!(actions(&mut s), [Action::Check(Door::Own)]);
+    s.checked(Door::Own, Knock::Unknown, now);
+    assert_eq!(actions(&mut s), [Action::Ready], "each is asked once");
+}
+
+#[test]
 fn without_anybody_to_knock_nothing_is_claimed() {
     let (mut s, _) = begin(Means { can_check: false, ..means() });
     s.mapped(granted(5000));
@@ -172,7 +197,7 @@ fn a_new_network_is_asked_anew_and_ready_comes_once() {
     actions(&mut s);
     s.timeout(s.deadline().unwrap());
     assert_eq!(actions(&mut s), [Action::Ready]);
-    s.renew(means(), now + 100 * SEC);
+    s.renew(means(), true, now + 100 * SEC);
     assert_eq!(actions(&mut s), [Action::Probe, Action::Map, Action::Check(Door::Own)]);
     s.timeout(now + 200 * SEC);
     assert_eq!(actions(&mut s), []);
@@ -184,7 +209,7 @@ fn a_network_that_keeps_changing_does_not_put_ready_off() {
     let (mut s, now) = begin(means());
     let by = s.deadline().unwrap();
     for half_seconds in 1..6 {
-        s.renew(means(), now + half_seconds * SEC / 2);
+        s.renew(means(), true, now + half_seconds * SEC / 2);
         assert!(!actions(&mut s).contains(&Action::Ready));
         assert_eq!(s.deadline(), Some(by));
     }
@@ -192,11 +217,154 @@ fn a_network_that_keeps_changing_does_not_put_ready_off() {
     assert_eq!(actions(&mut s), [Action::Ready]);
 }
 
+#[test]
+fn looking_again_takes_nothing_back_until_it_is_answered() {
+    let (mut s, now) = passive(5000);
+    let before = s.standing();
+    s.timeout(now + 1200 * SEC);
+    assert_eq!(actions(&mut s), [Action::Check(Door::Mapped)]);
+    assert_eq!(s.standing(), before, "the look from outside is only beginning");
+    s.checked(Door::Mapped, Knock::Unknown, now + 1200 * SEC);
+    assert_eq!(s.standing(), before, "nobody could be asked: that proves nothing");
+    s.timeout(now + 2400 * SEC);
+    assert_eq!(actions(&mut s), [Action::Check(Door::Mapped)], "the next look comes all the same");
+}
+
+#[test]
+fn a_new_network_may_be_the_old_one() {
+    let (mut s, now) = passive(5000);
+    let before = s.standing();
+    s.renew(means(), true, now + SEC);
+    let checks = [Action::Check(Door::Own), Action::Check(Door::Mapped)];
+    assert_eq!(actions(&mut s), [&[Action::Probe, Action::Map][..], &checks].concat());
+    assert_eq!(s.standing(), before, "what was said holds until it is answered");
+    s.probed(seen(NatType::Preserving));
+    // The router has nothing new to say of a mapping that is as it was.
+    s.checked(Door::Mapped, Knock::Open, now + 2 * SEC);
+    s.checked(Door::Own, Knock::Open, now + 2 * SEC);
+    assert_eq!(s.standing().node_type, NodeType::Passive);
+    assert_eq!((s.standing().forwarding, s.standing().external_port), (Forwarding::Pcp, 5000));
+}
+
+#[test]
+fn what_was_said_of_an_earlier_network_does_not_hold_for_ever() {
+    let (mut s, now) = passive(5000);
+    s.renew(means(), true, now + 10 * SEC);
+    assert_eq!(s.standing().reachable, Some(true));
+    let until = s.deadline().unwrap();
+    assert!(until <= now + 14 * SEC);
+    s.timeout(until);
+    assert_eq!((s.standing().node_type, s.standing().reachable), (NodeType::Active, None));
+    // With another address of our own it does not hold at all.
+    let (mut s, now) = passive(5000);
+    s.renew(means(), false, now + 10 * SEC);
+    assert_eq!(actions(&mut s), [Action::Probe, Action::Map, Action::Check(Door::Own)]);
+    assert_eq!((s.standing().reachable, s.nat()), (None, NatType::Unknown));
+    // Another outside address ends it at once: it was the other one that could be reached.
+    let (mut s, now) = passive(5000);
+    s.renew(means(), true, now + 10 * SEC);
+    s.probed(Seen { wan_ip: Some("198.51.100.7".parse().unwrap()), ..seen(NatType::Preserving) });
+    assert_eq!((s.standing().reachable, s.standing().double_nat), (None, None));
+}
+
+#[test]
+fn a_port_that_was_open_by_the_routers_mapping_is_not_without_it() {
+    // The knock on our own port came after the mapping, which has the same number.
+    let (mut s, now) = passive(5000);
+    s.checked(Door::Own, Knock::Open, now);
+    s.lost(now);
+    assert_eq!(actions(&mut s), [Action::Check(Door::Own)]);
+    assert_eq!(s.standing().reachable, None);
+    s.checked(Door::Own, CLOSED, now);
+    s.unmapped();
+    assert_eq!((s.standing().reachable, s.standing().node_type), (Some(false), NodeType::Simultaneous));
+    // The same if it is the look from outside that finds it closed.
+    let (mut s, now) = passive(5000);
+    s.checked(Door::Own, Knock::Open, now);
+    s.timeout(now + 1200 * SEC);
+    s.checked(Door::Mapped, CLOSED, now + 1200 * SEC);
+    assert_ne!(s.standing().reachable, Some(true));
+}
+
+#[test]
+fn a_mapping_that_is_lost_is_waited_for_but_not_for_ever() {
+    let (mut s, now) = passive(7000);
+    s.checked(Door::Own, CLOSED, now);
+    s.lost(now);
+    assert_eq!(s.standing().reachable, None, "another one is being asked for");
+    assert!(s.is_deciding());
+    s.timeout(s.deadline().unwrap());
+    assert_eq!(s.standing().reachable, Some(false));
+    assert!(!s.is_deciding());
+}
+
+#[test]
+fn a_knock_on_the_mapped_port_does_not_prove_our_own() {
+    // Another host behind our router has our number outside; the router has given us another one.
+    let both = || {
+        let (mut s, now) = begin(means());
+        s.probed(seen(NatType::Preserving));
+        s.mapped(granted(5001));
+        actions(&mut s);
+        (s, now)
+    };
+    let (mut s, now) = both();
+    s.checked(Door::Own, Knock::Open, now);
+    assert_eq!((s.standing().reachable, actions(&mut s)), (None, vec![]), "by which door has it come?");
+    s.checked(Door::Mapped, Knock::Open, now);
+    assert_eq!((s.standing().forwarding, s.standing().external_port), (Forwarding::Pcp, 5001));
+    s.lost(now);
+    assert_eq!(s.standing().reachable, None, "it was the mapped one");
+    // In the other order.
+    let (mut s, now) = both();
+    s.checked(Door::Mapped, Knock::Open, now);
+    s.checked(Door::Own, Knock::Open, now);
+    assert_eq!(s.standing().external_port, 5001);
+    s.unmapped();
+    assert_ne!(s.standing().reachable, Some(true));
+    // Nothing came by the mapped port, so it was our own.
+    let (mut s, now) = both();
+    s.checked(Door::Own, Knock::Open, now);
+    s.checked(Door::Mapped, CLOSED, now);
+    assert_eq!((s.standing().forwarding, s.standing().external_port), (Forwarding::Manual, 5000));
+    // The mapping went before it was known: our own is knocked on alone.
+    let (mut s, now) = both();
+    s.checked(Door::Own, Knock::Open, now);
+    s.unmapped();
+    assert_eq!(actions(&mut s), [Action::Check(Door::Own)]);
+    s.checked(Door::Own, Knock::Open, now);
+    assert_eq!((s.standing().forwarding, s.standing().external_port), (Forwarding::Manual, 5000));
+}
+
+#[test]
+fn ipv6_alone_makes_no_passive_node_before_it_is_known_whether_there_is_ipv4() {
+    let (mut s, now) = begin(Means { can_check_v6: true, ..means() });
+    s.checked(Door::OwnV6, Knock::Open, now);
+    assert_eq!(s.standing().node_type, NodeType::Unknown);
+    s.probed(Seen { wan_ip: None, ..seen(NatType::Unknown) });
+    assert_eq!(s.standing().node_type, NodeType::Passive);
+}
+
+#[test]
+fn without_ipv4_a_pinhole_is_all_that_a_router_gives() {
+    let told = Means { can_probe: false, can_check: false, can_check_v6: true, v4: false, ..means() };
+    let (mut s, now) = begin(told);
+    assert_eq!(actions(&mut s), [Action::Map, Action::Check(Door::OwnV6)]);
+    s.checked(Door::OwnV6, CLOSED, now);
+    s.pinholed();
+    assert_eq!(actions(&mut s), [Action::Check(Door::OwnV6)]);
+    s.checked(Door::OwnV6, Knock::Open, now);
+    assert_eq!(actions(&mut s), [Action::Ready]);
+    let is = s.standing();
+    assert_eq!((is.node_type, is.reachable, is.reachable_v6), (NodeType::Passive, None, Some(true)));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     Probed(bool),
     Mapped(u16),
     Unmapped,
+    Lost,
     Checked(u8, u8),
     Renew,
     Time(u16),
@@ -207,6 +375,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         any::<bool>().prop_map(Happens::Probed),
         (4999..5002u16).prop_map(Happens::Mapped),
         Just(Happens::Unmapped),
+        Just(Happens::Lost),
         (0..3u8, 0..3u8).prop_map(|(door, knock)| Happens::Checked(door, knock)),
         Just(Happens::Renew),
         (0..3000u16).prop_map(Happens::Time),
@@ -215,16 +384,17 @@ fn happens() -> impl Strategy<Value = Happens> {
 
 proptest! {
     /// Whatever comes in whatever order: READY at most once and by its time, and nobody is called reachable on whose port
-    /// no connection from outside has arrived.
+    /// no connection from outside has arrived, in this network or a moment before it changed.
     #[test]
     fn nothing_is_claimed_that_was_not_seen(inputs in prop::collection::vec(happens(), 0..40), v6 in any::<bool>()) {
         let (mut s, mut now) = begin(Means { can_check_v6: v6, ..means() });
-        let (mut ready, mut open) = (0, false);
+        let (mut ready, mut open, mut held): (_, _, Option<Instant>) = (0, false, None);
         for input in inputs {
             match input {
                 Happens::Probed(none) => s.probed(seen(if none { NatType::None } else { NatType::Delta })),
                 Happens::Mapped(port) => s.mapped(granted(port)),
                 Happens::Unmapped => s.unmapped(),
+                Happens::Lost => s.lost(now),
                 Happens::Checked(door, knock) => {
                     let door = [Door::Own, Door::Mapped, Door::OwnV6][usize::from(door)];
                     let knock = [Knock::Open, CLOSED, Knock::Unknown][usize::from(knock)];
@@ -232,7 +402,8 @@ proptest! {
                     s.checked(door, knock, now);
                 }
                 Happens::Renew => {
-                    s.renew(means(), now);
+                    s.renew(means(), true, now);
+                    held = held.filter(|t| *t > now).or(open.then_some(now + HOLD));
                     open = false;
                 }
                 Happens::Time(secs) => {
@@ -243,6 +414,7 @@ proptest! {
             let done = actions(&mut s);
             ready += done.iter().filter(|a| **a == Action::Ready).count();
             let is = s.standing();
+            let open = open || held.is_some_and(|t| t > now);
             prop_assert!(open || is.reachable != Some(true) && is.reachable_v6 != Some(true));
             prop_assert!(open || is.node_type != NodeType::Passive);
             prop_assert!(s.deadline().is_none_or(|t| t > now || ready == 0));

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use p2pnet::config::{NodeType, ServerKind};
 use p2pnet::event::Kind as Event;
+use p2pnet::report::Report;
 
 use crate::Result;
 use crate::kernel_nat::Kind;
@@ -28,6 +29,16 @@ pub(crate) fn cases() -> Vec<Case> {
             "changes::dead",
             "a mapping that the router lost without a word is found dead and made again",
             dead,
+        ),
+        Case::new(
+            "changes::same",
+            "a change that is none, and looks that find all well, take nothing back",
+            same,
+        ),
+        Case::new(
+            "changes::hurry",
+            "who does not wait for the start has the port mapped all the same",
+            hurry,
         ),
         Case::new(
             "changes::rivals",
@@ -112,6 +123,44 @@ fn dead(_: &Notes) -> Result {
     node.stop()
 }
 
+fn same(_: &Notes) -> Result {
+    let network = Lab::new().with(mapped_home()).build()?;
+    let _server = serve(&network)?;
+    let looks = |r: &Report| r.steps.iter().filter(|s| s.topic == "reachability").count();
+    let mut node = Node::start(&network, "a", |c| c.verify_interval = Duration::from_millis(100))?;
+    node.ready()?;
+    let told = |r: &Report| {
+        let i = r.info.clone();
+        (i.node_type, i.reachable, i.forwarding, i.external_port, i.wan_ip, i.nat, i.hairpin, i.double_nat)
+    };
+    let before = told(&node.settled("the slowest answer", |r| r.info.hairpin.is_some())?);
+    assert_eq!((before.0, before.1), (NodeType::Passive, Some(true)));
+    node.infos = 0;
+    for changed in [false, true] {
+        let begun = looks(&node.net.report());
+        if changed {
+            node.net.network_changed()?;
+        }
+        node.settled("ten looks from outside", |r| {
+            assert_eq!(told(r), before, "{}", r.to_json());
+            looks(r) >= begun + 10
+        })?;
+    }
+    // What strangers meet at our own port is another thing once that is open, too.
+    assert!(node.infos <= 2, "{} INFO events: {}", node.infos, node.net.report().to_json());
+    node.stop()
+}
+
+fn hurry(_: &Notes) -> Result {
+    let network = Lab::new().with(mapped_home()).build()?;
+    let _server = serve(&network)?;
+    let mut node = Node::start(&network, "a", |c| c.start_timeout = Duration::ZERO)?;
+    let report =
+        node.settled("the mapped port", |r| r.info.reachable == Some(true) && r.info.forwarding as i32 > 1)?;
+    assert!(stranger_gets_in(&network, (network.wan("a"), report.info.external_port).into()));
+    node.stop()
+}
+
 fn rivals(_: &Notes) -> Result {
     let network = Lab::new().with(mapped_home().hosts(2)).build()?;
     let _server = serve(&network)?;
@@ -125,7 +174,8 @@ fn rivals(_: &Notes) -> Result {
         assert_eq!(report.info.node_type, NodeType::Passive, "{}", report.to_json());
         ports.push(report.info.external_port);
     }
-    assert_ne!(ports[0], ports[1]);
+    let stories: Vec<_> = nodes.iter().map(|n| n.net.report().to_json()).collect();
+    assert_ne!(ports[0], ports[1], "{stories:#?}");
     for port in ports {
         assert!(stranger_gets_in(&network, (network.wan("a"), port).into()), "by port {port}");
     }
