@@ -21,7 +21,7 @@ static void oneself(void)
     node_free(&a);
     /* On every address: by any of its names. */
     char to[P2P_ADDR_LEN];
-    node_open(&a, "0.0.0.0", NULL);
+    node_open(&a, "0.0.0.0", OPTIONS(ON_EVERY_ADDRESS));
     snprintf(to, sizeof to, "127.0.0.1:%u", (unsigned)net_info(a.net).passive_port);
     CHECK_IS(connect_to(&a, to)->result, P2P_ERR_SELF);
     node_free(&a);
@@ -32,7 +32,7 @@ static void oneself_on_a_direct_net(void)
 {
     for (int round = 0; round < 5; round++) {
         char to[P2P_ADDR_LEN];
-        node_open(&a, "0.0.0.0", OPTIONS({P2P_OPT_NET_TYPE, P2P_NET_DIRECT}));
+        node_open(&a, "0.0.0.0", OPTIONS(ON_EVERY_ADDRESS, {P2P_OPT_NET_TYPE, P2P_NET_DIRECT}));
         snprintf(to, sizeof to, "127.0.0.1:%u", (unsigned)net_info(a.net).passive_port);
         CHECK_IS(connect_to(&a, to)->result, P2P_ERR_SELF);
         snprintf(to, sizeof to, "127.0.0.99:%u", (unsigned)net_info(a.net).passive_port);

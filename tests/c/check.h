@@ -262,6 +262,12 @@ UNUSED static p2p_net *net_new(const char *ip, const struct set *options)
 }
 
 #define OPTIONS(...) ((const struct set[]){__VA_ARGS__, {0, 0}})
+/* Asks no router for its port and no system for changes: what a node has to be told that is not on loopback alone. */
+#define ON_EVERY_ADDRESS                \
+    {P2P_OPT_FORWARDING, P2P_FWD_NONE}, \
+    {                                   \
+        P2P_OPT_NETWORK_MONITOR, 0      \
+    }
 #define SERVERS(...) ((const struct server[]){__VA_ARGS__, {0, NULL}})
 
 UNUSED static p2p_net_info net_info(p2p_net *net)
