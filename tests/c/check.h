@@ -238,16 +238,29 @@ struct server {
     const char *at;
 };
 
+#define OPTIONS(...) ((const struct set[]){__VA_ARGS__, {0, 0}})
+/* Asks no router for its port and no system for changes: what a node has to be told that is not on loopback alone. */
+#define ON_EVERY_ADDRESS                \
+    {P2P_OPT_FORWARDING, P2P_FWD_NONE}, \
+    {                                   \
+        P2P_OPT_NETWORK_MONITOR, 0      \
+    }
+#define SERVERS(...) ((const struct server[]){__VA_ARGS__, {0, NULL}})
+
 /* A net that listens on `ip` (any free port), with the options up to {0, 0} and the servers up to {0, NULL}, both of which
  * may be NULL; not started. */
 UNUSED static p2p_net *net_with(const char *ip, const struct set *options, const struct server *servers)
 {
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
+    int quiet = strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
     REQUIRE(cfg != NULL);
     REQUIRE(p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, ip, &err) == P2P_OK, "%s", err.message);
-    for (; options && options->key; options++)
+    for (; options && options->key; options++) {
+        quiet |= options->key == P2P_OPT_FORWARDING && options->value == P2P_FWD_NONE;
         REQUIRE(p2p_config_set_int(cfg, options->key, options->value, &err) == P2P_OK, "%s", err.message);
+    }
+    REQUIRE(quiet, "%s is not on loopback: ON_EVERY_ADDRESS", ip);
     for (; servers && servers->kind; servers++)
         REQUIRE(p2p_config_add_server(cfg, servers->kind, servers->at, &err) == P2P_OK, "%s", err.message);
     p2p_net *net = NULL;
@@ -260,15 +273,6 @@ UNUSED static p2p_net *net_new(const char *ip, const struct set *options)
 {
     return net_with(ip, options, NULL);
 }
-
-#define OPTIONS(...) ((const struct set[]){__VA_ARGS__, {0, 0}})
-/* Asks no router for its port and no system for changes: what a node has to be told that is not on loopback alone. */
-#define ON_EVERY_ADDRESS                \
-    {P2P_OPT_FORWARDING, P2P_FWD_NONE}, \
-    {                                   \
-        P2P_OPT_NETWORK_MONITOR, 0      \
-    }
-#define SERVERS(...) ((const struct server[]){__VA_ARGS__, {0, NULL}})
 
 UNUSED static p2p_net_info net_info(p2p_net *net)
 {

@@ -83,7 +83,7 @@ static void a_used_port_is_named_and_start_may_be_tried_again(void)
 
 static void an_address_that_is_not_ours_is_named(void)
 {
-    p2p_net *net = net_new("192.0.2.7", NULL);
+    p2p_net *net = net_new("192.0.2.7", OPTIONS(ON_EVERY_ADDRESS));
     p2p_error err = {.struct_size = sizeof err};
     CHECK_IS(p2p_net_start(net, &err), P2P_ERR_IO);
     CHECK_INT(err.os_error, EADDRNOTAVAIL);

@@ -240,14 +240,14 @@ static void info_of_every_size(void)
         p2p_net_info info;
         unsigned char bytes[sizeof(p2p_net_info) + 300];
     } u;
-    for (uint32_t size = 4; size <= sizeof u; size++) {
+    for (uint32_t size = 4; size <= sizeof u.bytes; size++) {
         memset(&u, 0xA5, sizeof u);
         u.info.struct_size = size;
         CHECK_OK(p2p_net_get_info(a.net, &u.info));
         CHECK_INT(u.info.struct_size, size);
         size_t known = size < sizeof whole ? size : sizeof whole;
         CHECK(memcmp(u.bytes + 4, (unsigned char *)&whole + 4, known - 4) == 0, "size %u", size);
-        for (size_t b = known; b < sizeof u; b++)
+        for (size_t b = known; b < sizeof u.bytes; b++)
             REQUIRE(u.bytes[b] == (b < size ? 0 : 0xA5), "byte %zu of %u", b, size);
     }
     node_free(&a);
