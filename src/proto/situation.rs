@@ -16,7 +16,7 @@
 //!
 //! What is known holds while it is being asked again: neither a look whether a mapped port is still open, nor a change of
 //! the network that turns out to be none, makes a reachable node unreachable for a second. After a change that holds for
-//! [`HOLD`], and no longer than our addresses, inside and outside, stay the same.
+//! `HOLD`, and no longer than our addresses, inside and outside, stay the same.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
