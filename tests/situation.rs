@@ -144,6 +144,7 @@ fn stopping_ends_requests_that_wait_for_the_type() {
         }
     }
     assert_eq!(done, 1);
+    assert!(net.join(), "it took more than twice the close time-out and a second");
 }
 
 fn knocker() -> ServerThread {

@@ -21,6 +21,9 @@ pub(crate) fn advice(report: &Report) -> Vec<String> {
                 (NatType::Random, _) => {
                     "Nobody can connect from outside, and this NAT's ports cannot be foreseen: hole punching works only towards peers whose NAT is easier."
                 }
+                (NatType::None, _) => {
+                    "Nobody can connect from outside; hole punching through the firewall will work with most peers."
+                }
                 _ => {
                     "Nobody can connect from outside, but this NAT's ports can be foreseen: hole punching will work with most peers."
                 }
