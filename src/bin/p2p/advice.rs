@@ -16,16 +16,16 @@ pub(crate) fn advice(report: &Report) -> Vec<String> {
         match i.node_type {
             NodeType::Simultaneous => say(match (i.nat, i.mapping) {
                 (NatType::Random, Mapping::EndpointIndependent) => {
-                    "Nobody can connect from outside. Hole punching works with peers that agree on a moment."
+                    "Nobody can connect from outside. Hole punching (not built in yet) can work with peers that agree on a moment."
                 }
                 (NatType::Random, _) => {
-                    "Nobody can connect from outside, and this NAT's ports cannot be foreseen: hole punching works only towards peers whose NAT is easier."
+                    "Nobody can connect from outside, and this NAT's ports cannot be foreseen: hole punching (not built in yet) can work only towards peers whose NAT is easier."
                 }
                 (NatType::None, _) => {
-                    "Nobody can connect from outside; hole punching through the firewall will work with most peers."
+                    "Nobody can connect from outside; hole punching through the firewall (not built in yet) can work with most peers."
                 }
                 _ => {
-                    "Nobody can connect from outside, but this NAT's ports can be foreseen: hole punching will work with most peers."
+                    "Nobody can connect from outside, but this NAT's ports can be foreseen: hole punching (not built in yet) can work with most peers."
                 }
             }),
             _ => say(
