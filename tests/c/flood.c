@@ -63,7 +63,8 @@ static void a_million_lines_both_ways(void)
     CHECK_INT(net_stats(a.net).lines_in, n);
     CHECK_INT(net_stats(b.net).lines_in, n);
     CHECK_INT(net_stats(a.net).lines_out, n);
-    CHECK_INT(net_stats(a.net).bytes_out, net_stats(b.net).bytes_in);
+    /* What the library's thread has written is counted when it comes back from the system. */
+    UNTIL(net_stats(a.net).bytes_out == net_stats(b.net).bytes_in, (void)0);
     CHECK(n < 100000 || sides[0].writables > 0, "the buffers were never full: no test of WRITABLE");
     if (check_scale >= 100)
         CHECK(rss_kib() - before < 16 * 1024, "%ld KiB more", rss_kib() - before);
