@@ -44,7 +44,7 @@ fn mapped(_: &Notes) -> Result {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
     assert_eq!(status, 0, "{text}");
-    assert_eq!(network.upnpd("a").mappings()?, [], "the port is closed again");
+    assert_eq!(network.upnpd("a").mappings()?, [], "the port is closed again: {text}");
     Ok(())
 }
 
