@@ -13,6 +13,9 @@ mod actor;
 pub(crate) mod conn;
 pub(crate) mod counters;
 mod dial;
+
+#[allow(dead_code, reason = "used by the net once wired")]
+pub(crate) mod key;
 mod link;
 mod listen;
 mod log;

@@ -1,0 +1,5 @@
+//! Connecting by locator: the ladder of what may get through, climbed as a race.
+//!
+//! * [`report`] is the story of each request, for `p2p_explain`.
+
+pub mod report;
