@@ -14,6 +14,9 @@
 //!
 //! A port counts as open only when a connection from outside has arrived on it; that is [`Situation::checked`]'s `open`.
 //!
+//! By whom it was opened is another question: a router may have given us the port, and its answer be slower than the
+//! knock. So nobody is named, and no mapping is called off, before the routers have answered or are not waited for.
+//!
 //! What is known holds while it is being asked again: neither a look whether a mapped port is still open, nor a change of
 //! the network that turns out to be none, makes a reachable node unreachable for a second. After a change that holds for
 //! `HOLD`, and no longer than our addresses, inside and outside, stay the same.
@@ -176,6 +179,8 @@ struct Before {
     own: Option<Knock>,
     own_v6: Option<Knock>,
     mapped: Option<Knock>,
+    /// Our own port was known to be open by hand.
+    by_hand: bool,
     /// For how long; `None`: there is nothing.
     until: Option<Instant>,
 }
@@ -256,6 +261,7 @@ impl Situation {
             own: self.knock(Door::Own),
             own_v6: self.knock(Door::OwnV6),
             mapped: self.knock(Door::Mapped),
+            by_hand: self.standing().forwarding == Forwarding::Manual,
             // Changes that follow one another do not prolong it.
             until: self.before.until.or(Some(now + HOLD)),
         };
@@ -395,12 +401,18 @@ impl Situation {
     /// A router has given us a port, another one than before, or again.
     pub fn mapped(&mut self, granted: Granted) {
         let other = self.map.get().flatten().is_none_or(|g| g.external_port != granted.external_port);
+        let nobodys = self.may_be_mapped() && self.leads_here(&granted) && !self.explains(&granted);
         self.map = Asked::Done(Some(granted));
         self.mapped_by = None;
         self.mapped = Asked::Not;
         self.verified = None;
         if other {
             self.before.mapped = None;
+        }
+        if nobodys && self.own.get() == Some(Knock::Open) {
+            // What opened it may have been another mapping, one that was not kept.
+            self.own = Asked::Not;
+            self.knock_on_own();
         }
         self.knock_on_mapped();
         self.settle();
@@ -428,7 +440,7 @@ impl Situation {
         (self.before.mapped, self.verified) = (None, None);
         self.verify_at = None;
         // Our own port may have been open only thanks to the mapping.
-        if had.is_some_and(|g| g.external_port == self.port) && self.nat() != NatType::None {
+        if had.is_some_and(|g| self.explains(&g)) {
             self.before.own = None;
             if self.own.get() == Some(Knock::Open) {
                 self.own = Asked::Not;
@@ -499,9 +511,8 @@ impl Situation {
             (Knock::Unknown, Some(before)) => self.mapped = Asked::Done(before),
             (Knock::Unknown, None) => {}
             (Knock::Closed(_), _) => {
-                if self.map.get().flatten().is_some_and(|g| g.external_port == self.port)
+                if self.map.get().flatten().is_some_and(|g| self.explains(&g))
                     && self.own.get() == Some(Knock::Open)
-                    && self.nat() != NatType::None
                 {
                     // It is the same port, and that was before.
                     self.own = Asked::Done(knock);
@@ -564,16 +575,18 @@ impl Situation {
     /// Draws the conclusions of what has come in.
     fn settle(&mut self) {
         let public = self.nat() == NatType::None;
-        if public && self.own.get() == Some(Knock::Open) && !matches!(self.map, Asked::Not) {
+        let needless = self.map.get().is_some_and(|given| !given.is_some_and(|g| self.explains(&g)));
+        if public && self.own.get() == Some(Knock::Open) && needless {
             self.map = Asked::Not;
             self.mapped = Asked::Not;
             self.actions.push_back(Action::Unmap);
         }
-        let open = self.standing().reachable == Some(true);
+        // Without a NAT there are two answers left, by itself or by a firewall that was asked: the start need not wait.
+        let open = self.standing().reachable == Some(true) && (public || !self.may_be_mapped());
         let waiting = [self.own, self.own_v6, self.mapped].iter().any(|k| k.is_waiting());
         let decided = open || !self.map.is_waiting() && !waiting;
         if decided && !self.probe.is_waiting() {
-            if !waiting && self.before.until.is_some() {
+            if !waiting && !self.map.is_waiting() && self.before.until.is_some() {
                 // All that can be asked is answered.
                 self.before = Before::default();
             }
@@ -584,6 +597,25 @@ impl Situation {
             }
             self.be_ready();
         }
+    }
+
+    /// Our own port is open, and routers have been asked for it and not answered: it may be open by a mapping that we have
+    /// not heard of yet.
+    fn may_be_mapped(&self) -> bool {
+        self.map.is_waiting() && self.knock(Door::Own) == Some(Knock::Open) && !self.before.by_hand
+    }
+
+    /// Whether what a router has given is a way to our outside address. Without a NAT it is not, if the router has an
+    /// address of its own; else it is a firewall.
+    fn leads_here(&self, granted: &Granted) -> bool {
+        let wan_ip = self.seen().and_then(|p| p.wan_ip);
+        let elsewhere = |ip: IpAddr| wan_ip.is_some_and(|w| w != ip && w.is_ipv4() == ip.is_ipv4());
+        self.nat() != NatType::None || !granted.external_ip.is_some_and(elsewhere)
+    }
+
+    /// Whether what a router has given opens our own port: then that is what it is open by.
+    fn explains(&self, granted: &Granted) -> bool {
+        granted.external_port == self.port && self.leads_here(granted)
     }
 
     fn double_nat(&self) -> Option<bool> {
@@ -609,11 +641,13 @@ impl Situation {
         } else {
             None
         };
-        // A port that was found open after a router had given us the same one is open because of that router.
+        // A port that is open when a router has given us the same one is open because of that router.
         let (forwarding, external_port) = match granted {
-            Some(g) if mapped_open || own_open && g.external_port == self.port => (g.by, g.external_port),
+            Some(g) if mapped_open || own_open && self.explains(&g) => (g.by, g.external_port),
             _ if told == NodeType::Passive => (Forwarding::Manual, self.port),
-            _ if own_open && self.nat() == NatType::None => (Forwarding::None, self.port),
+            _ if own_open && (self.nat() == NatType::None || self.may_be_mapped()) => {
+                (Forwarding::None, self.port)
+            }
             _ if own_open => (Forwarding::Manual, self.port),
             _ => (Forwarding::None, 0),
         };
