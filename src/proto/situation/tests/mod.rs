@@ -3,6 +3,7 @@
 mod change;
 mod chaos;
 mod own;
+mod world;
 
 use super::*;
 use crate::config::NetType;
