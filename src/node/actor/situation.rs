@@ -519,7 +519,9 @@ impl Actor {
 fn means(shared: &crate::node::shared::Shared, bound: Option<IpAddr>) -> Means {
     let config = &shared.config;
     let on_loopback = bound.is_some_and(|ip| ip.is_loopback());
-    let told = config.nat_type != NatType::Unknown && config.wan_ip.is_some();
+    // Of a passive node nobody has to know what its NAT does.
+    let nat_matters = config.node_type != NodeType::Passive;
+    let told = (config.nat_type != NatType::Unknown || !nat_matters) && config.wan_ip.is_some();
     let can_check = cfg!(feature = "reach") && config.servers_of(ServerKind::Reachability).next().is_some();
     let v4 = is_in_v4(config, bound, bound.or_else(os::iface::lan_ip));
     Means {
