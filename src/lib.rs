@@ -20,6 +20,7 @@
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
 
 pub mod config;
+mod dht;
 pub mod error;
 pub mod event;
 pub mod ffi;

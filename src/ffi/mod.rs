@@ -4,7 +4,7 @@
 //! them), so their documentation is the C documentation. The contract stands at the header's top. How the parts fit:
 //!
 //! * [`types`], [`situation`], [`opts`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
-//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`] are the functions, by what they are about.
+//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`dht`] are the functions, by what they are about.
 //!
 //! Enumerations come in as plain `i32` ([`types::OptArg`] and the like) because a number outside a Rust enum is undefined
 //! behaviour; they go out as enums.
@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod conn;
+pub mod dht;
 pub mod event;
 pub mod guard;
 pub mod look;

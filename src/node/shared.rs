@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::conn::Conn;
 use super::counters::Counters;
 use crate::config::Config;
+use crate::dht::{self, NodeId};
 use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
@@ -42,6 +43,10 @@ static NETS: AtomicU64 = AtomicU64::new(0);
 /// The state of one net that more than one thread sees.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// This node's name for messages that no connection carries; `None` = it has no DHT.
+    pub(crate) dht_id: Option<NodeId>,
+    /// Where such messages come in.
+    pub(crate) dht: dht::Inlet,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) info: Mutex<NetInfo>,
@@ -104,6 +109,8 @@ impl Shared {
             finish: Condvar::new(),
             number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
+            dht_id: dht::name(&config),
+            dht: dht::Inlet::new(),
             config,
         }
     }
