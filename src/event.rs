@@ -72,6 +72,25 @@ pub enum Via {
     Accept = 1,
     /// We connected to the peer.
     Direct = 2,
+    /// One connected to the other inside the network that both are in.
+    Lan = 3,
+    /// Both connected at the same moment, through the NATs between them.
+    Punch = 4,
+    /// The peer connected to us because we had asked it to.
+    Reverse = 5,
+}
+
+impl Via {
+    /// Its name, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Accept => "accept",
+            Via::Direct => "direct",
+            Via::Lan => "lan",
+            Via::Punch => "punch",
+            Via::Reverse => "reverse",
+        }
+    }
 }
 
 /// How the port came to be open, in the bits of `P2P_FWD_*`.

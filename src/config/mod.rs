@@ -19,6 +19,16 @@ pub enum NetType {
     Direct = 2,
 }
 
+/// How nodes speak with one another. A net speaks one dialect; nothing on the wire chooses between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Dialect {
+    /// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
+    Classic = 1,
+    /// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+    Secure = 2,
+}
+
 /// How others reach a node. PyP2P's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -73,6 +83,10 @@ pub enum DuplicateIp {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "each field's documentation is its option's, in one place")]
 pub struct Config {
+    pub dialect: Dialect,
+    pub network: Option<crate::proto::network::NetworkId>,
+    pub key: Option<std::sync::Arc<crate::proto::identity::Identity>>,
+    pub key_file: Option<std::path::PathBuf>,
     pub net_type: NetType,
     pub node_type: NodeType,
     pub nat_type: crate::event::NatType,
@@ -111,6 +125,11 @@ pub struct Config {
     pub mapping_lease: Duration,
     pub verify_interval: Duration,
     pub network_monitor: bool,
+    pub unl_connect_timeout: Duration,
+    pub unl_lifetime: Duration,
+    pub punch_half_open: usize,
+    pub punch_per_minute: usize,
+    pub local_peers: bool,
     pub gateways: Vec<IpAddr>,
     pub state_dir: Option<std::path::PathBuf>,
     pub log_level: crate::event::LogLevel,
@@ -124,6 +143,10 @@ impl Default for Config {
     fn default() -> Config {
         let secs = Duration::from_secs;
         Config {
+            dialect: Dialect::Classic,
+            network: None,
+            key: None,
+            key_file: None,
             net_type: NetType::P2p,
             node_type: NodeType::Unknown,
             nat_type: crate::event::NatType::Unknown,
@@ -162,6 +185,11 @@ impl Default for Config {
             mapping_lease: secs(3600),
             verify_interval: secs(1200),
             network_monitor: true,
+            unl_connect_timeout: secs(10),
+            unl_lifetime: secs(86_400),
+            punch_half_open: 256,
+            punch_per_minute: 1000,
+            local_peers: false,
             gateways: Vec::new(),
             state_dir: None,
             log_level: crate::event::LogLevel::Warn,

@@ -12,6 +12,7 @@ mod base64url;
 pub mod clock;
 pub mod clock_sync;
 pub mod conn_id;
+pub mod connect;
 pub mod dedup;
 pub mod dht_msg;
 pub mod handshake;
