@@ -36,6 +36,8 @@ mod signal;
 #[allow(dead_code, reason = "filled once connecting by locator is wired")]
 pub(crate) mod stories;
 mod table;
+#[allow(dead_code, reason = "used by the secure dialect once wired")]
+mod usher;
 
 pub(crate) use measure::PROTOCOLS;
 pub use net::Net;

@@ -42,6 +42,15 @@ impl Actor {
 
     pub(super) fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
         let from = canonical(from);
+        if self.secure.is_some() {
+            // Who it is shows by its key, whatever its address; a server that knocks shows none.
+            self.knocker.arrived(from);
+            match sock::prepare(&stream, self.keep_alive()) {
+                Ok(()) => self.secure_accepted(stream, from),
+                Err(e) => log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}"),
+            }
+            return;
+        }
         let may_be_a_knock = self.knocker.arrived(from) && self.shared.config.net_type == NetType::P2p;
         if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
             let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();

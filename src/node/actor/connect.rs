@@ -43,7 +43,7 @@ impl Actor {
         self.table.insert(id, Entry { ips: vec![], inbound: false, request, since, dialler: None, state });
     }
 
-    fn has_outbound_place(&self) -> Result<()> {
+    pub(super) fn has_outbound_place(&self) -> Result<()> {
         let max = self.shared.config.max_outbound;
         if self.table.taken(false) < max {
             return Ok(());
@@ -120,6 +120,9 @@ impl Actor {
         if dialler.is_some_and(|own| self.table.is_other_end(false, own)) {
             let message = format!("not connecting to {to}: {}", Refusal::Own.text());
             return self.fail(id, Error::new(Code::SelfConnect, message));
+        }
+        if self.secure.is_some() {
+            return self.secure_own_dial(id, stream, to);
         }
         let shared = Arc::clone(&self.shared);
         let task = self.spawn(async move {

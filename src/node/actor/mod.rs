@@ -8,6 +8,7 @@ mod accept;
 mod classic;
 mod connect;
 mod dht;
+mod secure;
 mod servers;
 mod situation;
 mod stop;
@@ -31,6 +32,7 @@ use super::rendezvous::Reach;
 use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
 use super::table::{State, Table};
+use crate::config::Dialect;
 use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
@@ -102,6 +104,8 @@ pub(crate) enum Msg {
     },
     /// Something about the node's situation.
     Found(situation::Found),
+    /// Something about connecting in the secure dialect.
+    Secure(secure::News),
     Panicked(String),
 }
 
@@ -116,6 +120,7 @@ enum Input {
     Room,
     /// From whatever carries messages that no connection does.
     Dht(crate::dht::Happening),
+    Signal(crate::proto::signal::Happening),
 }
 
 pub(crate) struct Actor {
@@ -137,6 +142,8 @@ pub(crate) struct Actor {
     /// Accepting rests until then, after an error such as "too many open files".
     accept_rest: Option<Instant>,
     dht: dht::Desk,
+    /// Only in the secure dialect.
+    secure: Option<secure::Secure>,
 }
 
 impl Actor {
@@ -167,6 +174,7 @@ impl Actor {
         let knocker = Knocker::new(reach.resolver.clone());
         let at = Actor::standpoint(&shared, bound);
         let dht = dht::Desk::new(&shared);
+        let secure = secure::Secure::new(&shared);
         Actor {
             at,
             knocker,
@@ -181,6 +189,7 @@ impl Actor {
             candidates: Vec::new(),
             accept_rest: None,
             dht,
+            secure,
             shared,
         }
     }
@@ -192,6 +201,7 @@ impl Actor {
         }
         self.begin_situation();
         self.begin_dht();
+        self.begin_secure();
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
         loop {
@@ -203,6 +213,7 @@ impl Actor {
                 Input::Accepted(stream, from) => self.accepted(stream, from),
                 Input::AcceptFailed(e) => self.accept_failed(&e),
                 Input::Dht(happening) => self.dht_happening(happening),
+                Input::Signal(happening) => self.signalled(happening),
                 Input::Timer | Input::Room => {}
             }
             self.keep_up();
@@ -213,7 +224,8 @@ impl Actor {
     async fn next(&mut self) -> Input {
         let load = self.load();
         let accepting = self.may_accept();
-        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline()];
+        let secure = self.secure.as_ref().and_then(secure::Secure::deadline);
+        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline(), secure];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
@@ -236,6 +248,11 @@ impl Actor {
                 return Poll::Ready(input);
             }
             // As connections are: while the program takes nothing, nothing more is fetched for it.
+            if let Some(secure) = &mut self.secure
+                && let Poll::Ready(happening) = secure.poll(cx)
+            {
+                return Poll::Ready(Input::Signal(happening));
+            }
             if !full && let Poll::Ready(happening) = self.dht.poll(cx) {
                 return Poll::Ready(Input::Dht(happening));
             }
@@ -284,6 +301,7 @@ impl Actor {
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Found(found) => self.found(found),
+            Msg::Secure(news) => self.secure_news(news),
             Msg::Panicked(_) => {}
         }
     }
@@ -310,6 +328,7 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.situation_due(now);
+        self.secure_due(now);
         self.dial_candidates();
     }
 
@@ -317,6 +336,7 @@ impl Actor {
     fn closed(&mut self, id: u64) {
         self.table.ending(id);
         self.count_connections();
+        self.secure_closed(id);
     }
 
     /// An open connection's task has ended.
@@ -334,8 +354,14 @@ impl Actor {
 
     /// The program wants a connection to the node with this locator.
     fn unl_connect(&mut self, request: u64, unl: &str) {
-        let message = format!("connecting by locator is not wired yet ({unl})");
-        self.shared.done(request, Error::new(Code::Unsupported, message).into());
+        match self.shared.config.dialect {
+            Dialect::Secure => self.secure_connect(request, unl),
+            Dialect::Classic => {
+                let message =
+                    format!("connecting by locator is not wired yet in the classic dialect ({unl})");
+                self.shared.done(request, Error::new(Code::Unsupported, message).into());
+            }
+        }
     }
 
     /// Starts a task whose panic ends the net instead of vanishing.
@@ -362,31 +388,36 @@ impl Actor {
         match outcome {
             Ok(conn) => {
                 entry.request = 0;
-                if !self.table.open_up(id, Arc::clone(&conn)) {
-                    return;
-                }
-                self.shared.conns.write().insert(id, Arc::clone(&conn));
-                self.shared.counters.opened.add(1);
-                self.upkeep.connected();
-                self.count_connections();
-                let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
-                self.shared.queue.push(Item::Notice(Box::new(notice)));
+                self.enter(id, Arc::clone(&conn), request);
                 if request != 0 {
-                    let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
+                    let outcome = Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
-                let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
-                self.spawn(async move {
-                    let closed = move || drop(report.send(Msg::Closed { id }));
-                    super::link::run(shared, conn, closed).await;
-                    Some(Msg::Gone { id })
-                });
             }
             Err(e) => {
                 log!(self.shared, Debug, "{e}");
                 self.fail(id, e);
             }
         }
+    }
+
+    /// A connection in the table is the program's from now on: OPENED, and the task that works for it.
+    fn enter(&mut self, id: u64, conn: Arc<Conn>, request: u64) {
+        if !self.table.open_up(id, Arc::clone(&conn)) {
+            return;
+        }
+        self.shared.conns.write().insert(id, Arc::clone(&conn));
+        self.shared.counters.opened.add(1);
+        self.upkeep.connected();
+        self.count_connections();
+        let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
+        self.shared.queue.push(Item::Notice(Box::new(notice)));
+        let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
+        self.spawn(async move {
+            let closed = move || drop(report.send(Msg::Closed { id }));
+            super::link::run(shared, conn, closed).await;
+            Some(Msg::Gone { id })
+        });
     }
 
     /// A connection that was to be opened will not be.
@@ -407,6 +438,7 @@ impl Actor {
             }
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
         } else {
+            self.secure_cancel(request);
             // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
             // One that has not begun never does.
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());

@@ -42,7 +42,7 @@ pub(super) struct Standpoint {
     /// Our address on the IPv6 internet.
     lan_ip6: Option<IpAddr>,
     /// The NAT as measured last.
-    probed: Option<Probed>,
+    pub(in super::super) probed: Option<Probed>,
     granted: Option<Granted>,
     clock_offset_us: Option<i64>,
     /// When the last change was looked at, and when the next one is to be.
@@ -144,6 +144,7 @@ impl Actor {
         self.shared.step("network", Instant::now(), true, "the network has changed; looking again".into());
         log!(self.shared, Info, "the network has changed; looking again");
         self.order_dht(crate::dht::Order::NetworkChanged);
+        self.order_signal(crate::node::signal::Order::NetworkChanged);
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
         let lan_ip6 = own_v6(&self.shared.config, bound);

@@ -53,6 +53,7 @@ impl Actor {
         if known(&before) != known(&now) && now.external_port != 0 {
             self.upkeep.moved();
         }
+        self.secure_refresh();
     }
 }
 
