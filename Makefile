@@ -1,7 +1,8 @@
 # p2pnet: what a person types. Everything here runs on a machine with Rust, a C compiler and make.
 #
 #   make            the library, the rendezvous server and the tool p2p, optimised
-#   make demo       builds everything and shows two C programs finding each other; a few seconds after the build
+#   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
+#                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
 #   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
 #   make soak       the long tests
@@ -53,6 +54,12 @@ build/examples/%: examples-c/%.cpp include/p2pnet.h bindings/cpp/p2pnet.hpp targ
 
 demo: lib server examples
 	@SERVER=$(SERVER) EXAMPLES=build/examples sh examples-c/demo.sh
+	@if [ "$$(id -u)" = 0 ] && [ "$$(uname)" = Linux ]; then \
+		echo "demo: part two: through two NATs, in network namespaces"; \
+		$(CARGO) test -q --features cli,server,testing --test lab -- demo; \
+	else \
+		echo "demo: part two is left out: two NATs of network namespaces need Linux and root (sudo make demo)"; \
+	fi
 
 test:
 	@$(PYTHON) tests/run.py

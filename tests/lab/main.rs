@@ -5,6 +5,7 @@
 //!   cargo test --features cli,server,testing --test lab -- run [FILTER...] [--times N] [--jobs N] [--json FILE]
 //!   cargo test --features cli,server,testing --test lab -- up TOPOLOGY HOST -- PROGRAM [ARGUMENT...]
 //!   cargo test --features cli,server,testing --test lab -- table
+//!   cargo test --features cli,server,testing --test lab -- demo
 //! ```
 //!
 //! Without a command it runs every case. docs/lab.md tells how to write one. The map: `world` is the private place
@@ -14,6 +15,7 @@
 #![allow(dead_code, reason = "a toolbox: not every tool is in use by some case")]
 
 mod cases;
+mod demo;
 mod host;
 mod kernel_nat;
 mod natbox;
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
 
 fn command(arguments: &[String]) -> Result<ExitCode> {
     let (command, rest) = match arguments.split_first() {
-        Some((first, rest)) if ["list", "run", "table", "up", "case"].contains(&first.as_str()) => {
+        Some((first, rest)) if ["list", "run", "table", "up", "demo", "case"].contains(&first.as_str()) => {
             (first.as_str(), rest)
         }
         // As a part of `cargo test` the arguments are a test's name or nothing.
@@ -75,6 +77,13 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
             }
             go_inside(arguments)?;
             request.run()
+        }
+        "demo" => {
+            if let Some(reason) = world::obstacle() {
+                return Err(reason.into());
+            }
+            go_inside(arguments)?;
+            demo::run()
         }
         "table" => {
             if let Some(reason) = world::obstacle() {
