@@ -18,7 +18,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     let network = lab.delay_ms(LINE_MS).build()?;
     let server_thread = serve(&network)?;
     let server = network.server4(0, RENDEZVOUS_PORT).to_string();
-    println!("Two homes, each behind a NAT that lets nobody in; both nodes know the rendezvous server {server}:");
+    println!(
+        "Two homes, each behind a NAT that lets nobody in; both nodes know the rendezvous server {server}:"
+    );
     println!("  [bob]   behind a NAT that gives out its ports in a row, at {}", network.wan("a"));
     println!("  [alice] behind a NAT that keeps ports, at {}", network.wan("b"));
     println!("  {} ms from one to the other\n", 2 * LINE_MS + 1);

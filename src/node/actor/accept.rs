@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::{Actor, Msg};
-use crate::config::NetType;
+use crate::config::{Dialect, NetType};
 use crate::error::{Code, Error};
 use crate::event::Via;
 use crate::node::link;
@@ -27,9 +27,12 @@ const GLARE: Duration = Duration::from_secs(2);
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
     pub(super) fn may_accept(&self) -> bool {
-        self.accept_rest.is_none()
-            && self.table.taken(true) < self.shared.config.max_inbound
-            && self.shared.queue.has_room()
+        // In the secure dialect only peers that are known take a place.
+        let taken = match self.shared.config.dialect {
+            Dialect::Classic => self.table.taken(true),
+            Dialect::Secure => self.table.open(true),
+        };
+        self.accept_rest.is_none() && taken < self.shared.config.max_inbound && self.shared.queue.has_room()
     }
 
     pub(super) fn accept_failed(&mut self, e: &io::Error) {

@@ -1,6 +1,7 @@
 //! The connections of the secure dialect: dialled or accepted, seen through by an usher, then the program's.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,19 +13,21 @@ use tokio::time::timeout;
 use super::super::{Actor, Msg};
 use super::News;
 use crate::error::{Code, Error, Result};
-use crate::event::{Kind, Via};
-use crate::node::conn::Conn;
+use crate::event::Via;
 use crate::node::dial::dial_one;
-use crate::node::key;
+use crate::node::greet::{Greeted, Role};
 use crate::node::log::log;
-use crate::node::shared::Outcome;
 use crate::node::table::{Entry, State};
-use crate::node::usher::{Passed, Step, Word, usher};
+use crate::node::usher::{Step, Word, usher};
 use crate::os::sock;
+use crate::proto::admit::party;
 use crate::proto::connect::{Closing, ConnId, Input, Token};
-use crate::proto::handshake::{Answer, Handshake, Peer};
+use crate::proto::handshake::{Answer, Peer};
 use crate::proto::identity::PublicKey;
-use crate::queue::{Item, Notice};
+
+/// Strangers in the middle of a handshake. One more, and the oldest of the address that has most of them has to go: who
+/// opens many gets in his own way first.
+const MAX_HALF_OPEN: usize = 128;
 
 /// Where a connection stands.
 pub(super) enum Link {
@@ -107,71 +110,44 @@ impl Actor {
     pub(in super::super) fn secure_own_dial(&mut self, id: u64, stream: TcpStream, at: SocketAddr) {
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
-        let begun = key::random().and_then(|ephemeral| {
-            Handshake::connect(&secure.myself, None, Token::default(), false, &ephemeral)
-                .map_err(|e| Error::new(Code::Protocol, e.to_string()))
-        });
-        match begun {
-            Ok(handshake) => self.see_through(conn, stream, at, handshake, true, Some(id)),
-            Err(e) => self.fail(id, e),
-        }
+        let role = Role::Connect { to: None, token: Token::default(), chosen: false };
+        self.see_through(conn, stream, at, role, Some(id));
     }
 
     /// Begins to talk to the node that should be there.
     pub(super) fn greet(&mut self, conn: ConnId, peer: PublicKey, token: Token, chosen: bool) {
         let Some(secure) = &mut self.secure else { return };
-        let begun = match secure.links.remove(&conn) {
-            Some(Link::Standing(stream, at)) => key::random()
-                .map_err(|e| e.message.into_owned())
-                .and_then(|ephemeral| {
-                    Handshake::connect(&secure.myself, Some(peer), token, chosen, &ephemeral)
-                        .map_err(|e| e.to_string())
-                })
-                .map(|handshake| (stream, at, handshake)),
-            other => {
-                if let Some(link) = other {
-                    secure.links.insert(conn, link);
-                }
-                return;
+        match secure.links.remove(&conn) {
+            Some(Link::Standing(stream, at)) => {
+                let role = Role::Connect { to: Some(peer), token, chosen };
+                self.see_through(conn, stream, at, role, None);
             }
-        };
-        match begun {
-            Ok((stream, at, handshake)) => self.see_through(conn, stream, at, handshake, true, None),
-            Err(text) => self.secure_input(Input::Closed { conn, os_error: 0, text }),
+            Some(other) => drop(secure.links.insert(conn, other)),
+            None => {}
         }
     }
 
     /// Lets the other side of a connection say who it is: one that came in by the listener (`id`: its entry in the table), or
     /// one of a punch that the peer began.
     pub(super) fn receive(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, id: Option<u64>) {
-        let Some(secure) = &self.secure else { return };
-        // Without randomness there is nothing to be done; the peer sees it end.
-        let Ok(ephemeral) = key::random() else { return };
-        let handshake = Handshake::accept(&secure.myself, &ephemeral);
-        self.see_through(conn, stream, at, handshake, false, id);
+        self.see_through(conn, stream, at, Role::Accept, id);
     }
 
     /// A connection has come in by the listener.
     pub(in super::super) fn secure_accepted(&mut self, stream: TcpStream, from: SocketAddr) {
+        self.displace_half_open();
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
         let id = self.shared.new_id();
         self.receive(conn, stream, from, Some(id));
     }
 
-    fn see_through(
-        &mut self,
-        conn: ConnId,
-        stream: TcpStream,
-        at: SocketAddr,
-        handshake: Handshake,
-        ours: bool,
-        id: Option<u64>,
-    ) {
+    fn see_through(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, role: Role, id: Option<u64>) {
+        let ours = matches!(role, Role::Connect { .. });
         let (words, heard) = unbounded_channel();
-        let (patience, report) = (self.shared.config.handshake_timeout, self.report_secure());
+        let (shared, report) = (Arc::clone(&self.shared), self.report_secure());
         let task = self.spawn(async move {
-            usher(stream, handshake, patience, heard, |step| report(News::Usher { conn, step })).await;
+            usher(shared, stream, at, role, heard, |step| report(News::Usher { conn, step })).await;
             None
         });
         match id {
@@ -186,6 +162,31 @@ impl Actor {
         if let Some(secure) = &mut self.secure {
             let ushered = Ushered { words, at, ours, id, known: id.is_none(), opening: None };
             secure.links.insert(conn, Link::Ushered(ushered));
+        }
+    }
+
+    /// Makes room for another stranger.
+    fn displace_half_open(&mut self) {
+        if self.table.taken(true) - self.table.open(true) < MAX_HALF_OPEN {
+            return;
+        }
+        let Some(secure) = &self.secure else { return };
+        let half_open = || {
+            secure.links.iter().filter_map(|(conn, link)| match link {
+                Link::Ushered(Ushered { id: Some(_), ours: false, opening: None, at, .. }) => {
+                    Some((*conn, party(at.ip())))
+                }
+                _ => None,
+            })
+        };
+        let mut each: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        half_open().for_each(|(_, ip)| *each.entry(ip).or_default() += 1);
+        let most = each.iter().max_by_key(|(_, n)| **n).map(|(ip, _)| *ip);
+        let Some((conn, _)) = half_open().find(|(_, ip)| Some(*ip) == most) else { return };
+        self.shared.counters.rejected.add(1);
+        let why = "another stranger took its place in the middle of the handshake";
+        if self.let_go(conn, Error::new(Code::Limit, why)) {
+            self.secure_input(Input::Closed { conn, os_error: 0, text: why.into() });
         }
     }
 
@@ -219,11 +220,10 @@ impl Actor {
             }
             Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
             Step::Chosen => self.secure_input(Input::Chosen { conn }),
-            Step::Closed { os_error, text } => {
-                log!(self.shared, Debug, "a connection that was being opened has ended: {text}");
-                let known =
-                    self.let_go(conn, Error { code: Code::Reset, os_error, message: text.clone().into() });
-                if known {
+            Step::Closed(e) => {
+                log!(self.shared, Debug, "{e}");
+                if self.let_go(conn, e.clone()) {
+                    let (os_error, text) = (e.os_error, e.message.into_owned());
                     self.secure_input(Input::Closed { conn, os_error, text });
                 }
             }
@@ -277,7 +277,7 @@ impl Actor {
         }
     }
 
-    fn passed(&mut self, conn: ConnId, passed: Passed) {
+    fn passed(&mut self, conn: ConnId, passed: Greeted) {
         let Some(Link::Ushered(ushered)) = self.secure.as_mut().and_then(|s| s.links.remove(&conn)) else {
             return;
         };
@@ -288,9 +288,7 @@ impl Actor {
         requests.extend(own.filter(|request| *request != 0));
         let known = id.is_some();
         let id = id.unwrap_or_else(|| self.shared.new_id());
-        let Passed { stream, peer, transport, rest } = passed;
-        let config = &self.shared.config;
-        let open = Arc::new(Conn::secure((id, via, at), stream, config, peer, transport, rest));
+        let open = passed.into_conn(id, via, &self.shared);
         if !known {
             let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
             let dialler = None;
@@ -326,7 +324,7 @@ impl Actor {
                 }
             }
             Some(Link::Ushered(ushered)) if !ushered.ours && why == Closing::Full => {
-                let _ = ushered.words.send(Word::TurnAway(Answer::Full));
+                let _ = ushered.words.send(Word::Answer(Answer::Full));
                 self.let_go(conn, Error::new(Code::Limit, why.text()));
             }
             Some(_) => drop(self.let_go(conn, Error::new(Code::Canceled, why.text()))),

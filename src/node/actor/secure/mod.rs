@@ -28,7 +28,7 @@ use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
 use crate::proto::connect::{ConnId, Connector, Input, Output, PunchId, Settings};
-use crate::proto::handshake::{Myself, NO_NETWORK};
+use crate::proto::handshake::Answer;
 use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
@@ -37,7 +37,6 @@ use links::Link;
 /// The secure dialect's state; `None` in the actor of a classic net.
 pub(super) struct Secure {
     connector: Connector,
-    myself: Myself,
     /// Where each connection stands that the connector knows of.
     links: BTreeMap<ConnId, Link>,
     /// Those that are open, by the id the program knows.
@@ -82,10 +81,8 @@ impl Secure {
             0 => u64::from_ne_bytes(key::random().ok()?),
             seed => seed,
         };
-        let network = config.network.unwrap_or(NO_NETWORK);
         Some(Secure {
             connector: Connector::new(Instant::now(), settings, seed),
-            myself: Myself::new(identity).in_network(network, None),
             links: BTreeMap::new(),
             open: BTreeMap::new(),
             punches: BTreeMap::new(),
@@ -157,7 +154,9 @@ impl Actor {
             match output {
                 Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
                 Output::Greet { conn, peer, token, chosen } => self.greet(conn, peer, token, chosen),
-                Output::Answer { conn, chosen } => self.word(conn, usher::Word::Answer { chosen }),
+                Output::Answer { conn, chosen } => {
+                    self.word(conn, usher::Word::Answer(Answer::Welcome { chosen }))
+                }
                 Output::Choose { conn } => self.word(conn, usher::Word::Choose),
                 Output::Open { conn, at, via, story, .. } => {
                     if story.request != 0 {
