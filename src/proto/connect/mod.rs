@@ -45,18 +45,39 @@
 //! |---|---|
 //! | `types` | what goes in and comes out |
 //! | `settings` | the numbers; what the node knows of itself |
-//! | [`rungs`] | which addresses may be dialled, and when |
+//! | `connector` | finds the pair that an input concerns |
+//! | `core` | what all pairs share: names, limits, outputs |
+//! | `pair` | everything between us and one peer |
+//! | `race` | which connection of several is kept |
+//! | `attempt` | requests of the program, from begin to end |
+//! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
+//! | `call`, `answer` | calling the peer; being called |
+//! | `punching` | when a punch begins, and whose it is |
+//! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
-//! | [`report`] | the story of each request, for `p2p_explain` |
+//! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
 //!
 //! `docs/connect.md` draws the ladder and the race, and says how each message is limited.
 
+mod answer;
+mod attempt;
+mod call;
+mod connector;
+mod core;
+mod dial;
 mod json;
+mod limits;
 pub mod message;
+mod pair;
+mod punching;
+mod race;
 pub mod report;
 pub mod rungs;
 mod settings;
+mod tale;
 mod types;
+mod why;
 
+pub use connector::Connector;
 pub use settings::{Own, Settings};
 pub use types::{Begin, Closing, ConnId, Input, Output, PunchId, Token};

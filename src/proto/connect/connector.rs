@@ -1,0 +1,241 @@
+//! The connector: finds the pair that an input concerns, lets it do what follows, and knows when it is to be woken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::message::Message;
+use super::pair::Pair;
+use super::report::{End, Story};
+use super::settings::{Own, Settings};
+use super::tale::Tale;
+use super::types::{Closing, ConnId, Input, Output};
+use crate::error::{Code, Error};
+use crate::proto::identity::PublicKey;
+use crate::proto::unl::{Check, UnlV3};
+
+/// All connections by locator of one node. See the module's page for the contract with the I/O.
+pub struct Connector {
+    core: Core,
+    pairs: BTreeMap<PublicKey, Pair>,
+    wakes: BTreeSet<(Instant, PublicKey)>,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connector({} peers, {} requests)", self.pairs.len(), self.core.requests.len())
+    }
+}
+
+impl Connector {
+    /// `secret`: 32 bytes that nobody can foresee; tokens are made from them.
+    pub fn new(settings: Settings, own: Own, secret: [u8; 32]) -> Connector {
+        let mut core = Core::new(settings, secret);
+        core.own = own;
+        Connector { core, pairs: BTreeMap::new(), wakes: BTreeSet::new() }
+    }
+
+    /// What the node knows of itself has changed. What goes on goes on with what it was begun with.
+    pub fn set_own(&mut self, now: Instant, own: Own) {
+        self.core.own = own;
+        let waiting = |(_, pair): &(&PublicKey, &Pair)| pair.attempt.is_some();
+        let waiting: Vec<PublicKey> = self.pairs.iter().filter(waiting).map(|(peer, _)| *peer).collect();
+        for peer in waiting {
+            self.with(now, peer, |_, _| {});
+        }
+    }
+
+    /// The program wants a connection to the node whose locator this is. Ends with one [`Output::Done`]. `request` is the
+    /// caller's name for it, not one of a request that goes on; `limit` is [`Settings::limit`] unless it says otherwise.
+    pub fn connect(&mut self, now: Instant, request: u64, unl: &UnlV3, limit: Option<Duration>) {
+        let peer = *unl.identity();
+        let network = Check::at(0).network(self.core.settings.network);
+        let refused = if peer == self.core.settings.identity {
+            Some(Error::new(Code::SelfConnect, "the locator is this node's own"))
+        } else if self.core.requests.contains_key(&request) {
+            Some(Error::new(Code::Invalid, "expected a number that no other request has"))
+        } else {
+            unl.check(&network).err().map(|error| Error::new(Code::Invalid, error.to_string()))
+        };
+        if let Some(error) = refused {
+            let mut tale = Tale::begin(now);
+            tale.introduce(&self.core.own, &self.core.settings.identity, unl);
+            tale.over(now, End::Failed { code: error.code, reason: error.message.to_string() });
+            let story = Box::new(tale.of(request));
+            return self.core.push(Output::Done { request, outcome: Err(error), story });
+        }
+        let limit = limit.unwrap_or(self.core.settings.limit);
+        self.with(now, peer, |pair, core| pair.request(now, request, unl, limit, core));
+    }
+
+    /// The program does not want it any more. [`Output::Done`] follows if the request has not ended.
+    pub fn cancel(&mut self, now: Instant, request: u64) {
+        if let Some(peer) = self.core.requests.get(&request).copied() {
+            self.with(now, peer, |pair, core| pair.cancel(now, request, core));
+        }
+    }
+
+    /// Takes what has happened. What concerns something unknown is ignored, or closed.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Wake => self.wake(now),
+            Input::Connected { conn } => self.of(now, conn, |pair, core| pair.connected(now, conn, core)),
+            Input::DialFailed { conn, os_error, text } | Input::Closed { conn, os_error, text } => {
+                self.of(now, conn, |pair, core| pair.lost(now, conn, os_error, &text, core));
+            }
+            Input::Came { conn, peer, from, token, chosen, live } => {
+                if self.claim(now, conn, peer) {
+                    self.with(now, peer, |pair, core| pair.came(now, conn, from, token, chosen, live, core));
+                }
+            }
+            Input::Met { conn, peer, at, chosen } => {
+                if self.claim(now, conn, peer) {
+                    self.with(now, peer, |pair, core| pair.met(now, conn, at, chosen, core));
+                }
+            }
+            Input::Verdict { conn, chosen } => {
+                self.of(now, conn, |pair, core| pair.verdict(now, conn, chosen, core));
+            }
+            Input::Chosen { conn } => self.of(now, conn, |pair, core| pair.chosen(now, conn, core)),
+            Input::Told { tag, server } => {
+                if let Some(peer) = self.core.calls.get(&tag).copied() {
+                    self.with(now, peer, |pair, _| pair.call_told(now, &server));
+                }
+            }
+            Input::Outcome { tag, outcome } => {
+                if let Some(peer) = self.core.calls.remove(&tag) {
+                    self.with(now, peer, |pair, _| pair.call_outcome(now, tag, outcome));
+                }
+            }
+            Input::Message { server, from, bytes } => self.message(now, server, from, &bytes),
+            Input::PunchSend { punch, message } => {
+                let Some((peer, via)) = self.core.punches.get(&punch).cloned() else { return };
+                let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
+                if self.pairs.get(&peer).is_some_and(live) {
+                    self.with(now, peer, |pair, core| pair.punch_says(now, message, core));
+                } else {
+                    self.core.tell(peer, via, &Message::Punch(message));
+                }
+            }
+            Input::Punched { punch, outcome, text } => {
+                let Some((peer, _)) = self.core.punches.remove(&punch) else { return };
+                let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
+                if self.pairs.get(&peer).is_some_and(live) {
+                    self.with(now, peer, |pair, core| pair.punched(now, outcome, &text, core));
+                } else if let Ok((conn, _)) = outcome {
+                    self.core.close(conn, Closing::GivenUp);
+                }
+            }
+        }
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.core.outputs.pop_front()
+    }
+
+    /// When to give [`Input::Wake`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// A name for a connection that the connector has not dialled.
+    pub fn next_conn(&mut self) -> ConnId {
+        ConnId(self.core.name())
+    }
+
+    /// The story of a request that goes on.
+    pub fn story(&self, request: u64) -> Option<Story> {
+        let pair = self.pairs.get(self.core.requests.get(&request)?)?;
+        Some(pair.tale.of(request))
+    }
+
+    /// The open connection to a peer.
+    pub fn open(&self, peer: &PublicKey) -> Option<ConnId> {
+        self.pairs.get(peer)?.open.map(|(conn, _)| conn)
+    }
+
+    /// Peers with whom anything goes on, open connections included.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether nothing goes on with anybody.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    fn message(&mut self, now: Instant, server: String, from: PublicKey, bytes: &[u8]) {
+        if from == self.core.settings.identity {
+            return;
+        }
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => return self.core.log(now, || format!("{from} sent {error}")),
+        };
+        if let Message::Call { token, locator, punch } = message {
+            if !self.core.limits.may_call(now, from) {
+                return self.core.log(now, || format!("{from} calls too often, or too many do"));
+            }
+            return self.with(now, from, |pair, core| {
+                pair.call_came(now, server, token, &locator, punch, core);
+            });
+        }
+        // All else is about something that goes on.
+        if !self.pairs.contains_key(&from) {
+            return;
+        }
+        self.with(now, from, |pair, core| match message {
+            Message::Punch(message) => {
+                pair.server = Some(server);
+                pair.punch_message(now, message, core);
+            }
+            Message::Answer { token, dials, locator } => {
+                pair.server = Some(server);
+                pair.answered(now, token, dials, &locator, core);
+            }
+            Message::Refuse { token, reason } => pair.refusal_came(now, token, reason, core),
+            Message::Call { .. } => {}
+        });
+    }
+
+    /// Whether a connection is this peer's, or nobody's yet. Else something is badly wrong with it.
+    fn claim(&mut self, now: Instant, conn: ConnId, peer: PublicKey) -> bool {
+        let other = self.core.conns.get(&conn).is_some_and(|known| *known != peer);
+        if other || peer == self.core.settings.identity {
+            self.of(now, conn, |pair, core| pair.lost(now, conn, 0, "somebody else is there", core));
+            self.core.close(conn, Closing::Unknown);
+            return false;
+        }
+        true
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while let Some((_, peer)) = self.wakes.first().filter(|(at, _)| *at <= now).copied() {
+            self.with(now, peer, |_, _| {});
+        }
+    }
+
+    fn of(&mut self, now: Instant, conn: ConnId, change: impl FnOnce(&mut Pair, &mut Core)) {
+        if let Some(peer) = self.core.conns.get(&conn).copied() {
+            self.with(now, peer, change);
+        }
+    }
+
+    /// Changes a pair, does what follows, and forgets it if nothing is left.
+    fn with(&mut self, now: Instant, peer: PublicKey, change: impl FnOnce(&mut Pair, &mut Core)) {
+        let mut pair = self.pairs.remove(&peer).unwrap_or_else(|| Pair::new(now, peer, &self.core));
+        if let Some(at) = pair.wake.take() {
+            self.wakes.remove(&(at, peer));
+        }
+        change(&mut pair, &mut self.core);
+        pair.pump(now, &mut self.core);
+        if pair.is_idle() {
+            return;
+        }
+        // Never twice in the same instant.
+        pair.wake = pair.deadline().map(|at| at.max(now + Duration::from_millis(1)));
+        self.wakes.extend(pair.wake.map(|at| (at, peer)));
+        self.pairs.insert(peer, pair);
+    }
+}

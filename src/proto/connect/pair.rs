@@ -1,0 +1,222 @@
+//! Everything between us and one peer: what we want of it, what it wants of us, and the connections of which one is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::attempt::Attempt;
+use super::core::Core;
+use super::report::Technique;
+use super::rungs::Rung;
+use super::tale::Tale;
+use super::types::{Closing, ConnId, Token};
+use crate::proto::identity::PublicKey;
+use crate::proto::unl::UnlV3;
+
+/// Most connections with one peer that are being opened at a time.
+pub(super) const MOST_LINKS: usize = 16;
+/// How long a call of the peer is our business, if it does not repeat it.
+pub(super) const CALLED: Duration = Duration::from_secs(12);
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// We dial.
+    Dialling,
+    /// It was punched; the peer is to greet us.
+    Awaited,
+    /// We have greeted.
+    Greeted,
+    /// The peer has greeted, we have answered; what it said may be a recording.
+    Answered,
+    /// The peer is there and is who it should be.
+    Proved,
+    /// It is the one.
+    Open,
+}
+
+/// A connection, from the dial on.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    /// The peer's end.
+    pub(super) at: SocketAddr,
+    pub(super) step: Step,
+    /// Whether we have opened it.
+    pub(super) ours: bool,
+    pub(super) technique: Technique,
+    /// The punch that it came of.
+    pub(super) punch: Option<Token>,
+    /// Whether the peer has opened it because we had asked it to.
+    pub(super) asked: bool,
+    /// When the first word of the handshake was said.
+    pub(super) greeted: Instant,
+    /// When the peer was proved to be there.
+    pub(super) proved: Option<Instant>,
+    /// When it is given up.
+    pub(super) until: Option<Instant>,
+    /// Its place in the story.
+    pub(super) entry: Option<usize>,
+}
+
+/// A call of the peer.
+#[derive(Clone, Debug)]
+pub(super) struct Called {
+    /// Its attempt.
+    pub(super) token: Token,
+    /// Its locator.
+    pub(super) unl: UnlV3,
+    /// By which server it came.
+    pub(super) server: String,
+    /// How many addresses we said we would dial.
+    pub(super) dials: u8,
+    /// Whether it was told that none of them was reached.
+    pub(super) in_vain: bool,
+    pub(super) until: Instant,
+}
+
+/// A punch that goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Punching {
+    pub(super) id: super::PunchId,
+    pub(super) token: crate::proto::punch::Token,
+    /// Whether it was our idea.
+    pub(super) ours: bool,
+    /// The address that is aimed at.
+    pub(super) target: std::net::IpAddr,
+    pub(super) entry: Option<usize>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) peer: PublicKey,
+    /// Whether it is us who choose among the connections: whose key is smaller.
+    pub(super) chooser: bool,
+    pub(super) links: BTreeMap<ConnId, Link>,
+    /// Chooser: the connection of which the peer was told that it is the one.
+    pub(super) choice: Option<ConnId>,
+    /// The program's connection, and since when.
+    pub(super) open: Option<(ConnId, Instant)>,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) called: Option<Called>,
+    /// What is still to be dialled, and when.
+    pub(super) rungs: Vec<(Instant, Rung)>,
+    /// What was dialled.
+    pub(super) dialled: BTreeSet<SocketAddr>,
+    pub(super) punch: Option<Punching>,
+    /// Punches that the peer has begun.
+    pub(super) responded: u8,
+    /// By which server the peer was heard last.
+    pub(super) server: Option<String>,
+    pub(super) tale: Tale,
+    /// When it is to be looked at again.
+    pub(super) wake: Option<Instant>,
+}
+
+impl Pair {
+    pub(super) fn new(now: Instant, peer: PublicKey, core: &Core) -> Pair {
+        Pair {
+            peer,
+            chooser: core.settings.identity < peer,
+            links: BTreeMap::new(),
+            choice: None,
+            open: None,
+            attempt: None,
+            called: None,
+            rungs: Vec::new(),
+            dialled: BTreeSet::new(),
+            punch: None,
+            responded: 0,
+            server: None,
+            tale: Tale::begin(now),
+            wake: None,
+        }
+    }
+
+    /// Whether there is nothing left to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.links.is_empty() && self.attempt.is_none() && self.called.is_none() && self.punch.is_none()
+    }
+
+    /// Does what is due, after whatever has happened.
+    pub(super) fn pump(&mut self, now: Instant, core: &mut Core) {
+        self.expire_links(now, core);
+        self.expire_requests(now, core);
+        if self.called.as_ref().is_some_and(|called| called.until <= now) {
+            self.end_called(now, core);
+        }
+        if self.open.is_none() || self.called.is_some() {
+            self.launch(now, core);
+            self.call_if_due(now, core);
+            self.punch_if_due(now, core);
+        }
+        self.report_vain(core);
+        self.fail_if_hopeless(now, core);
+        if self.attempt.is_none() && self.called.is_none() {
+            self.rungs.clear();
+            self.dialled.clear();
+            self.responded = 0;
+        }
+    }
+
+    /// When to pump again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let links = self.links.values().filter_map(|link| link.until);
+        let called = self.called.iter().map(|called| called.until);
+        let rungs = self.rungs.first().map(|(at, _)| *at);
+        let attempt = self.attempt.as_ref().and_then(Attempt::deadline);
+        links.chain(called).chain(rungs).chain(attempt).chain(self.impatient_at()).min()
+    }
+
+    /// Servers by which the peer is told something, the best first.
+    pub(super) fn via(&self) -> Vec<String> {
+        let unl = self.attempt.as_ref().map(|attempt| &attempt.unl);
+        let unl = unl.or(self.called.as_ref().map(|called| &called.unl));
+        let named = unl.into_iter().flat_map(|unl| unl.record().servers.iter().map(ToString::to_string));
+        let mut via: Vec<String> = Vec::new();
+        for server in self.server.iter().cloned().chain(named) {
+            if !via.contains(&server) {
+                via.push(server);
+            }
+        }
+        via
+    }
+
+    /// Forgets a connection. `dialling` counts those that are not connected.
+    pub(super) fn take_link(&mut self, conn: ConnId, core: &mut Core) -> Option<Link> {
+        let link = self.links.remove(&conn)?;
+        core.conns.remove(&conn);
+        if link.step == Step::Dialling {
+            core.dialling = core.dialling.saturating_sub(1);
+        }
+        if self.choice == Some(conn) {
+            self.choice = None;
+        }
+        if self.open.is_some_and(|(open, _)| open == conn) {
+            self.open = None;
+        }
+        Some(link)
+    }
+
+    /// Closes a connection. The story is told so.
+    pub(super) fn close_link(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        why: Closing,
+        result: super::report::Result,
+        core: &mut Core,
+    ) {
+        if let Some(link) = self.take_link(conn, core) {
+            self.tale.ended(link.entry, now, result, 0, why.text());
+            core.close(conn, why);
+        }
+    }
+
+    /// Whether a dial or a greeting of ours is under way.
+    pub(super) fn is_dialling(&self) -> bool {
+        self.links.values().any(|link| {
+            link.ours && link.punch.is_none() && matches!(link.step, Step::Dialling | Step::Greeted)
+        })
+    }
+}
