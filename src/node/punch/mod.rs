@@ -180,7 +180,7 @@ fn carry_out(
                 None => held.handle(Input::BindFailed { slot }),
             },
             Output::Ask { slot } => sockets.ask(slot, ask),
-            Output::Connect { conn, slot, to, at } => sockets.connect(conn, slot, to, at),
+            Output::Connect { conn, slot, to, at, short } => sockets.connect(conn, slot, to, at, short),
             Output::Frame { conn, frame } => sockets.say(conn, &frame),
             Output::Close(Socket::Conn(conn)) => sockets.close(conn),
             Output::Close(Socket::Slot(slot)) => sockets.close_port(slot),
