@@ -48,6 +48,7 @@ pub(crate) enum FightInbox {
 }
 
 /// How a fight ended.
+#[derive(Debug)]
 pub(crate) struct Fought {
     /// The connection and the other node's address, or why there is none. What follows the nonce has not been read.
     pub(crate) outcome: Result<(TcpStream, SocketAddr), Failure>,

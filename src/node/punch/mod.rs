@@ -74,6 +74,7 @@ pub(crate) enum Inbox {
 }
 
 /// How a punch ended.
+#[derive(Debug)]
 pub(crate) struct Punched {
     /// The connection and the peer's address, or why there is none. Both sides' frames on it are done: the next octets are
     /// the link's, and nothing of them has been read.
