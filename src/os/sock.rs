@@ -68,15 +68,52 @@ pub(crate) fn shared(at: SocketAddr) -> io::Result<Socket> {
 /// Begins to connect to `to` from exactly `from`. The SYN has left when this returns, so connections leave in the order
 /// of the calls; the socket is writable when the connection stands or has failed.
 pub(crate) fn connecting(to: SocketAddr, from: SocketAddr) -> io::Result<std::net::TcpStream> {
-    connect_from(shared(from)?, to)
+    connect_from(shared(from)?, to, None)
 }
 
-/// The same, from a socket that is bound already.
-pub(crate) fn connect_from(socket: Socket, to: SocketAddr) -> io::Result<std::net::TcpStream> {
-    match socket.connect(&to.into()) {
+/// The same, from a socket that is bound already. `hops`: the SYN dies at the router after so many, which later packets
+/// do not.
+pub(crate) fn connect_from(
+    socket: Socket,
+    to: SocketAddr,
+    hops: Option<u8>,
+) -> io::Result<std::net::TcpStream> {
+    let usual = hops.map(|hops| shorten(&socket, to, hops)).transpose()?;
+    let begun = socket.connect(&to.into());
+    if let Some(usual) = usual {
+        set_hops(&socket, to, usual)?;
+    }
+    match begun {
         Err(e) if !in_progress(&e) => Err(e),
         _ => Ok(socket.into()),
     }
+}
+
+/// Gives what is sent next so many hops; tells how many there were.
+fn shorten(socket: &Socket, to: SocketAddr, hops: u8) -> io::Result<u32> {
+    let usual = if to.is_ipv4() { socket.ttl_v4()? } else { socket.unicast_hops_v6()? };
+    // The router that drops the SYN says so, and the system would end the attempt. But it believes no such message
+    // about a packet with fewer hops than this.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    set_least_hops(socket, to, 2)?;
+    set_hops(socket, to, hops.into())?;
+    Ok(usual)
+}
+
+fn set_hops(socket: &Socket, to: SocketAddr, hops: u32) -> io::Result<()> {
+    if to.is_ipv4() { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) }
+}
+
+/// What comes in with fewer hops left is dropped (RFC 5082), and so are errors about packets that had fewer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_least_hops(socket: &Socket, to: SocketAddr, hops: libc::c_int) -> io::Result<()> {
+    const IPV6_MINHOPCOUNT: libc::c_int = 73;
+    let option = if to.is_ipv4() {
+        (libc::IPPROTO_IP, libc::IP_MINTTL)
+    } else {
+        (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT)
+    };
+    set_int(socket, option, hops)
 }
 
 fn in_progress(e: &io::Error) -> bool {
@@ -96,15 +133,19 @@ pub(crate) fn listen_shared(addr: SocketAddr) -> io::Result<std::net::TcpListene
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
+    set_int(socket, (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT), 1)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_int(socket: &Socket, (level, name): (libc::c_int, libc::c_int), value: libc::c_int) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    let on: libc::c_int = 1;
     // SAFETY: the option takes an int; its address and size are given.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            std::ptr::from_ref(&on).cast(),
+            level,
+            name,
+            std::ptr::from_ref(&value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };

@@ -48,6 +48,7 @@ pub(crate) enum FightInbox {
 }
 
 /// How a fight ended.
+#[derive(Debug)]
 pub(crate) struct Fought {
     /// The connection and the other node's address, or why there is none. What follows the nonce has not been read.
     pub(crate) outcome: Result<(TcpStream, SocketAddr), Failure>,
@@ -156,7 +157,9 @@ impl Ring {
                 FightOutput::Bind { count, ask } => self.bind(count, ask),
                 FightOutput::Line(text) if self.challenge.is_some() => self.sockets.tell_server(&text),
                 FightOutput::Line(text) => line(text),
-                FightOutput::Connect { conn, slot, to, at } => self.sockets.connect(conn, slot, to, at),
+                FightOutput::Connect { conn, slot, to, at } => {
+                    self.sockets.connect(conn, slot, to, at, false);
+                }
                 FightOutput::SendNonce(conn) => {
                     if let Some((_, nonce)) = &self.challenge {
                         self.sockets.say(conn, nonce);

@@ -74,6 +74,7 @@ pub(crate) enum Inbox {
 }
 
 /// How a punch ended.
+#[derive(Debug)]
 pub(crate) struct Punched {
     /// The connection and the peer's address, or why there is none. Both sides' frames on it are done: the next octets are
     /// the link's, and nothing of them has been read.
@@ -180,7 +181,7 @@ fn carry_out(
                 None => held.handle(Input::BindFailed { slot }),
             },
             Output::Ask { slot } => sockets.ask(slot, ask),
-            Output::Connect { conn, slot, to, at } => sockets.connect(conn, slot, to, at),
+            Output::Connect { conn, slot, to, at, short } => sockets.connect(conn, slot, to, at, short),
             Output::Frame { conn, frame } => sockets.say(conn, &frame),
             Output::Close(Socket::Conn(conn)) => sockets.close(conn),
             Output::Close(Socket::Slot(slot)) => sockets.close_port(slot),

@@ -21,6 +21,9 @@ use crate::os::sock;
 /// Connections that may wait to be accepted. A spray may bring several at once.
 const BACKLOG: i32 = 32;
 
+/// How far a SYN gets that is only to open the way through the router in front of us.
+const HOPS: u8 = 2;
+
 /// Where connections to `peer` come from.
 pub(super) fn source(bound: Option<IpAddr>, peer: IpAddr) -> IpAddr {
     let any = match peer {
@@ -63,13 +66,14 @@ impl Port {
         self.at.port()
     }
 
-    /// Begins to connect from here.
-    pub(super) fn connect(&mut self, to: SocketAddr) -> io::Result<TcpStream> {
+    /// Begins to connect from here; `short`: by a SYN that ends behind our own router.
+    pub(super) fn connect(&mut self, to: SocketAddr, short: bool) -> io::Result<TcpStream> {
         let socket = match self.held.take() {
             Some(held) => held,
             None => sock::shared(self.at)?,
         };
-        TcpStream::from_std(sock::connect_from(socket, to)?)
+        let hops = short.then_some(HOPS);
+        TcpStream::from_std(sock::connect_from(socket, to, hops)?)
     }
 
     /// Somebody who has come in.

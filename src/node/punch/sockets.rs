@@ -54,6 +54,7 @@ enum Key {
 struct Due {
     slot: SlotId,
     to: SocketAddr,
+    short: bool,
 }
 
 pub(super) struct Sockets {
@@ -146,9 +147,9 @@ impl Sockets {
         self.server.as_ref().is_some_and(|(_, server)| server.is_open())
     }
 
-    /// Connects at an instant.
-    pub(super) fn connect(&mut self, conn: ConnId, slot: SlotId, to: SocketAddr, at: Instant) {
-        self.due.insert((at, conn), Due { slot, to });
+    /// Connects at an instant; `short`: by a SYN that ends behind our own router.
+    pub(super) fn connect(&mut self, conn: ConnId, slot: SlotId, to: SocketAddr, at: Instant, short: bool) {
+        self.due.insert((at, conn), Due { slot, to, short });
     }
 
     /// Sends off what is due. True: more is, but others are to have their turn first.
@@ -162,7 +163,7 @@ impl Sockets {
             let Some(next) = self.due.first_entry().filter(|next| next.key().0 <= now) else { return false };
             let ((_, conn), due) = next.remove_entry();
             let started = match self.ports.get_mut(&due.slot) {
-                Some(port) => port.connect(due.to),
+                Some(port) => port.connect(due.to, due.short),
                 None => Err(io::ErrorKind::NotFound.into()),
             };
             match started {
