@@ -23,6 +23,7 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod ffi;
+mod json;
 pub mod node;
 mod os;
 mod portmap;

@@ -8,8 +8,8 @@ fn root() -> &'static Path {
 }
 
 /// The files of the C ABI, in the order in which the header shows them.
-const FILES: [&str; 10] =
-    ["types", "situation", "opts", "structs", "version", "config", "net", "look", "event", "conn"];
+const FILES: [&str; 11] =
+    ["types", "situation", "opts", "structs", "version", "config", "net", "look", "event", "conn", "unl"];
 
 fn generate() -> String {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");

@@ -4,7 +4,7 @@
 //! them), so their documentation is the C documentation. The contract stands at the header's top. How the parts fit:
 //!
 //! * [`types`], [`situation`], [`opts`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
-//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`] are the functions, by what they are about.
+//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`unl`] are the functions, by what they are about.
 //!
 //! Enumerations come in as plain `i32` ([`types::OptArg`] and the like) because a number outside a Rust enum is undefined
 //! behaviour; they go out as enums.
@@ -21,4 +21,5 @@ pub mod opts;
 pub mod situation;
 pub mod structs;
 pub mod types;
+pub mod unl;
 pub mod version;

@@ -37,6 +37,7 @@ impl Actor {
         // Anything on its way to us, answered before the requests are: nobody else would.
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Connect { request, .. }
+            | Command::UnlConnect { request, .. }
             | Command::Bootstrap { request }
             | Command::Advertise { request } = command
             {

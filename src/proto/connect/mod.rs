@@ -2,4 +2,5 @@
 //!
 //! * [`report`] is the story of each request, for `p2p_explain`.
 
+mod json;
 pub mod report;
