@@ -3,6 +3,7 @@
  *   peer [--server HOST:PORT]... [--OPTION VALUE]... [--clock SECONDS]
  *
  *   unl                the node's locator                   -> unl
+ *   construct A=B|...  p2p_unl_construct() with changes     -> unl
  *   connect LOCATOR    p2p_unl_connect()                    -> connected or failed, once
  *   dial HOST:PORT     p2p_connect()                        -> connected or failed, once
  *   close              closes all connections               -> closed for each
@@ -46,6 +47,8 @@ static struct {
     bool ready, stopped, quitting;
     unsigned attempts_so_far;
     struct attempt attempts[MANY];
+    const char *changes[MANY];
+    size_t change_count;
     char typed[LONGEST];
     size_t typed_len;
 } me;
@@ -159,10 +162,22 @@ static p2p_result fill_report(p2p_net *net, p2p_request about, char *buf, size_t
     return p2p_net_report(net, buf, cap, need);
 }
 
+/* The locator with what me.changes holds in place of the facts. */
 static p2p_result fill_unl(p2p_net *net, p2p_request about, char *buf, size_t cap, size_t *need)
 {
     (void)about;
-    return p2p_unl_get(net, buf, cap, need);
+    return me.change_count == 0 ? p2p_unl_get(net, buf, cap, need)
+                                : p2p_unl_construct(net, me.changes, me.change_count, buf, cap, need, NULL);
+}
+
+static void tell_unl(char *changes)
+{
+    p2p_result result;
+    for (me.change_count = 0; changes && me.change_count < MANY; me.change_count++)
+        me.changes[me.change_count] = strsep(&changes, "|");
+    char *unl = whole(fill_unl, 0, &result);
+    tell("unl", "dss", "result", (long long)result, "what", p2p_strerror(result), "unl", unl ? unl : "");
+    free(unl);
 }
 
 static void tell_report(const char *event)
@@ -326,12 +341,11 @@ static void obey(char *line)
     char *value = strchr(line, ' ');
     if (value)
         *value++ = '\0';
-    if (strcmp(line, "unl") == 0) {
-        p2p_result result;
-        char *unl = whole(fill_unl, 0, &result);
-        tell("unl", "dss", "result", (long long)result, "what", p2p_strerror(result), "unl", unl ? unl : "");
-        free(unl);
-    } else if (strcmp(line, "connect") == 0 && value)
+    if (strcmp(line, "unl") == 0)
+        tell_unl(NULL);
+    else if (strcmp(line, "construct") == 0 && value)
+        tell_unl(value);
+    else if (strcmp(line, "connect") == 0 && value)
         begin(value, true);
     else if (strcmp(line, "dial") == 0 && value)
         begin(value, false);
