@@ -24,6 +24,8 @@ pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;
 mod outlet;
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod punch;
 mod receive;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
