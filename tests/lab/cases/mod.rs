@@ -3,6 +3,7 @@
 mod boxed;
 pub(crate) mod catalogue;
 mod changes;
+mod connect;
 mod doctor;
 mod kernel;
 mod life;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Case> {
         changes::cases(),
         doctor::cases(),
         punch::cases(),
+        connect::cases(),
     ];
     files.into_iter().flatten().collect()
 }
