@@ -8,6 +8,7 @@ mod doctor;
 mod kernel;
 mod life;
 mod line;
+mod meeting;
 mod nat;
 pub(crate) mod portmap;
 mod punch;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Case> {
         doctor::cases(),
         punch::cases(),
         connect::cases(),
+        meeting::cases(),
     ];
     files.into_iter().flatten().collect()
 }

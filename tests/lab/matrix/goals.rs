@@ -1,7 +1,8 @@
 //! Whether what was measured is what is wanted.
 
 use crate::matrix::kinds::Class;
-use crate::matrix::record::{Cell, Record, median, sorted};
+use crate::matrix::record::{Cell, Record, Try, median, sorted};
+use crate::peer::NO_PATH;
 
 /// A goal and what became of it.
 pub(crate) struct Goal {
@@ -76,11 +77,16 @@ fn count(goals: &mut Vec<Goal>, what: &'static str, wanted: &str, cells: &[&Cell
     goals.push(Goal { what, wanted: wanted.into(), found, met: whole == cells.len() });
 }
 
+/// Whether it fails as what is impossible should: soon, and because there is no way.
+pub(crate) fn fails_well(tried: &Try) -> bool {
+    tried.code == NO_PATH && tried.opened <= FAILS_WITHIN
+}
+
 /// Whether a special case went as it has to.
 pub(crate) fn as_expected(cell: &Cell) -> bool {
     let expected = cell.expected.as_deref().unwrap_or_default();
     match expected {
-        "fails" => cell.bad().all(|t| t.opened <= FAILS_WITHIN) && cell.good().count() == 0,
+        "fails" => cell.tries.iter().all(fails_well),
         ways => cell.tries.iter().all(|t| t.via.as_ref().is_ok_and(|via| ways.split(',').any(|w| w == via))),
     }
 }
@@ -104,7 +110,8 @@ fn failures(goals: &mut Vec<Goal>, record: &Record) {
     let Some(slowest) = failed().map(|t| t.opened).max_by(f64::total_cmp) else { return };
     // The words of punching for what cannot be foreseen.
     let told = |why: &str| why.contains("unforeseeable");
-    let untold = failed().filter(|t| t.via.as_ref().is_err_and(|why| !told(why))).count();
+    let untold =
+        failed().filter(|t| t.code != NO_PATH || t.via.as_ref().is_err_and(|why| !told(why))).count();
     goals.push(Goal {
         what: Class::Hopeless.what(),
         wanted: format!("a failure within {:.0} s that says why", FAILS_WITHIN / 1e3),
@@ -118,7 +125,7 @@ fn failures(goals: &mut Vec<Goal>, record: &Record) {
 }
 
 fn times(goals: &mut Vec<Goal>, record: &Record) {
-    let at = |cells: &[&Cell], via: &str, time: fn(&crate::matrix::record::Try) -> f64| {
+    let at = |cells: &[&Cell], via: &str, time: fn(&Try) -> f64| {
         let cells = cells.iter().filter(|c| c.setting.delay_ms == 25);
         sorted(cells.flat_map(|c| c.good()).filter(|t| t.via.as_deref() == Ok(via)).map(time))
     };

@@ -10,7 +10,7 @@
 //! of its own for each pair ([`cell`]), [`record`] is what they come to; [`goals`], [`table`] and [`heat`] tell it.
 
 mod cell;
-mod goals;
+pub(crate) mod goals;
 mod heat;
 pub(crate) mod kinds;
 mod options;

@@ -11,6 +11,8 @@ use crate::peer::{Outcome, plain};
 pub(crate) struct Try {
     /// How the connection came to be, or the reason why there is none.
     pub(crate) via: std::result::Result<String, String>,
+    /// p2p_result.
+    pub(crate) code: i64,
     /// From the call to OPENED, or to the failure; in ms.
     pub(crate) opened: f64,
     /// From the call until a line had gone both ways; in ms.
@@ -26,7 +28,13 @@ impl Try {
             Err(_) => outcome.story.clone(),
         };
         let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        Try { via: outcome.via.clone(), opened: ms(outcome.opened), usable: ms(outcome.usable), story }
+        Try {
+            via: outcome.via.clone(),
+            code: outcome.code,
+            opened: ms(outcome.opened),
+            usable: ms(outcome.usable),
+            story,
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -34,7 +42,9 @@ impl Try {
             Ok(via) => {
                 json!({ "via": via, "opened_ms": self.opened, "usable_ms": self.usable, "story": self.story })
             }
-            Err(why) => json!({ "failed": why, "took_ms": self.opened, "story": self.story }),
+            Err(why) => {
+                json!({ "failed": why, "code": self.code, "took_ms": self.opened, "story": self.story })
+            }
         }
     }
 
@@ -42,10 +52,13 @@ impl Try {
         let number = |name: &str| value[name].as_f64();
         let story = value["story"].clone();
         match value["failed"].as_str() {
-            Some(why) => Some(Try { via: Err(why.into()), opened: number("took_ms")?, usable: 0.0, story }),
+            Some(why) => {
+                let code = value["code"].as_i64()?;
+                Some(Try { via: Err(why.into()), code, opened: number("took_ms")?, usable: 0.0, story })
+            }
             None => {
                 let via = Ok(value["via"].as_str()?.to_owned());
-                Some(Try { via, opened: number("opened_ms")?, usable: number("usable_ms")?, story })
+                Some(Try { via, code: 0, opened: number("opened_ms")?, usable: number("usable_ms")?, story })
             }
         }
     }

@@ -32,11 +32,16 @@ pub(crate) struct Peer {
     situation: Value,
 }
 
+/// P2P_ERR_NO_PATH.
+pub(crate) const NO_PATH: i64 = p2pnet::error::Code::NoPath as i64;
+
 /// What came of an attempt to connect.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     /// How the connection came to be, as the caller tells it; the error of one that failed.
     pub(crate) via: std::result::Result<String, String>,
+    /// p2p_result.
+    pub(crate) code: i64,
     /// From the call to OPENED, or to the failure.
     pub(crate) opened: Duration,
     /// From the call until a line had gone both ways; zero if it failed.
@@ -183,8 +188,10 @@ impl Peer {
         if said["event"] == "failed" {
             let text = format!("{}: {}", plain(&said["what"]), plain(&said["text"]));
             let opened = time(&said["took_ms"]);
+            let code = said["result"].as_i64().ok_or("a failure without a result")?;
             return Ok(Outcome {
                 via: Err(text),
+                code,
                 opened,
                 usable: Duration::ZERO,
                 story: said["explain"].take(),
@@ -199,6 +206,7 @@ impl Peer {
         let via = plain(&said["via"]);
         Ok(Outcome {
             via: Ok(via),
+            code: 0,
             opened: time(&said["opened_ms"]),
             usable: time(&said["usable_ms"]),
             story,
@@ -228,6 +236,13 @@ impl Peer {
             }
             self.hear("closed", |v| v["event"] == "closed")?;
         }
+    }
+
+    /// Kills the program.
+    pub(crate) fn kill(mut self) -> Result {
+        self.program.0.kill()?;
+        self.program.0.wait()?;
+        Ok(())
     }
 
     /// Stops the net and waits for the program's end.

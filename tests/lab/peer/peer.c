@@ -6,6 +6,7 @@
  *   construct A=B|...  p2p_unl_construct() with changes     -> unl
  *   connect LOCATOR    p2p_unl_connect()                    -> connected or failed, once
  *   dial HOST:PORT     p2p_connect()                        -> connected or failed, once
+ *   cancel             p2p_cancel() for all under way       -> failed for each
  *   close              closes all connections               -> closed for each
  *   connections        which are open                       -> connections
  *   report             p2p_net_report()                     -> report
@@ -73,6 +74,7 @@ static const struct option {
                {"--punch-half-open", P2P_OPT_PUNCH_HALF_OPEN, false},
                {"--punch-per-minute", P2P_OPT_PUNCH_PER_MINUTE, false},
                {"--local-peers", P2P_OPT_LOCAL_PEERS, false},
+               {"--wan-ip", P2P_OPT_WAN_IP, true},
                {"--network", P2P_OPT_NETWORK, true},
                {"--key", P2P_OPT_KEY, true}};
 
@@ -349,7 +351,11 @@ static void obey(char *line)
         begin(value, true);
     else if (strcmp(line, "dial") == 0 && value)
         begin(value, false);
-    else if (strcmp(line, "close") == 0)
+    else if (strcmp(line, "cancel") == 0) {
+        for (int i = 0; i < MANY; i++)
+            if (me.attempts[i].used)
+                p2p_cancel(me.net, me.attempts[i].request);
+    } else if (strcmp(line, "close") == 0)
         connections(true);
     else if (strcmp(line, "connections") == 0)
         connections(false);
