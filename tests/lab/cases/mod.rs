@@ -5,6 +5,7 @@ pub(crate) mod catalogue;
 mod changes;
 mod connect;
 mod doctor;
+mod hostile;
 mod kernel;
 mod life;
 mod line;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Case> {
         punch::cases(),
         connect::cases(),
         meeting::cases(),
+        hostile::cases(),
     ];
     files.into_iter().flatten().collect()
 }
