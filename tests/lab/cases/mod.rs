@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Case> {
         connect::cases(),
         meeting::cases(),
         hostile::cases(),
+        crate::matrix::tests::cases(),
     ];
     files.into_iter().flatten().collect()
 }

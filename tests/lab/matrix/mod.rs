@@ -19,6 +19,7 @@ pub(crate) mod record;
 pub(crate) mod special;
 mod svg;
 mod table;
+pub(crate) mod tests;
 
 use std::fs;
 use std::process::ExitCode;

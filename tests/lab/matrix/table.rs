@@ -183,7 +183,7 @@ pub(crate) fn rewrite(file: &str, record: &Record) -> Result {
 }
 
 fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
-    let cells: Vec<String> = cells.into_iter().map(|c| c.replace('|', "\\|")).collect();
+    let cells: Vec<String> = cells.into_iter().map(|c| c.replace('|', "\\|").replace('<', "&lt;")).collect();
     let _ = writeln!(out, "| {} |", cells.join(" | "));
 }
 
