@@ -47,8 +47,9 @@ fn count(host: &Host, silent: bool) -> Result {
     let rules = format!(
         "table inet count {{\nset ports {{ type inet_service; flags dynamic; size 65535; counter; }}\n\
          counter syns {{ }}\nchain in {{\ntype filter hook input priority -300;\n\
-         tcp flags & (syn | ack) == syn counter name syns\n\
-         tcp flags & (syn | ack) == syn update @ports {{ tcp dport }}\n{verdict}\n}}\n}}\n"
+         ip daddr != {{ {}, 127.0.0.1 }} accept\ntcp flags & (syn | ack) == syn counter name syns\n\
+         tcp flags & (syn | ack) == syn update @ports {{ tcp dport }}\n{verdict}\n}}\n}}\n",
+        host.ip4()
     );
     host.feed("nft", &["-f", "-"], &rules).map(drop)
 }
@@ -105,7 +106,6 @@ fn neighbours(_: &Notes) -> Result {
     let _server = serve(&network)?;
     let (own, neighbour, router) = (network.host("a"), network.host("a2"), network.router("a"));
     let (mut a, mut evil) = (start(&network, "a", &[])?, start(&network, "evil", &[])?);
-    // Only now: at its start a node has the server knock at its own door.
     for host in [&own, &neighbour, &router] {
         count(host, false)?;
     }
