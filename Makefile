@@ -8,6 +8,7 @@
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
+#   make matrix     every NAT against every other, by the library; docs/matrix.md and its picture (root, half an hour)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
 #   make format     rustfmt and clang-format
@@ -31,7 +32,7 @@ TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick lab situations soak install uninstall header format clean
+.PHONY: all lib server examples demo test bench bench-quick lab situations matrix soak install uninstall header format clean
 
 all: lib server
 
@@ -70,6 +71,11 @@ lab:
 situations:
 	@mkdir -p build
 	$(CARGO) test --features cli,server,testing --test lab -- table > build/situations.md && mv build/situations.md docs/
+
+matrix:
+	@mkdir -p build
+	$(CARGO) test --features cli,server,testing --test lab -- matrix \
+	  --json build/matrix.json --md docs/matrix.md --svg docs/matrix.svg
 
 soak: lib server
 	@$(PYTHON) tests/run.py --soak

@@ -3,10 +3,13 @@
 mod boxed;
 pub(crate) mod catalogue;
 mod changes;
+mod connect;
 mod doctor;
+mod hostile;
 mod kernel;
 mod life;
 mod line;
+mod meeting;
 mod nat;
 pub(crate) mod portmap;
 mod punch;
@@ -33,6 +36,10 @@ pub(crate) fn all() -> Vec<Case> {
         changes::cases(),
         doctor::cases(),
         punch::cases(),
+        connect::cases(),
+        meeting::cases(),
+        hostile::cases(),
+        crate::matrix::tests::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::super::{Actor, Msg};
+use super::super::Actor;
 use super::News;
 use crate::error::{Code, Error, Result};
 use crate::event::Via;

@@ -13,7 +13,7 @@ mod own;
 mod punches;
 mod signalling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -27,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, PunchId, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
 use crate::proto::handshake::Answer;
 use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
@@ -47,6 +47,8 @@ pub(super) struct Secure {
     happenings: Option<mpsc::Receiver<Happening>>,
     /// What the connector was told last of the node.
     full: bool,
+    /// Requests that go on.
+    running: BTreeSet<u64>,
 }
 
 /// What a task of this part reports.
@@ -77,12 +79,15 @@ impl Secure {
             handshake: config.handshake_timeout,
             ..Settings::new(identity.public(), config.network)
         };
-        let seed = match config.seed {
-            0 => u64::from_ne_bytes(key::random().ok()?),
-            seed => seed,
+        let secret = match config.seed {
+            0 => key::random().ok()?,
+            seed => {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                std::array::from_fn(|_| rng.u8(..))
+            }
         };
         Some(Secure {
-            connector: Connector::new(Instant::now(), settings, seed),
+            connector: Connector::new(settings, Own::default(), secret),
             links: BTreeMap::new(),
             open: BTreeMap::new(),
             punches: BTreeMap::new(),
@@ -90,6 +95,7 @@ impl Secure {
             signal: None,
             happenings: None,
             full: false,
+            running: BTreeSet::new(),
         })
     }
 
@@ -119,7 +125,8 @@ impl Actor {
         };
         self.secure_refresh();
         if let Some(secure) = &mut self.secure {
-            secure.connector.connect(Instant::now(), request, unl);
+            secure.connector.connect(Instant::now(), request, &unl, None);
+            secure.running.insert(request);
         }
         self.secure_act();
     }
@@ -172,6 +179,9 @@ impl Actor {
                 }
                 Output::PunchCancel { punch } => self.order_punch(punch, punch::Inbox::Cancel),
                 Output::Done { request, outcome, story } => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.running.remove(&request);
+                    }
                     self.shared.stories.lock().put(*story);
                     match outcome {
                         Ok(conn) => self.secure_done(request, conn),
@@ -183,6 +193,10 @@ impl Actor {
                 }
                 Output::Log(text) => log!(self.shared, Info, "{text}"),
             }
+        }
+        if let Some(secure) = &self.secure {
+            let mut stories = self.shared.stories.lock();
+            secure.running.iter().filter_map(|r| secure.connector.story(*r)).for_each(|s| stories.put(s));
         }
     }
 
@@ -201,9 +215,6 @@ impl Actor {
         let Some(secure) = self.secure.take() else { return };
         if let Some(signal) = &secure.signal {
             let _ = signal.try_send(signal::Order::Leave);
-        }
-        for request in secure.connector.requests() {
-            self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
         }
     }
 
