@@ -388,6 +388,25 @@ typedef int32_t p2p_net_type;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/** How a node speaks with others. A net speaks one dialect; nothing on the wire chooses between them. */
+enum p2p_dialect
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address. */
+  P2P_DIALECT_CLASSIC = 1,
+  /** Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are. */
+  P2P_DIALECT_SECURE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_dialect p2p_dialect;
+#else
+typedef int32_t p2p_dialect;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /** How received bytes become events. */
 enum p2p_framing
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
