@@ -9,7 +9,7 @@ use p2pnet::event::Kind;
 use p2pnet::{Error, Net};
 
 use crate::listen::tell;
-use crate::node::{self, typed, until};
+use crate::node::{NodeOptions, typed, until};
 use crate::page::Paint;
 use crate::timeline;
 
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// The peer's locator, as `p2p listen` or p2p_unl_get() tells it.
     locator: String,
     #[command(flatten)]
-    node: node::Options,
+    node: NodeOptions,
     /// Longest time for connecting, in seconds.
     #[arg(long, default_value_t = 10.0, value_parser = crate::doctor::seconds)]
     timeout: f64,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use p2pnet::Error;
 use p2pnet::event::{Event, Kind};
 
-use crate::node::{self, plain, typed, until};
+use crate::node::{NodeOptions, plain, typed, until};
 
 /// How long the start may take; the node works before it.
 const START: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const START: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    node: node::Options,
+    node: NodeOptions,
     /// Answer each line with it.
     #[arg(long)]
     echo: bool,

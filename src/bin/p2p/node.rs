@@ -10,7 +10,7 @@ use p2pnet::{Error, Net};
 
 /// How to run the node.
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct NodeOptions {
     /// Rendezvous server, HOST:PORT: by it peers find each other and learn of their NATs. May be given several times.
     #[arg(short, long = "server", value_name = "HOST:PORT")]
     servers: Vec<String>,
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     verbose: bool,
 }
 
-impl Options {
+impl NodeOptions {
     /// Starts the node.
     pub(crate) fn start(&self, limit: Option<Duration>) -> Result<Net, Error> {
         let mut c = Config { net_type: NetType::Direct, passive_port: self.port, ..Config::default() };
