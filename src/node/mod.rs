@@ -18,7 +18,7 @@ mod dial;
 pub(crate) mod key;
 mod link;
 mod listen;
-mod log;
+pub(crate) mod log;
 mod measure;
 pub(crate) mod nat_probe;
 mod net;
