@@ -1,7 +1,6 @@
 //! Punches through real NATs: the library's sockets and its thinking, with a signalling in memory in place of a server's.
 //! How two whole nodes get there is another story; here is only whether the packets do.
 
-use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,6 +71,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         }
     }
+    special(&mut cases);
     cases
 }
 
@@ -83,18 +83,72 @@ fn pair(a: &Kinds, b: &Kinds, refusal: Unsolicited, delay: u64) -> Case {
         (false, false) => Class::Predictable,
         _ => Class::Lucky,
     };
-    let name = format!("punch::{}-{}-{refusal:?}-{delay}ms", a.name, b.name).to_lowercase();
-    let home = |name: &str, kinds: &Kinds, delay| {
-        Home::new(name, kinds.nat.clone()).unsolicited(refusal).delay_ms(delay)
+    let name = format!("{}-{}-{refusal:?}-{delay}ms", a.name, b.name);
+    let home = |name: &str, kinds: &Kinds| Home::new(name, kinds.nat.clone()).unsolicited(refusal);
+    case(&name, [home("a", a), home("b", b)], delay, class, Way::V4)
+}
+
+/// How the two get at each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From home to home by IPv4.
+    V4,
+    /// From home to home by IPv6, each behind a firewall.
+    V6,
+    /// Both are in home a.
+    Hairpin,
+}
+
+/// What is not a matter of two kinds.
+fn special(cases: &mut Vec<Case>) {
+    let kernel = |name: &str, kind| Home::new(name, Nat::kernel(kind));
+    let symmetric =
+        |noise| NatBox::new(By::AddressAndPort, By::AddressAndPort, Ports::Sequential { step: 1, noise });
+    let mut add = |name: &str, homes: [Home; 2]| {
+        cases.push(case(name, homes, 25, Class::Predictable, Way::V4));
     };
-    let lab = Lab::new().with(home("a", a, delay / 2)).with(home("b", b, delay - delay / 2));
+    for (name, refusal) in [("icmp", Unsolicited::Icmp), ("own-stack", Unsolicited::OwnStack)] {
+        for kind in [Kind::Preserve, Kind::Seq] {
+            let home = |name| kernel(name, kind).unsolicited(refusal);
+            add(&format!("{name}-{}-{}", kind.name(), kind.name()), [home("a"), home("b")]);
+        }
+    }
+    let kills = |name| Home::new(name, Nat::boxed(symmetric(0).rst_kills())).unsolicited(Unsolicited::Rst);
+    add("rst-kills-the-mapping", [kills("a"), kills("b")]);
+    add("busy-row", [Home::new("a", Nat::boxed(symmetric(2))), kernel("b", Kind::Preserve)]);
+    add("public-firewall", [Home::new("a", Nat::Public), Home::new("b", Nat::Firewall)]);
+    add("firewall-seq", [Home::new("a", Nat::Firewall), kernel("b", Kind::Seq)]);
+    add("cone-seq", [kernel("a", Kind::Cone), kernel("b", Kind::Seq)]);
+    for kind in [Kind::Preserve, Kind::Seq] {
+        let lossy = |name| kernel(name, kind).loss_percent(1.0);
+        add(&format!("loss-{}", kind.name()), [lossy("a"), lossy("b")]);
+        let inner = kernel("a", Kind::Preserve).behind("isp");
+        add(&format!("double-nat-{}", kind.name()), [inner, kernel("b", kind)]);
+    }
+    let firewalled = |name| Home::new(name, Nat::kernel(Kind::Random)).ipv6();
+    cases.push(case("ipv6-firewalls", [firewalled("a"), firewalled("b")], 25, Class::Predictable, Way::V6));
+    let turns = NatBox::new(By::Endpoint, By::AddressAndPort, Ports::Random).hairpin();
+    let shared = Home::new("a", Nat::boxed(turns)).hosts(2);
+    cases.push(case("hairpin", [shared, kernel("b", Kind::Preserve)], 25, Class::Predictable, Way::Hairpin));
+}
+
+fn case(name: &str, homes: [Home; 2], delay: u64, class: Class, way: Way) -> Case {
+    let [a, b] = homes;
+    let lab = Lab::new();
+    let lab = match a.behind {
+        Some(_) => lab.carrier("isp", Nat::kernel(Kind::Seq)).with(a.delay_ms(0)),
+        None => lab.with(a.delay_ms(delay / 2)),
+    };
+    let lab = lab.with(b.delay_ms(delay - delay / 2));
     let what = match class {
         Class::Predictable => "each punch gets through",
         Class::Lucky => "most punches get through",
         Class::Hopeless => "said at once",
     };
     let delay = Duration::from_millis(delay);
-    Case::new(name, what, move |notes| tries(&lab, delay, class, notes))
+    Case::new(format!("punch::{name}").to_lowercase(), what, move |notes| {
+        tries(&lab, delay, class, way, notes)
+    })
 }
 
 /// What a home's NAT is measured to be.
@@ -103,15 +157,21 @@ fn measure(net: &Network, home: &str) -> Result<Side> {
     Ok(Side::from(&net.host(home).enter(|| probe_nat(&servers, None, HUNG))?))
 }
 
-fn tries(lab: &Lab, delay: Duration, class: Class, notes: &Notes) -> Result {
+fn tries(lab: &Lab, delay: Duration, class: Class, way: Way, notes: &Notes) -> Result {
     let net = lab.clone().build()?;
     let _server = serve(&net)?;
-    let sides = [measure(&net, "a")?, measure(&net, "b")?];
+    let hosts = if way == Way::Hairpin { ["a", "a2"] } else { ["a", "b"] };
+    let sides = hosts.map(|host| match way {
+        Way::V6 => Ok(Side::untranslated(net.host(host).ip6().into())),
+        _ => measure(&net, host),
+    });
+    let [a, b] = sides;
+    let sides = [a?, b?];
     let (mut won, mut times, mut failures) = (0, Vec::new(), Vec::new());
-    let (mut techniques, mut wasted) = (Vec::new(), Duration::ZERO);
+    let (mut techniques, mut wasted, mut why) = (Vec::new(), Duration::ZERO, None);
     for run in 0..TRIES {
         let begun = Instant::now();
-        let outcomes = one(&net, sides, delay, run % 2)?;
+        let outcomes = one(&net, hosts, sides, delay, run % 2)?;
         assert!(
             outcomes.iter().all(|outcome| outcome.kept == 0),
             "the budget is not given back: {outcomes:#?}"
@@ -126,6 +186,8 @@ fn tries(lab: &Lab, delay: Duration, class: Class, notes: &Notes) -> Result {
             None => {
                 let ended = outcomes.iter().map(|outcome| outcome.ended - begun).max();
                 wasted = wasted.max(ended.unwrap_or_default());
+                why =
+                    outcomes.iter().find_map(|outcome| outcome.peer.as_ref().err()).map(ToString::to_string);
                 failures.push(format!("{outcomes:#?}"));
             }
         }
@@ -147,6 +209,7 @@ fn tries(lab: &Lab, delay: Duration, class: Class, notes: &Notes) -> Result {
     }
     if won < TRIES {
         notes.note("given_up_ms", ms(Some(&wasted)));
+        notes.note("why", why);
     }
     let enough = match class {
         Class::Predictable => TRIES,
@@ -158,31 +221,32 @@ fn tries(lab: &Lab, delay: Duration, class: Class, notes: &Notes) -> Result {
     Ok(())
 }
 
-/// One punch between the homes; `first` begins.
-fn one(net: &Network, sides: [Side; 2], delay: Duration, first: usize) -> Result<Vec<Outcome>> {
+/// One punch between the hosts; `first` begins.
+fn one(
+    net: &Network,
+    hosts: [&str; 2],
+    sides: [Side; 2],
+    delay: Duration,
+    first: usize,
+) -> Result<Vec<Outcome>> {
     let (end_a, end_b) = signalling(delay);
-    let ends = [("a", end_a), ("b", end_b)];
     let outcomes: Vec<Result<Outcome>> = thread::scope(|scope| {
-        let threads: Vec<_> = (ends.into_iter().enumerate())
-            .map(|(i, (home, end))| {
+        let threads: Vec<_> = (hosts.into_iter().zip([end_a, end_b]).enumerate())
+            .map(|(i, (host, end))| {
                 let plan = Plan {
                     initiator: i == first,
                     ours: sides[i],
-                    peer_ip: IpAddr::V4(net.public(ends_name(1 - i))),
+                    peer_ip: sides[1 - i].outside_ip.expect("an outside address"),
                     servers: vec![net.server4(0, RENDEZVOUS_PORT).to_string()],
                     bind: None,
-                    own: vec![net.host(home).ip()],
+                    own: vec![net.host(host).ip()],
                     options: Options::default(),
                     budget: Budget::default(),
                 };
-                scope.spawn(move || net.host(home).enter(|| Ok(punch(plan, end)?)))
+                scope.spawn(move || net.host(host).enter(|| Ok(punch(plan, end)?)))
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into()))).collect()
     });
     outcomes.into_iter().collect()
-}
-
-fn ends_name(i: usize) -> &'static str {
-    if i == 0 { "a" } else { "b" }
 }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::signal::HEAD_START;
 use super::state::{Half, Phase};
 use super::{ConnId, Output, Role, RoundReport, Session, Socket};
 use crate::proto::punch::aim::{Aim, Situation};
 use crate::proto::punch::budget::Budget;
-use crate::proto::punch::side::{Foresight, Side};
+use crate::proto::punch::side::Foresight;
 use crate::proto::punch::technique::Technique;
 
 /// How often attempts that wait for the budget look again.
@@ -84,6 +85,7 @@ impl Session {
         let (conn, to) = (self.next_conn(), SocketAddr::new(self.peer_ip, aim.port));
         let guess = self.technique() == Some(Technique::Spray { we_guess: true });
         let short = self.is_short();
+        let at = if short { at } else { at + self.put_off() };
         self.half.insert(conn, Half { slot, to, round: self.round.number, at, tries: 1, guess, short });
         self.outputs.push_back(Output::Connect { conn, slot, to, at, short });
         self.report(|report| report.flows += 1);
@@ -92,19 +94,22 @@ impl Session {
 
     /// Whether the next attempt only opens the way. A NAT that refuses what nobody asked for thus gets nothing to refuse:
     /// the side that fires first opens its ways, and the other side comes in by them, whenever that is. Where there is
-    /// another NAT beyond the first this fails (TCP's own repetition a second later gets further), so it is every second
-    /// one; but all of them if ports are given in a row, as refusals and what follows them disturb the row. Not again if
-    /// nobody refuses anything.
+    /// another NAT beyond the first this fails (until TCP repeats it a second later), so it is every second one; of many
+    /// all, once something has been refused. Not again if nobody refuses anything.
     fn is_short(&self) -> bool {
-        let row = |side: &Side| matches!(side.foresight(), Foresight::Row { .. });
-        let all = match self.technique() {
-            Some(Technique::Spray { .. }) => self.round.number > 1,
-            _ => row(&self.ours) || self.theirs.as_ref().is_some_and(row),
-        };
+        let all = matches!(self.technique(), Some(Technique::Spray { .. })) && self.round.number > 1;
         let earlier = self.reports.iter().rev().skip(1);
         let refused = self.round.number == 1 || earlier.map(|round| round.refused).sum::<usize>() > 0;
         let even = self.reports.last().is_some_and(|round| round.flows % 2 == 0);
         self.opens_ways() && refused && (even || all)
+    }
+
+    /// By how much the other attempts of that side are put off, so that they never arrive before the initiator has
+    /// fired, however near it is. A refused SYN can take a port of the row from a NAT.
+    fn put_off(&self) -> Duration {
+        let predict = self.technique() == Some(Technique::Predict);
+        let way = self.rtt.best().unwrap_or_default() / 2;
+        if predict && self.opens_ways() { (HEAD_START * 2).saturating_sub(way) } else { Duration::ZERO }
     }
 
     /// Whether we are the side that opens its ways for the other to come in by: the one with many ports, or else the
@@ -144,12 +149,11 @@ impl Session {
         let Some(half) = self.half.get_mut(&conn) else { return };
         let current = half.round == self.round.number && self.phase == Phase::Fired;
         // An error message from where it ended; the way is open, and the listener takes who comes by it.
-        let arrived = half.short && unreachable;
+        let as_meant = half.short && unreachable;
         // Each takes another port of the row, and only so many were told.
         let row = self.ours.foresight() == Foresight::Row { shared: false };
-        let used_up =
-            row && self.round.repeated + self.round.our_ports.len() / 2 >= self.round.our_ports.len();
-        if arrived || used_up || half.guess || !current || half.tries >= self.options.tries {
+        let used_up = row && self.round.repeated * 2 >= self.round.our_ports.len();
+        if as_meant || used_up || half.guess || !current || half.tries >= self.options.tries {
             self.drop_half(conn, budget);
         } else {
             let rtt = self.rtt.best().unwrap_or_default().max(LEAST_RTT);

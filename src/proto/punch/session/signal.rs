@@ -23,7 +23,7 @@ const PINGS: usize = 4;
 /// Between repetitions, besides two round trips.
 const AGAIN_AFTER: Duration = Duration::from_millis(60);
 /// How long the responder has at least to fire first. Less than the way there takes, as a rule.
-const HEAD_START: Duration = Duration::from_millis(5);
+pub(super) const HEAD_START: Duration = Duration::from_millis(5);
 /// Between repetitions as long as nothing is known of the round trip.
 const AGAIN_UNKNOWN: Duration = Duration::from_millis(300);
 
