@@ -64,6 +64,19 @@ fn counted(host: &Host) -> Result<(u64, usize)> {
     Ok((syns, ports.unwrap_or(0)))
 }
 
+/// Shows that one more SYN, from this host, makes the count one more.
+fn it_counts(host: &Host, from: &Host) -> Result {
+    let (before, _) = counted(host)?;
+    let at = (host.ip(), 5).into();
+    from.enter(|| TcpStream::connect_timeout(&at, HUNG)).err().ok_or("somebody listens there")?;
+    let (after, _) = counted(host)?;
+    if after == before + 1 {
+        Ok(())
+    } else {
+        Err(format!("the counter of {} does not count", host.name()).into())
+    }
+}
+
 fn network(lab: Lab) -> Result<Network> {
     if let Some(reason) = peer::obstacle() {
         return skip(reason);
@@ -127,10 +140,7 @@ fn neighbours(_: &Notes) -> Result {
     outcome.via.err().ok_or("connected, whoever to")?;
     for host in [&own, &neighbour, &router] {
         assert_eq!(counted(host)?.0, 0, "SYNs at {}: {}", host.name(), outcome.story);
-        // The counters do count.
-        let at = (host.ip(), 5).into();
-        own.enter(|| TcpStream::connect_timeout(&at, HUNG)).err().ok_or("somebody listens there")?;
-        assert_eq!(counted(host)?.0, 1, "the counter of {}", host.name());
+        it_counts(host, &own)?;
     }
     let candidates = outcome.story["candidates"].as_array().ok_or("no candidates in the story")?;
     let tried: BTreeSet<String> =
@@ -164,6 +174,7 @@ fn calls(notes: &Notes) -> Result {
     notes.note("syns", syns);
     // Each call names one address of the third party's.
     assert!(syns <= CALLS * SYNS && ports <= 1, "{syns} SYNs at {ports} ports for {CALLS} calls");
+    it_counts(&victim, &network.host("a"))?;
     evil.quit()?;
     a.quit()
 }
