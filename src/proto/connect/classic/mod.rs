@@ -26,6 +26,7 @@ mod matching;
 mod request;
 pub mod reverse;
 mod served;
+mod steps;
 pub mod target;
 #[cfg(test)]
 mod tests;

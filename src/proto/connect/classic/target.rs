@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::types::Us;
 use crate::proto::admit::Refusal;
 use crate::proto::nat::scope::Scope;
-use crate::proto::punch::target::LOWEST_PORT;
+use crate::proto::punch::LOWEST_PORT;
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
