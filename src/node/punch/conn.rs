@@ -53,7 +53,16 @@ pub(super) struct Conn {
 impl Conn {
     /// An attempt that is on its way.
     pub(super) fn dialing(stream: TcpStream, to: SocketAddr, bell: Waker, look: Look) -> Conn {
-        Conn { stream, to, bell, open: false, look, frame: Box::new([0; FRAME_LEN]), filled: 0, out: Vec::new() }
+        Conn {
+            stream,
+            to,
+            bell,
+            open: false,
+            look,
+            frame: Box::new([0; FRAME_LEN]),
+            filled: 0,
+            out: Vec::new(),
+        }
     }
 
     /// A connection that has come in.

@@ -38,7 +38,7 @@ use self::doors::Doubt;
 use self::words::Asked;
 pub use self::words::{Action, Door, Granted, Knock, Means, Seen, Standing};
 use super::nat::NatType;
-use crate::config::NodeType;
+use crate::config::{NetType, NodeType};
 use crate::event::Forwarding;
 
 /// How long what was known of the network before holds after a change, if nothing contradicts it.
@@ -151,8 +151,10 @@ impl Situation {
     }
 
     fn ask(&mut self, now: Instant) {
-        // A program that says "passive" is believed, as PyP2P does; there is nothing to find out that it wants to know.
-        if self.means.node_type == NodeType::Passive {
+        // A program that says "passive" is believed, as PyP2P does. All that is to be found out then is the address that
+        // belongs into its locator, which p2p nets have no use for.
+        let passive = self.means.node_type == NodeType::Passive;
+        if passive && self.means.net_type == NetType::P2p {
             return;
         }
         if self.means.can_probe {

@@ -111,8 +111,13 @@ fn behind_two_nats_asking_the_router_again_is_no_use() {
 
 #[test]
 fn what_the_program_says_goes_before_what_is_measured() {
-    let (mut s, _) = begin(Means { node_type: NodeType::Passive, ..means() });
+    let passive = Means { node_type: NodeType::Passive, ..means() };
+    let (mut s, _) = begin(Means { net_type: NetType::P2p, ..passive });
     assert_eq!(actions(&mut s), [Action::Ready], "nothing is asked");
+    let (mut s, _) = begin(Means { net_type: NetType::Direct, ..passive });
+    assert_eq!(actions(&mut s), [Action::Probe], "its locator names its address");
+    s.probed(seen(NatType::Preserving));
+    assert_eq!(actions(&mut s), [Action::Hairpin, Action::Ready], "nobody has to knock");
     let is = s.standing();
     assert_eq!((is.node_type, is.forwarding, is.reachable), (NodeType::Passive, Forwarding::Manual, None));
     let (mut s, _) = begin(Means { node_type: NodeType::Active, ..means() });
