@@ -11,11 +11,18 @@ use tokio::net::TcpStream;
 use super::outlet::Outlet;
 use crate::config::Config;
 use crate::event::{ConnInfo, Via};
+use crate::proto::conn_id::{ConnId, Nonce};
 
 /// One open connection.
 pub(crate) struct Conn {
     pub(crate) id: u64,
     pub(crate) via: Via,
+    /// Whether the peer opened it.
+    pub(crate) inbound: bool,
+    /// What its connector has sent before the first line (classic direct nets).
+    pub(crate) nonce: Option<Nonce>,
+    /// What both ends call it (classic direct nets).
+    pub(crate) con_id: Option<ConnId>,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
     pub(crate) stream: Arc<TcpStream>,
@@ -39,6 +46,9 @@ impl Conn {
         Conn {
             id,
             via,
+            inbound: via == Via::Accept,
+            nonce: None,
+            con_id: None,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
             out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer)),
             stream,
@@ -96,7 +106,8 @@ impl Conn {
         let out = self.out.lock();
         ConnInfo {
             via: self.via,
-            inbound: self.via == Via::Accept,
+            inbound: self.inbound,
+            con_id: self.con_id,
             peer: self.peer.to_string_lossy().into_owned(),
             queued_bytes: out.queued() as u64,
             unread_bytes: self.unread.load(Relaxed) as u64,

@@ -31,6 +31,7 @@ use super::rendezvous::Reach;
 use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
 use super::table::{State, Table};
+use crate::config::Dialect;
 use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
@@ -102,6 +103,8 @@ pub(crate) enum Msg {
     },
     /// Something about the node's situation.
     Found(situation::Found),
+    /// From the channel by which simultaneous nodes are challenged.
+    Channel(crate::node::simultaneous::Happening),
     Panicked(String),
 }
 
@@ -128,6 +131,8 @@ pub(crate) struct Actor {
     table: Table,
     upkeep: Upkeep,
     own: Own,
+    /// Connecting by UNL in the classic dialect.
+    classic: classic::Desk,
     reach: Reach,
     knocker: Knocker,
     /// How the node stands in its network.
@@ -167,6 +172,7 @@ impl Actor {
         let knocker = Knocker::new(reach.resolver.clone());
         let at = Actor::standpoint(&shared, bound);
         let dht = dht::Desk::new(&shared);
+        let classic = classic::Desk::new(&shared.config);
         Actor {
             at,
             knocker,
@@ -181,6 +187,7 @@ impl Actor {
             candidates: Vec::new(),
             accept_rest: None,
             dht,
+            classic,
             shared,
         }
     }
@@ -213,7 +220,7 @@ impl Actor {
     async fn next(&mut self) -> Input {
         let load = self.load();
         let accepting = self.may_accept();
-        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline()];
+        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline(), self.classic.deadline()];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
@@ -284,6 +291,7 @@ impl Actor {
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Found(found) => self.found(found),
+            Msg::Channel(happening) => self.channel(happening),
             Msg::Panicked(_) => {}
         }
     }
@@ -310,12 +318,14 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.situation_due(now);
+        self.classic_due(now);
         self.dial_candidates();
     }
 
     /// An open connection has ended; whoever learns it from the event may connect again.
     fn closed(&mut self, id: u64) {
         self.table.ending(id);
+        self.classic_closed(id);
         self.count_connections();
     }
 
@@ -334,6 +344,9 @@ impl Actor {
 
     /// The program wants a connection to the node with this locator.
     fn unl_connect(&mut self, request: u64, unl: &str) {
+        if self.shared.config.dialect == Dialect::Classic {
+            return self.classic_connect(request, unl.to_owned());
+        }
         let message = format!("connecting by locator is not wired yet ({unl})");
         self.shared.done(request, Error::new(Code::Unsupported, message).into());
     }
@@ -360,8 +373,9 @@ impl Actor {
         let Some(entry) = self.table.get_mut(id) else { return };
         let request = entry.request;
         match outcome {
-            Ok(conn) => {
+            Ok(mut conn) => {
                 entry.request = 0;
+                let Some(request) = self.claim(id, request, &mut conn) else { return };
                 if !self.table.open_up(id, Arc::clone(&conn)) {
                     return;
                 }
@@ -381,6 +395,7 @@ impl Actor {
                     super::link::run(shared, conn, closed).await;
                     Some(Msg::Gone { id })
                 });
+                self.classic_act();
             }
             Err(e) => {
                 log!(self.shared, Debug, "{e}");
@@ -391,14 +406,18 @@ impl Actor {
 
     /// A connection that was to be opened will not be.
     fn fail(&mut self, id: u64, e: Error) {
-        if let Some(entry) = self.table.remove(id)
-            && entry.request != 0
-        {
+        let Some(entry) = self.table.remove(id) else { return };
+        if entry.request != 0 {
             self.shared.done(entry.request, e.into());
+        } else {
+            self.classic_failed(id, e);
         }
     }
 
     fn cancel(&mut self, request: u64) {
+        if self.classic_cancel(request) {
+            return;
+        }
         if self.at.forget_advertise(request) {
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         } else if let Some(id) = self.table.by_request(request) {

@@ -23,6 +23,7 @@ impl Actor {
         let limit = self.shared.config.close_timeout;
         let unlisted = self.spawn_unlist(limit);
         let unmapped = self.end_situation();
+        self.end_classic();
         self.order_dht(crate::dht::Order::Leave);
         let ids: Vec<u64> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {

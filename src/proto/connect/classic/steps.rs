@@ -123,6 +123,9 @@ impl Classic {
         }
         if let Some(request) = self.requests.get_mut(&key) {
             request.punches += 1;
+            if !us.clock && request.punches == 1 {
+                request.note(now, "no NTP server has told the time: the punch is timed by the system's clock");
+            }
         }
         if let Some(attempt) = self.begin(now, key, Way::Punch, SocketAddr::new(peer.into(), 0)) {
             self.outputs.push_back(Output::Fight { attempt, peer, nonce });

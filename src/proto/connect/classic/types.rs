@@ -26,13 +26,15 @@ pub struct Us {
     pub dht: bool,
     /// Why we cannot punch; `None`: we can.
     pub no_punch: Option<&'static str>,
+    /// Whether NTP servers have told the time.
+    pub clock: bool,
     /// How many punches may go on at once: one, if our NAT's ports come in a row that they would disturb.
     pub punches: usize,
 }
 
 impl Us {
     /// Whether this local address may be aimed at: we are in a net of the same kind, or told to.
-    pub(super) fn allows_inside(&self, ip: IpAddr) -> bool {
+    pub fn allows_inside(&self, ip: IpAddr) -> bool {
         self.local_peers || Scope::of(ip) == Scope::of(IpAddr::V4(self.unl.wan_ip))
     }
 }
