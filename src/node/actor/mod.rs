@@ -36,6 +36,7 @@ use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::proto::admit::Own;
+use crate::proto::connect::classic::Options;
 use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
 use crate::queue::{Item, Notice};
@@ -49,6 +50,12 @@ pub(crate) enum Command {
     UnlConnect {
         request: u64,
         unl: String,
+    },
+    /// The same in the classic dialect, with what the program wants to have different.
+    ClassicConnect {
+        request: u64,
+        unl: String,
+        options: Options,
     },
     Bootstrap {
         request: u64,
@@ -220,7 +227,8 @@ impl Actor {
     async fn next(&mut self) -> Input {
         let load = self.load();
         let accepting = self.may_accept();
-        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline(), self.classic.deadline()];
+        let deadlines =
+            [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline(), self.classic.deadline()];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
@@ -271,6 +279,7 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
+            Command::ClassicConnect { request, unl, options } => self.classic_connect(request, unl, options),
             Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
@@ -345,7 +354,7 @@ impl Actor {
     /// The program wants a connection to the node with this locator.
     fn unl_connect(&mut self, request: u64, unl: &str) {
         if self.shared.config.dialect == Dialect::Classic {
-            return self.classic_connect(request, unl.to_owned());
+            return self.classic_connect(request, unl.to_owned(), Options::default());
         }
         let message = format!("connecting by locator is not wired yet ({unl})");
         self.shared.done(request, Error::new(Code::Unsupported, message).into());

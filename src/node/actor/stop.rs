@@ -40,6 +40,7 @@ impl Actor {
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Connect { request, .. }
             | Command::UnlConnect { request, .. }
+            | Command::ClassicConnect { request, .. }
             | Command::Bootstrap { request }
             | Command::Advertise { request }
             | Command::DhtPut { request, .. } = command

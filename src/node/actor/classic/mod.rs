@@ -35,7 +35,7 @@ pub(super) struct Desk {
     /// Messages of the machine, by the name the DHT knows them by.
     tags: BTreeMap<u64, u64>,
     /// Requests that wait until it is known how this node can be reached.
-    held: Vec<(u64, String)>,
+    held: Vec<(u64, String, Options)>,
     /// Entries that are fights others have challenged us to.
     challenged: BTreeMap<u64, IpAddr>,
     /// Entries that are fights of ours.
@@ -80,11 +80,11 @@ impl Actor {
     }
 
     /// The program wants a connection to the node with this UNL.
-    pub(super) fn classic_connect(&mut self, request: u64, unl: String) {
+    pub(super) fn classic_connect(&mut self, request: u64, unl: String, options: Options) {
         // Who connects to whom depends on what we are, unless they can be connected to anyway.
         let passive = UnlV2::decode(&unl).is_ok_and(|unl| unl.node_type == NodeType::Passive);
         if !passive && self.at.is_deciding() {
-            self.classic.held.push((request, unl));
+            self.classic.held.push((request, unl, options));
             return;
         }
         let mut fresh = [0; 32];
@@ -93,7 +93,7 @@ impl Actor {
             return self.shared.done(request, Error::new(Code::Io, message).into());
         }
         let us = self.us();
-        self.classic.machine.connect(Instant::now(), &us, request, &unl, Options::default(), fresh);
+        self.classic.machine.connect(Instant::now(), &us, request, &unl, options, fresh);
         self.classic_act();
     }
 
@@ -101,7 +101,7 @@ impl Actor {
     pub(super) fn classic_cancel(&mut self, request: u64) -> bool {
         const WHY: &str = "cancelled by this program";
         let before = self.classic.held.len();
-        self.classic.held.retain(|(held, _)| *held != request);
+        self.classic.held.retain(|(held, ..)| *held != request);
         if self.classic.held.len() < before {
             self.shared.done(request, Error::new(Code::Canceled, WHY).into());
             return true;
@@ -117,7 +117,7 @@ impl Actor {
 
     /// The net stops: all requests end, nothing is begun any more.
     pub(super) fn end_classic(&mut self) {
-        for (request, _) in std::mem::take(&mut self.classic.held) {
+        for (request, ..) in std::mem::take(&mut self.classic.held) {
             self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
         }
         self.classic.machine.stop(Instant::now());
@@ -132,8 +132,8 @@ impl Actor {
             return;
         }
         if !self.classic.held.is_empty() && !self.at.is_deciding() {
-            for (request, unl) in std::mem::take(&mut self.classic.held) {
-                self.classic_connect(request, unl);
+            for (request, unl, options) in std::mem::take(&mut self.classic.held) {
+                self.classic_connect(request, unl, options);
             }
         }
         if self.classic.machine.deadline().is_some_and(|at| at <= now) {

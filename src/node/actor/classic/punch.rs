@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::Via;
 use crate::node::conn::Conn;
 use crate::node::log::log;
-use crate::node::punch::{BeginFight, Fought, Ways, run_fight};
+use crate::node::punch::{BeginFight, FightInbox, Fought, Ways, run_fight};
 use crate::node::simultaneous::{Happening, Order, run};
 use crate::node::table::{Entry, State};
 use crate::os::sock::{self, KeepAlive};
@@ -72,7 +72,9 @@ impl Actor {
             own: listen.chain(self.own.lan_ip).collect(),
             allow_inside: us.allows_inside(peer),
             clock_offset_us: self.at.clock_offset_us().unwrap_or(0),
-            seed: Some(self.shared.config.seed).filter(|seed| *seed != 0).unwrap_or_else(|| fastrand::u64(..)),
+            seed: Some(self.shared.config.seed)
+                .filter(|seed| *seed != 0)
+                .unwrap_or_else(|| fastrand::u64(..)),
         }
     }
 
@@ -93,7 +95,7 @@ impl Actor {
             let mut met = Vec::new();
             let mut outcome = Err(Error::new(Code::NoServer, "no rendezvous server is configured"));
             for server in ways.servers.clone() {
-                let (_nobody, inbox) = mpsc::channel(1);
+                let (_nobody, inbox) = mpsc::channel::<FightInbox>(1);
                 let begin = BeginFight::Challenge { server: server.clone(), nonce };
                 let fought = run_fight(begin, corner.setup(), ways.clone(), inbox, |_| {}).await;
                 let failed = fought.outcome.as_ref().err().copied();
@@ -139,7 +141,7 @@ impl Actor {
         let (corner, ways) = (self.corner(ip), self.punch_ways());
         let (shared, keep_alive) = (Arc::clone(&self.shared), self.keep_alive());
         let task = self.spawn(async move {
-            let (_nobody, inbox) = mpsc::channel(1);
+            let (_nobody, inbox) = mpsc::channel::<FightInbox>(1);
             // If the channel has ended, nobody waits for this line.
             let say = |line| drop(orders.send(Order::Say { link, line }));
             let fought = run_fight(BeginFight::Accept { ports }, corner.setup(), ways, inbox, say).await;
@@ -186,10 +188,12 @@ impl Actor {
         }
         let (orders, taken) = mpsc::unbounded_channel();
         let servers = self.shared.config.rendezvous().map(str::to_owned).collect();
-        let seed = Some(self.shared.config.seed).filter(|seed| *seed != 0).unwrap_or_else(|| fastrand::u64(..));
+        let seed =
+            Some(self.shared.config.seed).filter(|seed| *seed != 0).unwrap_or_else(|| fastrand::u64(..));
         let (reach, report) = (self.reach.clone(), self.report.clone());
         let task = self.spawn(async move {
-            run(servers, seed, reach, taken, move |happening| drop(report.send(Msg::Channel(happening)))).await;
+            run(servers, seed, reach, taken, move |happening| drop(report.send(Msg::Channel(happening))))
+                .await;
             None
         });
         self.classic.channel = Some(Channel { orders, task });
@@ -228,6 +232,7 @@ fn errors(fought: &Fought) -> String {
     if fought.errors.is_empty() {
         return String::new();
     }
-    let each = |(errno, times): (&i32, &u32)| format!("{} x {}", times, std::io::Error::from_raw_os_error(*errno));
+    let each =
+        |(errno, times): (&i32, &u32)| format!("{} x {}", times, std::io::Error::from_raw_os_error(*errno));
     format!(" ({})", fought.errors.iter().map(each).collect::<Vec<_>>().join(", "))
 }

@@ -74,10 +74,19 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Not connected, and tried again then.
-    Resting { until: Instant },
-    Dialling { link: LinkId, until: Instant },
+    Resting {
+        until: Instant,
+    },
+    Dialling {
+        link: LinkId,
+        until: Instant,
+    },
     /// Registered. `owes`: until when it has to answer; `renew`: when it is asked again.
-    Up { link: LinkId, owes: Option<Instant>, renew: Instant },
+    Up {
+        link: LinkId,
+        owes: Option<Instant>,
+        renew: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -152,7 +161,10 @@ impl Channel {
                     Ok(()) => self.outputs.push_back(Output::Challenged { link, ip, ports: predictions }),
                     Err(Turned::Repeated) => {}
                     Err(why) => {
-                        self.outputs.push_back(Output::Note(format!("the challenge of {ip} is ignored: {}", why.text())));
+                        self.outputs.push_back(Output::Note(format!(
+                            "the challenge of {ip} is ignored: {}",
+                            why.text()
+                        )));
                     }
                 }
             }
@@ -197,7 +209,9 @@ impl Channel {
                     server.state = State::Dialling { link, until: now + DIAL };
                     self.outputs.push_back(Output::Dial { link, server: server.name.clone() });
                 }
-                State::Up { link, owes: Some(until), .. } | State::Dialling { link, until } if until <= now => {
+                State::Up { link, owes: Some(until), .. } | State::Dialling { link, until }
+                    if until <= now =>
+                {
                     self.outputs.push_back(Output::HangUp { link });
                     self.lost(now, link, "it does not answer");
                 }
@@ -235,7 +249,8 @@ impl Channel {
         let source = Request::SourceTcp { local_port: None };
         self.outputs.push_back(Output::Write { link, text: format!("{ready}\r\n{source}\r\n") });
         if first {
-            self.outputs.push_back(Output::Note(format!("registered at {name} as a node that can be punched to")));
+            self.outputs
+                .push_back(Output::Note(format!("registered at {name} as a node that can be punched to")));
         }
     }
 

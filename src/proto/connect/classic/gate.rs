@@ -65,12 +65,15 @@ impl Gate {
         if mine().any(|taken| taken.ports == ports) {
             return Err(Turned::Repeated);
         }
-        let soon = |taken: &Taken| taken.over.is_none_or(|at| now.saturating_duration_since(at) < BETWEEN_FIGHTS);
+        let soon =
+            |taken: &Taken| taken.over.is_none_or(|at| now.saturating_duration_since(at) < BETWEEN_FIGHTS);
         if mine().any(soon) {
             return Err(Turned::Fighting);
         }
         let lately = |taken: &&Taken| age(taken) < MINUTE;
-        if mine().filter(lately).count() >= PER_ADDRESS || self.taken.iter().filter(lately).count() >= PER_MINUTE {
+        if mine().filter(lately).count() >= PER_ADDRESS
+            || self.taken.iter().filter(lately).count() >= PER_MINUTE
+        {
             return Err(Turned::TooMany);
         }
         let ports = ports.to_vec();
@@ -80,7 +83,9 @@ impl Gate {
 
     /// The fight with this address has ended; or it was not begun, and may be when the challenge is repeated.
     pub fn over(&mut self, now: Instant, ip: IpAddr, fought: bool) {
-        let Some(index) = self.taken.iter().rposition(|taken| taken.ip == ip && taken.over.is_none()) else { return };
+        let Some(index) = self.taken.iter().rposition(|taken| taken.ip == ip && taken.over.is_none()) else {
+            return;
+        };
         if !fought {
             self.taken.remove(index);
         } else if let Some(taken) = self.taken.get_mut(index) {

@@ -177,7 +177,11 @@ impl Classic {
         if let Some(request) = key.and_then(|key| self.requests.get_mut(&key)) {
             let running = request.stopped(now, Ended::Failed, why.os_error, &why.text);
             let time_left = request.until.is_some_and(|until| until >= now + PUNCH_TIME + BETWEEN_FIGHTS);
-            if running.is_some_and(|r| r.way == Way::Punch) && why.again && request.punches < PUNCHES && time_left {
+            if running.is_some_and(|r| r.way == Way::Punch)
+                && why.again
+                && request.punches < PUNCHES
+                && time_left
+            {
                 request.note(now, "the punch is tried again");
                 request.ways.push_front(Way::Punch);
                 // The challenged node ignores what comes sooner.
@@ -242,7 +246,11 @@ impl Classic {
                 }
                 None => "there is no time left",
             };
-            request.met.push((Code::Timeout, 0, format!("{text} within {limit} ms (unl_connect_timeout_ms)")));
+            request.met.push((
+                Code::Timeout,
+                0,
+                format!("{text} within {limit} ms (unl_connect_timeout_ms)"),
+            ));
             let reason = request.reason();
             self.end(now, key, Err((Code::Timeout, reason.1, reason.2)));
         }
@@ -251,7 +259,8 @@ impl Classic {
 
     /// When to call [`Classic::wake`].
     pub fn deadline(&self) -> Option<Instant> {
-        let requests = self.requests.values().flat_map(|r| [r.until, r.not_before.filter(|_| r.running.is_none())]);
+        let requests =
+            self.requests.values().flat_map(|r| [r.until, r.not_before.filter(|_| r.running.is_none())]);
         requests.flatten().chain(self.book.deadline()).min()
     }
 

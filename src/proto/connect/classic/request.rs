@@ -66,8 +66,8 @@ impl Request {
         nonce: Nonce,
     ) -> Request {
         let meeting = decide::meeting(&us.unl, &unl, options.hairpin);
-        let master = options.force_master
-            || us.text.as_deref().is_some_and(|ours| decide::is_master(ours, text));
+        let master =
+            options.force_master || us.text.as_deref().is_some_and(|ours| decide::is_master(ours, text));
         let wanted = match options.nonce {
             None => Wanted::Secret(nonce),
             Some(zero) if is_zero(&zero) => Wanted::Nothing,
@@ -125,7 +125,13 @@ impl Request {
     }
 
     /// The attempt has ended.
-    pub(super) fn stopped(&mut self, now: Instant, result: Ended, os_error: i32, text: &str) -> Option<Running> {
+    pub(super) fn stopped(
+        &mut self,
+        now: Instant,
+        result: Ended,
+        os_error: i32,
+        text: &str,
+    ) -> Option<Running> {
         let running = self.running.take()?;
         let at = self.at(now);
         self.story.ended(running.entry, at, result, os_error, text);

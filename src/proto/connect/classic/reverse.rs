@@ -129,7 +129,8 @@ impl Book {
 
     /// The node says that it has asked: its oldest connection stays. Which that is.
     pub(super) fn confirmed(&mut self, node: &UnlV2) -> Option<u64> {
-        let conn = self.queries.iter().find(|(_, query)| is_party(&query.node, node)).map(|(conn, _)| *conn)?;
+        let conn =
+            self.queries.iter().find(|(_, query)| is_party(&query.node, node)).map(|(conn, _)| *conn)?;
         self.queries.remove(&conn);
         Some(conn)
     }

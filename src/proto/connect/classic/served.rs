@@ -20,7 +20,9 @@ impl Classic {
             Ok(Reverse { ask: Ask::Query, node, .. }) => self.queried(now, us, node),
             Ok(Reverse { ask: Ask::Origin, node, .. }) => match self.book.confirmed(&node) {
                 Some(_) => self.note(format!("{} says it asked for the connection", node.wan_ip)),
-                None => self.note(format!("{} says it asked for a connection that was not made", node.wan_ip)),
+                None => {
+                    self.note(format!("{} says it asked for a connection that was not made", node.wan_ip))
+                }
             },
             Err(e) => self.note(format!("a REVERSE message that cannot be read: {e}")),
         }

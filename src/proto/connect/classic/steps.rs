@@ -124,7 +124,8 @@ impl Classic {
         if let Some(request) = self.requests.get_mut(&key) {
             request.punches += 1;
             if !us.clock && request.punches == 1 {
-                request.note(now, "no NTP server has told the time: the punch is timed by the system's clock");
+                request
+                    .note(now, "no NTP server has told the time: the punch is timed by the system's clock");
             }
         }
         if let Some(attempt) = self.begin(now, key, Way::Punch, SocketAddr::new(peer.into(), 0)) {
@@ -139,13 +140,21 @@ impl Classic {
         let Some(request) = self.requests.get_mut(&key) else { return };
         if request.by_peer() {
             // It has asked us: to ask it in turn would go on for ever.
-            request.met.push((Code::NoPath, 0, "the peer that asked to be connected to cannot be reached".into()));
+            request.met.push((
+                Code::NoPath,
+                0,
+                "the peer that asked to be connected to cannot be reached".into(),
+            ));
             return;
         }
         // PyP2P asks as the master only: the other one of two is about to connect by itself.
-        let text = us.text.as_deref().filter(|_| us.dht && request.options.force_master).map(spell_for_pattern);
+        let text =
+            us.text.as_deref().filter(|_| us.dht && request.options.force_master).map(spell_for_pattern);
         let can = request.unl.node_id != [0; 20];
-        let message = text.as_deref().filter(|_| can).and_then(|unl| Reverse::new(Ask::Connect(request.nonce), unl).ok());
+        let message = text
+            .as_deref()
+            .filter(|_| can)
+            .and_then(|unl| Reverse::new(Ask::Connect(request.nonce), unl).ok());
         let at = request.at(now);
         let Some(message) = message else {
             if way == Way::Wait {
@@ -237,7 +246,8 @@ impl Classic {
     }
 }
 
-const NO_MESSAGES: &str = "waiting for the peer to connect: there is no way to ask it (no messages by node id here)";
+const NO_MESSAGES: &str =
+    "waiting for the peer to connect: there is no way to ask it (no messages by node id here)";
 const NOBODY_TO_ASK: &str = "waiting for the peer to connect: its locator names no node id to ask it by";
 
 /// Our UNL in a form in which an original that takes it for a pattern, as it does, gets a valid one: of two `+` in a row

@@ -62,7 +62,8 @@ pub fn judge(us: &Us, to: SocketAddr, inside: bool, asked_by_peer: bool) -> Resu
         return Ok(());
     }
     let ours = if inside { us.unl.lan_ip } else { us.unl.wan_ip };
-    let same = Scope::of(IpAddr::V4(ours)) == scope && (scope != Scope::Private || block(ours) == block_of(to.ip()));
+    let same =
+        Scope::of(IpAddr::V4(ours)) == scope && (scope != Scope::Private || block(ours) == block_of(to.ip()));
     if !same && !us.local_peers {
         return Err(NotDialled::Local);
     }

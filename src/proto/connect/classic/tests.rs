@@ -32,7 +32,12 @@ pub(super) fn us(wan: &str, lan: &str, node_type: NodeType) -> Us {
     let listen = vec!["0.0.0.0:50500".parse().unwrap()];
     Us {
         text: Some(unl.encode()),
-        own: Own { listen, lan_ip: Some(lan_ip.into()), wan_ip: Some(wan_ip.into()), allow_duplicate_ip: true },
+        own: Own {
+            listen,
+            lan_ip: Some(lan_ip.into()),
+            wan_ip: Some(wan_ip.into()),
+            allow_duplicate_ip: true,
+        },
         unl,
         local_peers: false,
         dht: true,
@@ -113,7 +118,10 @@ fn to_a_passive_node_with_a_nonce_of_our_own() {
     let stories: Vec<Story> = std::iter::from_fn(|| b.machine.poll_output())
         .filter_map(|o| if let Output::Told { story } = o { Some(*story) } else { None })
         .collect();
-    assert!(matches!(stories.last().map(|s| &s.end), Some(End::Connected { via: Via::Direct, .. })), "{stories:?}");
+    assert!(
+        matches!(stories.last().map(|s| &s.end), Some(End::Connected { via: Via::Direct, .. })),
+        "{stories:?}"
+    );
     assert!(b.machine.is_empty() && b.machine.deadline().is_none());
 }
 

@@ -10,12 +10,32 @@ use crate::proto::unl::NodeType::{Active, Passive, Simultaneous};
 #[derive(Clone, Debug)]
 enum Event {
     /// A dial or punch of a node has an end: `Ok(peer's connection follows)`.
-    Ended { node: usize, attempt: u64, good: bool },
-    Arrived { node: usize, link: Link },
-    Heard { node: usize, text: String },
-    Sent { node: usize, tag: u64, good: bool },
-    Call { node: usize, request: u64 },
-    Cancel { node: usize, request: u64 },
+    Ended {
+        node: usize,
+        attempt: u64,
+        good: bool,
+    },
+    Arrived {
+        node: usize,
+        link: Link,
+    },
+    Heard {
+        node: usize,
+        text: String,
+    },
+    Sent {
+        node: usize,
+        tag: u64,
+        good: bool,
+    },
+    Call {
+        node: usize,
+        request: u64,
+    },
+    Cancel {
+        node: usize,
+        request: u64,
+    },
 }
 
 struct Node {
@@ -61,7 +81,16 @@ impl World {
         let a = node("8.8.8.8", "192.168.0.2");
         let b = node(if same { "8.8.8.8" } else { "9.9.9.9" }, "192.168.0.3");
         let (now, unkind) = (Instant::now(), *rng.choice(&[0, 10, 50, 100]).unwrap_or(&0));
-        World { now, start: now, rng, nodes: [a, b], due: BTreeMap::new(), next: 0, unkind, conns: Vec::new() }
+        World {
+            now,
+            start: now,
+            rng,
+            nodes: [a, b],
+            due: BTreeMap::new(),
+            next: 0,
+            unkind,
+            conns: Vec::new(),
+        }
     }
 
     fn luck(&mut self) -> bool {
@@ -251,7 +280,7 @@ fn in_a_kind_world_everybody_gets_through() {
             world.happen(event.1);
             (0..2).for_each(|node| world.carry_out(node));
         }
-        let got = world.nodes[0].ends[&1] .iter().flatten().count() == 1;
+        let got = world.nodes[0].ends[&1].iter().flatten().count() == 1;
         let same = world.nodes[0].us.unl.wan_ip == world.nodes[1].us.unl.wan_ip;
         assert_eq!(got, reachable || same, "seed {seed}");
     }
