@@ -58,6 +58,9 @@
 /** Room for any "[ip%zone]:port" with its NUL. */
 #define P2P_ADDR_LEN 64
 
+/** Room for the id of a connection, and its NUL. */
+#define P2P_CON_ID_LEN 72
+
 /** Addresses a p2p_unl_info has room for. */
 #define P2P_UNL_CANDIDATES 8
 
@@ -778,6 +781,11 @@ typedef struct p2p_conn_info {
   uint64_t age_ms;
   /** The peer, "ip:port". */
   char peer[P2P_ADDR_LEN];
+  /**
+   * What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect; PyP2P's con_id);
+   * else "".
+   */
+  char con_id[P2P_CON_ID_LEN];
 } p2p_conn_info;
 
 /** One address of a node. */
@@ -1151,6 +1159,22 @@ p2p_result p2p_unl_connect(p2p_net *net,
                            void *user,
                            p2p_request *out,
                            p2p_error *err);
+
+/**
+ * p2p_unl_connect() in the classic dialect, with PyP2P's choices. nonce: 64 hexadecimal digits, from which both ends make
+ * the connection's id (con_id in p2p_conn_info); NULL for a random one, which only the peer learns; 64 zeros for PyP2P's
+ * default, with which a connection is known by the peer's address alone. flags: P2P_CLASSIC_* bits. The rest as
+ * p2p_unl_connect().
+ */
+P2P_API
+p2p_result p2p_unl_connect_classic(p2p_net *net,
+                                   const char *unl,
+                                   const char *nonce,
+                                   int32_t flags,
+                                   p2p_event_fn cb,
+                                   void *user,
+                                   p2p_request *out,
+                                   p2p_error *err);
 
 /**
  * Writes the story of a p2p_unl_connect() into buf, as JSON with a NUL: the peer's addresses, what was tried, when, what

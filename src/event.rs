@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::error::Code;
+pub use crate::proto::conn_id::ConnId;
 pub use crate::proto::nat::NatType;
 pub use crate::proto::nat::behaviour::{Allocation, Mapping, Unsolicited};
 
@@ -202,6 +203,8 @@ pub struct ConnInfo {
     pub via: Via,
     /// Whether the peer opened it.
     pub inbound: bool,
+    /// What both ends call it, on a direct net of the classic dialect (PyP2P's `con_id`).
+    pub con_id: Option<ConnId>,
     /// The peer, `ip:port`.
     pub peer: String,
     /// Bytes accepted for sending and not yet taken by the system.

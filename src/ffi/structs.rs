@@ -8,6 +8,9 @@ use super::types::*;
 /// Room for any "[ip%zone]:port" with its NUL.
 pub const P2P_ADDR_LEN: usize = 64;
 
+/// Room for the id of a connection, and its NUL.
+pub const P2P_CON_ID_LEN: usize = 72;
+
 /// The story of a failure, in memory of yours. Set struct_size to sizeof(p2p_error) before the call.
 #[repr(C)]
 pub struct p2p_error {
@@ -126,6 +129,9 @@ pub struct p2p_conn_info {
     pub age_ms: u64,
     /// The peer, "ip:port".
     pub peer: [c_char; P2P_ADDR_LEN],
+    /// What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect; PyP2P's con_id);
+    /// else "".
+    pub con_id: [c_char; P2P_CON_ID_LEN],
 }
 
 /// Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call.

@@ -9,6 +9,7 @@ use super::situation::*;
 use super::structs::*;
 use super::types::*;
 use crate::error::{Code, Error};
+use crate::proto::connect::classic::Options;
 use crate::proto::unl::{CandidateKind, Check, ForwardingType, Info, NodeType, Overrides};
 
 /// Addresses a p2p_unl_info has room for.
@@ -251,6 +252,68 @@ pub unsafe extern "C" fn p2p_unl_connect(
         // Held across the request: its DONE may be polled by another thread before we are back here.
         let mut waiting = inner.waiting.lock();
         let id = inner.net.unl_connect(unl)?;
+        if let Some(function) = cb {
+            waiting.insert(id, Callback { function, user });
+        }
+        // SAFETY: the caller's duty, passed on.
+        unsafe { store(out, id) };
+        Ok(())
+    };
+    // SAFETY: the caller's duty, passed on.
+    guard(|| unsafe { report(err, connect()) })
+}
+
+/// What p2p_unl_connect_classic() is to do otherwise than PyP2P does by default; bits.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum p2p_classic {
+    /// Nothing.
+    P2P_CLASSIC_DEFAULT = 0,
+    /// If both nodes could connect to the other, the one with the larger locator does, and the other waits for it. For
+    /// programs where both sides call at once and want one connection; they give the same nonce. (PyP2P: force_master=0.)
+    P2P_CLASSIC_NOT_MASTER = 1,
+    /// Two nodes behind one address are not taken to reach each other inside. (PyP2P: hairpin=0.)
+    P2P_CLASSIC_NO_HAIRPIN = 2,
+}
+
+/// p2p_unl_connect() in the classic dialect, with PyP2P's choices. nonce: 64 hexadecimal digits, from which both ends make
+/// the connection's id (con_id in p2p_conn_info); NULL for a random one, which only the peer learns; 64 zeros for PyP2P's
+/// default, with which a connection is known by the peer's address alone. flags: P2P_CLASSIC_* bits. The rest as
+/// p2p_unl_connect().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_unl_connect_classic(
+    net: *mut p2p_net,
+    unl: *const c_char,
+    nonce: *const c_char,
+    flags: i32,
+    cb: p2p_event_fn,
+    user: *mut c_void,
+    out: *mut p2p_request,
+    err: *mut p2p_error,
+) -> p2p_result {
+    let connect = || {
+        // SAFETY: the caller's duties, passed on.
+        let (inner, unl) = unsafe { (inner_or_story(net)?, text(unl, "unl")?) };
+        // SAFETY: the caller's duty, passed on.
+        let nonce = if nonce.is_null() { None } else { Some(unsafe { text(nonce, "nonce") }?) };
+        let nonce = nonce.map(|digits| {
+            <[u8; 64]>::try_from(digits.as_bytes()).ok().filter(|n| n.iter().all(u8::is_ascii_hexdigit))
+        });
+        if nonce == Some(None) {
+            return Err(Error::new(Code::Invalid, "the nonce is malformed; expected 64 hexadecimal digits"));
+        }
+        if flags & !3 != 0 {
+            return Err(Error::new(Code::Invalid, format!("flags is {flags}; expected P2P_CLASSIC_* bits")));
+        }
+        let has = |bit: p2p_classic| flags & bit as i32 != 0;
+        let options = Options {
+            nonce: nonce.flatten(),
+            force_master: !has(p2p_classic::P2P_CLASSIC_NOT_MASTER),
+            hairpin: !has(p2p_classic::P2P_CLASSIC_NO_HAIRPIN),
+        };
+        // Held across the request: its DONE may be polled by another thread before we are back here.
+        let mut waiting = inner.waiting.lock();
+        let id = inner.net.unl_connect_classic(unl, options)?;
         if let Some(function) = cb {
             waiting.insert(id, Callback { function, user });
         }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::outlet::Outlet;
 use crate::config::Config;
 use crate::event::{ConnInfo, Via};
+use crate::proto::conn_id::{ConnId, Nonce};
 use crate::proto::handshake::{Opener, Sealer, Transport};
 use crate::proto::identity::PublicKey;
 
@@ -23,6 +24,12 @@ pub(crate) struct Conn {
     pub(crate) peer_key: Option<PublicKey>,
     /// What decrypts what arrives, until the connection's task takes it.
     opening: Mutex<Option<Box<Opening>>>,
+    /// Whether the peer opened it.
+    pub(crate) inbound: bool,
+    /// What its connector has sent before the first line (classic direct nets).
+    pub(crate) nonce: Option<Nonce>,
+    /// What both ends call it (classic direct nets).
+    pub(crate) con_id: Option<ConnId>,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
     pub(crate) stream: Arc<TcpStream>,
@@ -83,6 +90,9 @@ impl Conn {
             via,
             peer_key,
             opening: Mutex::default(),
+            inbound: via == Via::Accept,
+            nonce: None,
+            con_id: None,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
             out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer, sealer)),
             stream,
@@ -145,7 +155,8 @@ impl Conn {
         let out = self.out.lock();
         ConnInfo {
             via: self.via,
-            inbound: matches!(self.via, Via::Accept | Via::Reverse),
+            inbound: self.inbound,
+            con_id: self.con_id,
             peer: self.peer.to_string_lossy().into_owned(),
             queued_bytes: out.queued() as u64,
             unread_bytes: self.unread.load(Relaxed) as u64,

@@ -21,23 +21,26 @@ use super::shared::Shared;
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
+use crate::proto::conn_id::Nonce;
 use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
 const LINGER_BYTES: usize = 16 << 20;
 
-/// Takes a fresh TCP connection through the classic dialect's opening. ([`super::greet`] is the secure dialect's.)
+/// Takes a fresh TCP connection through the classic dialect's opening. `nonce` is what a connector on a direct net sends.
+/// ([`super::greet`] is the secure dialect's.)
 pub(crate) async fn open(
     shared: &Arc<Shared>,
     id: u64,
     via: Via,
     peer: SocketAddr,
     stream: TcpStream,
+    nonce: Nonce,
 ) -> Result<Arc<Conn>, Error> {
     let config = &shared.config;
     let role = if via == Via::Accept { Role::Acceptor } else { Role::Connector };
-    let mut opening = Opening::classic(config.net_type == NetType::Direct, role);
+    let mut opening = Opening::classic(config.net_type == NetType::Direct, role, nonce);
     let shake = async {
         let mut hello = opening.hello();
         while !hello.is_empty() {
@@ -64,7 +67,11 @@ pub(crate) async fn open(
         Ok(())
     };
     match timeout(config.handshake_timeout, shake).await {
-        Ok(Ok(())) => Ok(Arc::new(Conn::new(id, via, peer, stream, config))),
+        Ok(Ok(())) => {
+            let mut conn = Conn::new(id, via, peer, stream, config);
+            conn.nonce = opening.nonce();
+            Ok(Arc::new(conn))
+        }
         Ok(Err(e)) => Err(Error::io(format_args!("opening the link with {peer}"), &e)),
         Err(_) => {
             let ms = config.handshake_timeout.as_millis();

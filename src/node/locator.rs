@@ -53,32 +53,48 @@ fn forwarding(config: &Config, info: &NetInfo) -> ForwardingType {
     }
 }
 
-fn v2(shared: &Shared, info: &NetInfo, overrides: &Overrides) -> Result<UnlV2> {
-    let v4 = |ip: Option<IpAddr>| match ip {
+/// What a locator of version 2 says of this node, and whether our address from outside is known; else it is 0.0.0.0.
+pub(crate) fn facts_v2(shared: &Shared) -> (UnlV2, bool) {
+    let info = shared.info.lock().clone();
+    let wan_ip = wan_ip_v2(shared, &info);
+    (v2_at(shared, &info, wan_ip.unwrap_or(Ipv4Addr::UNSPECIFIED)), wan_ip.is_some())
+}
+
+fn v4(ip: Option<IpAddr>) -> Option<Ipv4Addr> {
+    match ip {
         Some(IpAddr::V4(ip)) => Some(ip),
         _ => None,
-    };
-    let lan_ip = v4(info.lan_ip);
+    }
+}
+
+fn wan_ip_v2(shared: &Shared, info: &NetInfo) -> Option<Ipv4Addr> {
     let global = |ip: &Ipv4Addr| Scope::of((*ip).into()) == Scope::Global;
     let config = &shared.config;
     let alone =
         config.rendezvous().next().is_none() && config.servers_of(ServerKind::Reachability).next().is_none();
-    let wan_ip = v4(info.wan_ip).or(lan_ip.filter(|ip| global(ip) || alone)).or(v4(overrides.wan_ip));
-    let Some(wan_ip) = wan_ip else {
+    v4(info.wan_ip).or(v4(info.lan_ip).filter(|ip| global(ip) || alone))
+}
+
+fn v2(shared: &Shared, info: &NetInfo, overrides: &Overrides) -> Result<UnlV2> {
+    let Some(wan_ip) = wan_ip_v2(shared, info).or(v4(overrides.wan_ip)) else {
         let message = "this node's IPv4 address from outside is not known (yet): a locator of version 2 needs it \
                        (wait for P2P_EVENT_READY, add a rendezvous server, or set wan_ip)";
         return Err(Error::new(Code::State, message));
     };
-    Ok(UnlV2 {
+    Ok(v2_at(shared, info, wan_ip))
+}
+
+fn v2_at(shared: &Shared, info: &NetInfo, wan_ip: Ipv4Addr) -> UnlV2 {
+    UnlV2 {
         version: UnlV2::VERSION,
         node_id: shared.dht_id.map_or([0; 20], |id| id.0),
         node_type: node_type(info).unwrap_or(unl::NodeType::Active),
         nat_type: info.nat,
-        forwarding_type: forwarding(config, info),
+        forwarding_type: forwarding(&shared.config, info),
         listen_port: if info.external_port == 0 { info.passive_port } else { info.external_port },
         wan_ip,
-        lan_ip: lan_ip.unwrap_or(wan_ip),
-    })
+        lan_ip: v4(info.lan_ip).unwrap_or(wan_ip),
+    }
 }
 
 fn v3(shared: &Shared, info: &NetInfo) -> Record {

@@ -34,6 +34,7 @@ mod sendbuf;
 pub(crate) mod shared;
 #[allow(dead_code, reason = "used by the actor once wired")]
 mod signal;
+mod simultaneous;
 #[allow(dead_code, reason = "filled once connecting by locator is wired")]
 pub(crate) mod stories;
 mod table;

@@ -16,6 +16,7 @@ use crate::node::log::log;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
 use crate::proto::admit::{Refusal, canonical};
+use crate::proto::conn_id::ZERO_NONCE;
 
 /// How long accepting rests when the system has no descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);
@@ -85,7 +86,7 @@ impl Actor {
                 let e = Error::new(Code::Closed, format!("{from} was only looking whether the port is open"));
                 return Some(Msg::Opened { id, outcome: Err(e) });
             }
-            let outcome = link::open(&shared, id, Via::Accept, from, stream).await;
+            let outcome = link::open(&shared, id, Via::Accept, from, stream, ZERO_NONCE).await;
             Some(Msg::Opened { id, outcome })
         });
         let state = State::Opening(task);

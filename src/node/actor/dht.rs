@@ -103,6 +103,7 @@ impl Actor {
         if let Err(e) = &outcome {
             log!(self.shared, Debug, "DHT message {tag}: {e}");
         }
+        self.classic_sent(tag, &outcome);
         // For a tag that is no request's this does nothing.
         self.shared.done(tag, outcome.map_or_else(Outcome::from, |()| Outcome::ok(0, "sent".to_owned())));
     }

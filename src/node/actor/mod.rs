@@ -37,6 +37,7 @@ use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::proto::admit::Own;
+use crate::proto::connect::classic::Options;
 use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
 use crate::queue::{Item, Notice};
@@ -50,6 +51,12 @@ pub(crate) enum Command {
     UnlConnect {
         request: u64,
         unl: String,
+    },
+    /// The same in the classic dialect, with what the program wants to have different.
+    ClassicConnect {
+        request: u64,
+        unl: String,
+        options: Options,
     },
     Bootstrap {
         request: u64,
@@ -106,6 +113,8 @@ pub(crate) enum Msg {
     Found(situation::Found),
     /// Something about connecting in the secure dialect.
     Secure(secure::News),
+    /// From the channel by which simultaneous nodes are challenged.
+    Channel(crate::node::simultaneous::Happening),
     Panicked(String),
 }
 
@@ -133,6 +142,8 @@ pub(crate) struct Actor {
     table: Table,
     upkeep: Upkeep,
     own: Own,
+    /// Connecting by UNL in the classic dialect.
+    classic: classic::Desk,
     reach: Reach,
     knocker: Knocker,
     /// How the node stands in its network.
@@ -175,6 +186,7 @@ impl Actor {
         let at = Actor::standpoint(&shared, bound);
         let dht = dht::Desk::new(&shared);
         let secure = secure::Secure::new(&shared);
+        let classic = classic::Desk::new(&shared.config);
         Actor {
             at,
             knocker,
@@ -190,6 +202,7 @@ impl Actor {
             accept_rest: None,
             dht,
             secure,
+            classic,
             shared,
         }
     }
@@ -225,7 +238,8 @@ impl Actor {
         let load = self.load();
         let accepting = self.may_accept();
         let secure = self.secure.as_ref().and_then(secure::Secure::deadline);
-        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline(), secure];
+        let (upkeep, classic) = (self.upkeep.deadline(&load), self.classic.deadline());
+        let deadlines = [upkeep, self.accept_rest, self.at.deadline(), classic, secure];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
@@ -281,6 +295,7 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
+            Command::ClassicConnect { request, unl, options } => self.classic_connect(request, unl, options),
             Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
@@ -302,6 +317,7 @@ impl Actor {
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Found(found) => self.found(found),
             Msg::Secure(news) => self.secure_news(news),
+            Msg::Channel(happening) => self.channel(happening),
             Msg::Panicked(_) => {}
         }
     }
@@ -329,12 +345,14 @@ impl Actor {
         }
         self.situation_due(now);
         self.secure_due(now);
+        self.classic_due(now);
         self.dial_candidates();
     }
 
     /// An open connection has ended; whoever learns it from the event may connect again.
     fn closed(&mut self, id: u64) {
         self.table.ending(id);
+        self.classic_closed(id);
         self.count_connections();
         self.secure_closed(id);
     }
@@ -356,11 +374,7 @@ impl Actor {
     fn unl_connect(&mut self, request: u64, unl: &str) {
         match self.shared.config.dialect {
             Dialect::Secure => self.secure_connect(request, unl),
-            Dialect::Classic => {
-                let message =
-                    format!("connecting by locator is not wired yet in the classic dialect ({unl})");
-                self.shared.done(request, Error::new(Code::Unsupported, message).into());
-            }
+            Dialect::Classic => self.classic_connect(request, unl.to_owned(), Options::default()),
         }
     }
 
@@ -386,13 +400,15 @@ impl Actor {
         let Some(entry) = self.table.get_mut(id) else { return };
         let request = entry.request;
         match outcome {
-            Ok(conn) => {
+            Ok(mut conn) => {
                 entry.request = 0;
+                let Some(request) = self.claim(id, request, &mut conn) else { return };
                 self.enter(id, Arc::clone(&conn), request);
                 if request != 0 {
                     let outcome = Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
+                self.classic_act();
             }
             Err(e) => {
                 log!(self.shared, Debug, "{e}");
@@ -422,14 +438,18 @@ impl Actor {
 
     /// A connection that was to be opened will not be.
     fn fail(&mut self, id: u64, e: Error) {
-        if let Some(entry) = self.table.remove(id)
-            && entry.request != 0
-        {
+        let Some(entry) = self.table.remove(id) else { return };
+        if entry.request != 0 {
             self.shared.done(entry.request, e.into());
+        } else {
+            self.classic_failed(id, e);
         }
     }
 
     fn cancel(&mut self, request: u64) {
+        if self.classic_cancel(request) {
+            return;
+        }
         if self.at.forget_advertise(request) {
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         } else if let Some(id) = self.table.by_request(request) {

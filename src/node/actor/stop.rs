@@ -24,6 +24,7 @@ impl Actor {
         let unlisted = self.spawn_unlist(limit);
         let unmapped = self.end_situation();
         self.end_secure();
+        self.end_classic();
         self.order_dht(crate::dht::Order::Leave);
         let ids: Vec<u64> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -40,6 +41,7 @@ impl Actor {
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Connect { request, .. }
             | Command::UnlConnect { request, .. }
+            | Command::ClassicConnect { request, .. }
             | Command::Bootstrap { request }
             | Command::Advertise { request }
             | Command::DhtPut { request, .. } = command

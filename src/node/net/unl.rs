@@ -5,6 +5,7 @@ use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
 use crate::node::actor::Command;
 use crate::node::locator;
+use crate::proto::connect::classic::Options;
 use crate::proto::connect::report::Story;
 use crate::proto::unl::{Check, Info, Overrides};
 
@@ -32,6 +33,25 @@ impl Net {
     /// [`Code::Invalid`] for text that is no locator, or one of another dialect or network; [`Code::State`],
     /// [`Code::Closed`], [`Code::Limit`]; [`Code::Unsupported`] on a p2p net of the classic dialect.
     pub fn unl_connect(&self, unl: &str) -> Result<u64> {
+        self.may_connect_by(unl)?;
+        self.request(|request| Command::UnlConnect { request, unl: unl.to_owned() })
+    }
+
+    /// The same in the classic dialect, with PyP2P's choices.
+    ///
+    /// # Errors
+    /// As [`Net::unl_connect`]; [`Code::Unsupported`] in the secure dialect.
+    pub fn unl_connect_classic(&self, unl: &str, options: Options) -> Result<u64> {
+        if self.shared.config.dialect != Dialect::Classic {
+            let message = "nonces and masters are the classic dialect's, and this net speaks the secure one";
+            return Err(Error::new(Code::Unsupported, message));
+        }
+        self.may_connect_by(unl)?;
+        self.request(|request| Command::ClassicConnect { request, unl: unl.to_owned(), options })
+    }
+
+    /// Whether this net connects by such a locator.
+    fn may_connect_by(&self, unl: &str) -> Result<()> {
         let config = &self.shared.config;
         // Not against the time: a clock may be wrong, and who answers for the key is who was meant, however old the
         // locator is. If nobody does, its age is part of the story.
@@ -54,7 +74,7 @@ impl Net {
                 return Err(Error::new(Code::Invalid, message));
             }
         }
-        self.request(|request| Command::UnlConnect { request, unl: unl.to_owned() })
+        Ok(())
     }
 
     /// What was tried for a request of [`Net::unl_connect`], under way or among the last that have ended.

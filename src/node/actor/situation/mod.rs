@@ -26,6 +26,7 @@ use crate::node::measure::{self, Knocked, Probed};
 use crate::os;
 use crate::portmap::{Happening, Order};
 use crate::proto::clock_sync::NetClock;
+use crate::proto::nat::report::NatReport;
 use crate::proto::situation::{Action, Door, Granted, Situation};
 use crate::proto::upkeep::Chore;
 use crate::queue::{Item, Notice};
@@ -72,6 +73,21 @@ impl Standpoint {
     /// When [`Actor::situation_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         [self.machine.deadline(), self.change_due].into_iter().flatten().min()
+    }
+
+    /// The NAT as measured last, if it was in this network.
+    pub(super) fn nat(&self) -> Option<&NatReport> {
+        self.probed.as_ref().filter(|_| self.machine.is_nat_known()).map(|probed| &probed.report)
+    }
+
+    /// Whether it is still being found out how others reach this node.
+    pub(super) fn is_deciding(&self) -> bool {
+        self.machine.is_deciding()
+    }
+
+    /// True time minus the system's clock, if it is known.
+    pub(super) fn clock_offset_us(&self) -> Option<i64> {
+        self.clock_offset_us
     }
 
     /// Gives up a request to be listed that is still waiting. Whether it was.
@@ -145,6 +161,7 @@ impl Actor {
         log!(self.shared, Info, "the network has changed; looking again");
         self.order_dht(crate::dht::Order::NetworkChanged);
         self.order_signal(crate::node::signal::Order::NetworkChanged);
+        self.order_channel(crate::node::simultaneous::Order::NetworkChanged);
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
         let lan_ip6 = own_v6(&self.shared.config, bound);

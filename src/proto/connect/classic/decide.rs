@@ -30,9 +30,8 @@ pub fn ways(ours: NodeType, theirs: NodeType, master: bool) -> Vec<Way> {
     let mut ways = Vec::new();
     for (kind, to_them) in [(T::Passive, Way::Dial), (T::Simultaneous, Way::Punch)] {
         match (ours == kind, theirs == kind) {
-            (true, true) if master => ways.push(to_them),
-            (_, false) | (true, true) if ours == kind => ways.push(Way::Wait),
-            (false, true) => ways.push(to_them),
+            (_, true) if master || ours != kind => ways.push(to_them),
+            (true, _) => ways.push(Way::Wait),
             _ => {}
         }
     }

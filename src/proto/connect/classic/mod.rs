@@ -20,12 +20,15 @@
 //! [`Classic`] is the machine for all requests of a node: `(now, input) -> outputs`. [`decide`] is the table, [`target`]
 //! says who may be dialled, [`reverse`] what is done at a stranger's word and what is not.
 
+pub mod channel;
 pub mod decide;
+mod gate;
 mod machine;
 mod matching;
 mod request;
 pub mod reverse;
 mod served;
+mod steps;
 pub mod target;
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,17 @@
 //! * Never: no port, unspecified, multicast, broadcast and reserved addresses, and this node itself.
 //! * Addresses on the internet: always.
 //! * Local ones (loopback, link-local, private, shared between customers of a provider): only if our own address of the
-//!   same role is of that kind, too. A node at home is never sent to an address at home by a node from elsewhere.
+//!   same role is of that kind, too, and of private ones of the same block. A node at home is never sent to an address at home by a node from elsewhere.
 //!
 //! At a stranger's word, ports below 1024 of local addresses are left alone as well: what listens there is a service of
 //! the household. How often: [`super::reverse`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::types::Us;
 use crate::proto::admit::Refusal;
 use crate::proto::nat::scope::Scope;
-use crate::proto::punch::target::LOWEST_PORT;
+use crate::proto::punch::LOWEST_PORT;
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +62,27 @@ pub fn judge(us: &Us, to: SocketAddr, inside: bool, asked_by_peer: bool) -> Resu
         return Ok(());
     }
     let ours = if inside { us.unl.lan_ip } else { us.unl.wan_ip };
-    if Scope::of(IpAddr::V4(ours)) != scope && !us.local_peers {
+    let same =
+        Scope::of(IpAddr::V4(ours)) == scope && (scope != Scope::Private || block(ours) == block_of(to.ip()));
+    if !same && !us.local_peers {
         return Err(NotDialled::Local);
     }
     if asked_by_peer && to.port() < LOWEST_PORT {
         return Err(NotDialled::Service);
     }
     Ok(())
+}
+
+/// Which of the three private networks (RFC 1918) an address is in: they begin with different octets.
+fn block(ip: Ipv4Addr) -> u8 {
+    ip.octets()[0]
+}
+
+fn block_of(ip: IpAddr) -> u8 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => block(ip),
+        IpAddr::V6(_) => 0,
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +104,7 @@ mod tests {
             assert_eq!(judge(local, false), Err(NotDialled::Local), "{local}");
         }
         assert_eq!(judge("192.168.0.9:5", true), Ok(()));
+        assert_eq!(judge("10.0.0.9:5", true), Err(NotDialled::Local));
         assert_eq!(judge("127.0.0.1:5", true), Err(NotDialled::Local));
         assert_eq!(judge("192.168.0.5:50500", true), Err(NotDialled::Own));
     }
