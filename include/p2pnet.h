@@ -786,6 +786,8 @@ typedef struct p2p_conn_info {
    * else "".
    */
   char con_id[P2P_CON_ID_LEN];
+  /** The peer's key, 43 letters, proved by the handshake (secure dialect); else "". */
+  char peer_id[P2P_ADDR_LEN];
 } p2p_conn_info;
 
 /** One address of a node. */

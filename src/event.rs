@@ -205,6 +205,8 @@ pub struct ConnInfo {
     pub inbound: bool,
     /// What both ends call it, on a direct net of the classic dialect (PyP2P's `con_id`).
     pub con_id: Option<ConnId>,
+    /// Who the peer is, in the secure dialect.
+    pub peer_key: Option<crate::proto::identity::PublicKey>,
     /// The peer, `ip:port`.
     pub peer: String,
     /// Bytes accepted for sending and not yet taken by the system.

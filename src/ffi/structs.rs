@@ -132,6 +132,8 @@ pub struct p2p_conn_info {
     /// What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect; PyP2P's con_id);
     /// else "".
     pub con_id: [c_char; P2P_CON_ID_LEN],
+    /// The peer's key, 43 letters, proved by the handshake (secure dialect); else "".
+    pub peer_id: [c_char; P2P_ADDR_LEN],
 }
 
 /// Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call.

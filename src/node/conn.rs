@@ -62,7 +62,7 @@ impl Conn {
 
     /// A connection to the node `key`, encrypted.
     pub(crate) fn secure(
-        (id, via, peer): (u64, Via, SocketAddr),
+        (id, via, inbound, peer): (u64, Via, bool, SocketAddr),
         stream: TcpStream,
         config: &Config,
         key: PublicKey,
@@ -70,7 +70,8 @@ impl Conn {
         rest: Vec<u8>,
     ) -> Conn {
         let Transport { sealer, opener, .. } = transport;
-        let conn = Conn::with(id, via, peer, stream, config, Some(key), Some(sealer));
+        let mut conn = Conn::with(id, via, peer, stream, config, Some(key), Some(sealer));
+        conn.inbound = inbound;
         *conn.opening.lock() = Some(Box::new(Opening { opener, rest }));
         conn
     }
@@ -157,6 +158,7 @@ impl Conn {
             via: self.via,
             inbound: self.inbound,
             con_id: self.con_id,
+            peer_key: self.peer_key,
             peer: self.peer.to_string_lossy().into_owned(),
             queued_bytes: out.queued() as u64,
             unread_bytes: self.unread.load(Relaxed) as u64,

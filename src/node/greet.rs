@@ -191,9 +191,9 @@ impl Greeted {
     }
 
     /// Opens the connection: what was begun to be read goes along.
-    pub(crate) fn into_conn(self, id: u64, via: Via, shared: &Shared) -> Arc<Conn> {
+    pub(crate) fn into_conn(self, id: u64, via: Via, inbound: bool, shared: &Shared) -> Arc<Conn> {
         let Greeted { at, peer, stream, transport, received } = self;
-        Arc::new(Conn::secure((id, via, at), stream, &shared.config, peer.key, transport, received))
+        Arc::new(Conn::secure((id, via, inbound, at), stream, &shared.config, peer.key, transport, received))
     }
 }
 

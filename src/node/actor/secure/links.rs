@@ -44,6 +44,9 @@ pub(super) enum Link {
 /// A connection that is being seen through.
 pub(super) struct Ushered {
     words: UnboundedSender<Word>,
+    task: AbortHandle,
+    /// Whether the peer was told that it is welcome.
+    welcomed: bool,
     /// The peer's end.
     at: SocketAddr,
     /// Whether we opened it.
@@ -150,6 +153,7 @@ impl Actor {
             usher(shared, stream, at, role, heard, |step| report(News::Usher { conn, step })).await;
             None
         });
+        let abort = task.clone();
         match id {
             Some(id) if ours => self.table.dialled(id, at.ip(), None, task),
             Some(id) => {
@@ -160,9 +164,17 @@ impl Actor {
             None => {}
         }
         if let Some(secure) = &mut self.secure {
-            let ushered = Ushered { words, at, ours, id, known: id.is_none(), opening: None };
+            let known = id.is_none();
+            let ushered = Ushered { words, task: abort, welcomed: false, at, ours, id, known, opening: None };
             secure.links.insert(conn, Link::Ushered(ushered));
         }
+    }
+
+    /// Peers that have come by the listener and were welcomed, whose connection is not the program's yet.
+    pub(super) fn welcomed(&self) -> usize {
+        let coming =
+            |link: &&Link| matches!(link, Link::Ushered(u) if u.welcomed && !u.ours && u.id.is_some());
+        self.secure.as_ref().map_or(0, |secure| secure.links.values().filter(coming).count())
     }
 
     /// Makes room for another stranger.
@@ -192,7 +204,8 @@ impl Actor {
 
     /// Says something to a connection.
     pub(super) fn word(&mut self, conn: ConnId, word: Word) {
-        if let Some(Link::Ushered(ushered)) = self.secure.as_ref().and_then(|s| s.links.get(&conn)) {
+        if let Some(ushered) = self.ushered(conn) {
+            ushered.welcomed |= matches!(word, Word::Answer(Answer::Welcome { .. }));
             // One that has ended has said so, or is about to.
             let _ = ushered.words.send(word);
         }
@@ -206,6 +219,8 @@ impl Actor {
     }
 
     pub(super) fn usher_says(&mut self, conn: ConnId, step: Step) {
+        // Whoever comes now is judged by the places there are now.
+        self.secure_room();
         let Some(ushered) = self.ushered(conn) else { return };
         match step {
             Step::Met(Peer { key: peer, token, chosen, live }) => {
@@ -236,7 +251,8 @@ impl Actor {
     fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
         let Some(secure) = &mut self.secure else { return false };
         match secure.links.remove(&conn) {
-            Some(Link::Ushered(Ushered { id, known, opening, .. })) => {
+            Some(Link::Ushered(Ushered { id, known, opening, task, .. })) => {
+                task.abort();
                 if let Some(id) = id {
                     // The request of a dial of ours ends with it.
                     self.fail(id, why.clone());
@@ -288,7 +304,7 @@ impl Actor {
         requests.extend(own.filter(|request| *request != 0));
         let known = id.is_some();
         let id = id.unwrap_or_else(|| self.shared.new_id());
-        let open = passed.into_conn(id, via, &self.shared);
+        let open = passed.into_conn(id, via, !ours, &self.shared);
         if !known {
             let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
             let dialler = None;
@@ -323,9 +339,14 @@ impl Actor {
                     open.close();
                 }
             }
-            Some(Link::Ushered(ushered)) if !ushered.ours && why == Closing::Full => {
+            Some(Link::Ushered(ushered)) if !ushered.ours && !ushered.welcomed && why == Closing::Full => {
+                // The usher says so, and ends.
                 let _ = ushered.words.send(Word::Answer(Answer::Full));
-                self.let_go(conn, Error::new(Code::Limit, why.text()));
+                let id = ushered.id;
+                secure.links.remove(&conn);
+                if let Some(id) = id {
+                    self.fail(id, Error::new(Code::Limit, why.text()));
+                }
             }
             Some(_) => drop(self.let_go(conn, Error::new(Code::Canceled, why.text()))),
             None => {}
