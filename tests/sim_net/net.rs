@@ -118,6 +118,7 @@ impl<T, C: Copy + Ord + Debug, D: Clone + Debug> Net<T, C, D> {
     pub fn add_host(&mut self, site: usize, ip: IpAddr, ip6: Option<IpAddr>) -> usize {
         let mut host = Host::new(ip);
         host.ip6 = ip6;
+        host.next_iss += 100_000_000 * self.homes.len() as u32;
         self.homes.push(Home { host, site, alive: true });
         self.homes.len() - 1
     }
@@ -216,7 +217,7 @@ impl<T, C: Copy + Ord + Debug, D: Clone + Debug> Net<T, C, D> {
         self.homes[i].alive = false;
         let old = &self.homes[i].host;
         let mut host = Host::new(old.ip);
-        host.ip6 = old.ip6;
+        (host.ip6, host.next_iss) = (old.ip6, old.next_iss);
         self.homes[i].host = host;
     }
 

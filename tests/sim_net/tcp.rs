@@ -57,7 +57,8 @@ pub struct Host<C = ConnId, D = Frame> {
     pub notices: VecDeque<Notice<C, D>>,
     /// Sockets whose SYN, SYN-ACK or data must be looked after.
     pub started: Vec<Key>,
-    next_iss: u32,
+    /// Told apart by these, so no two of a world may be the same.
+    pub next_iss: u32,
 }
 
 /// When the n-th repetition follows the one before.
