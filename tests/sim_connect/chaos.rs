@@ -1,7 +1,10 @@
 //! Worlds that are unkind in every way at once, with two or three nodes that call, cancel, close, die and come back.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use p2pnet::error::Code;
 use p2pnet::proto::nat::behaviour::Unsolicited;
 use p2pnet::proto::punch::Options;
 
@@ -96,10 +99,41 @@ fn site(rng: &mut fastrand::Rng) -> SitePlan {
 
 #[test]
 fn whatever_happens() {
+    let tally = Mutex::new(BTreeMap::<String, usize>::new());
     crate::each_seed(3000, "whatever_happens", |seed| {
         let plan = plan(&mut fastrand::Rng::with_seed(seed ^ 0x1add_e45e));
         let mut world = World::new(plan, seed);
         world.run();
         check::everything(&world);
+        count(&world, &mut tally.lock().unwrap());
     });
+    for (what, count) in tally.into_inner().unwrap() {
+        println!("{count:>6} {what}");
+    }
+}
+
+/// What requests came to, and the connections that came of it.
+fn count(world: &World, tally: &mut BTreeMap<String, usize>) {
+    let mut add = |what: String| *tally.entry(what).or_default() += 1;
+    for (i, node) in world.nodes.iter().enumerate() {
+        for request in node.requests.values() {
+            match &request.done {
+                None => add("requests of nodes that died".to_owned()),
+                Some((_, Ok(conn), _)) => add(format!("requests connected, {:?}", node.opened[conn].via)),
+                Some((at, Err(error), _)) => {
+                    let reason: String = error.message.chars().take(60).collect();
+                    add(format!("requests failed, {:?}: {reason}", error.code));
+                    if error.code == Code::NoPath && *at - request.at > Duration::from_secs(5) {
+                        add("requests failed after more than 5 s, with NoPath".to_owned());
+                    }
+                }
+            }
+        }
+        for open in node.opened.values() {
+            add(format!("connections, {:?}", open.via));
+            if open.closed.is_some() && world.net.homes[i].alive {
+                add("connections closed again".to_owned());
+            }
+        }
+    }
 }
