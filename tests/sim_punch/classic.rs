@@ -114,8 +114,8 @@ impl Arena {
 
     fn setup(&mut self, i: usize) -> FightSetup {
         FightSetup {
-            ours: self.net.homes[i].side(),
-            peer_ip: self.net.homes[1 - i].outside(),
+            ours: self.net.side(i),
+            peer_ip: self.net.outside(1 - i),
             own: vec![self.net.homes[i].host.ip],
             allow_inside: false,
             clock: (self.net.now, self.unix(i)),
@@ -129,7 +129,7 @@ impl Arena {
     }
 
     fn at_server(&mut self, i: usize, text: &str) {
-        let from = SocketAddr::new(self.net.homes[i].outside(), 5000);
+        let from = SocketAddr::new(self.net.outside(i), 5000);
         let now = self.net.now;
         let conn = *self.nodes[i].server.get_or_insert_with(|| self.server.open(now, from).expect("room"));
         let unix = UNIX + (now - self.net.start).as_secs_f64();
@@ -150,9 +150,10 @@ impl Arena {
     fn bound(&mut self, i: usize) {
         let first = self.net.rng.u16(33_000..60_000);
         let ports: Vec<u16> = (first..).take(CLASSIC_PREDICTIONS + 1).collect();
+        let side = self.net.side(i);
         let home = &mut self.net.homes[i];
         home.host.listeners.extend(ports.iter().skip(1));
-        let (side, ip) = (home.side(), home.host.ip);
+        let ip = home.host.ip;
         self.nodes[i].ports = ports.clone();
         if self.nodes[i].program == Program::Ours {
             // The first is connected to the server; the others only if they are to be asked for.
@@ -163,7 +164,7 @@ impl Arena {
             return self.tell(i, FightInput::Bound { local: &ports, outside: &outside, remote });
         }
         let predictions: Vec<u16> = ports.iter().skip(1).filter_map(|port| side.compute(*port)).collect();
-        let ip = self.net.homes[1 - i].outside();
+        let ip = self.net.outside(1 - i);
         let transport = Transport::Tcp;
         if i == 0 {
             self.say(i, &Request::Candidate { ip, transport, predictions }.to_string());
@@ -228,7 +229,7 @@ impl Arena {
             Notice::Refused(conn) | Notice::Unreachable(conn) => self.original_retries(i, conn),
             Notice::Closed(conn) | Notice::TimedOut(conn) => self.ended(i, conn),
             Notice::Accepted(key) => self.accept(i, key),
-            Notice::Frame(conn, frame) => self.frame(i, conn, &frame),
+            Notice::Data(conn, frame) => self.frame(i, conn, &frame),
         }
     }
 

@@ -7,13 +7,12 @@
 mod chaos;
 mod classic;
 mod harsh;
-mod kinds;
 mod matrix;
-mod nat;
-mod net;
-mod packet;
-mod tcp;
+#[path = "../sim_net/mod.rs"]
+mod sim_net;
 mod world;
+
+use sim_net::{kinds, nat, net, tcp};
 
 /// The seeds to run: one, or so many.
 pub fn seeds(usual: u64) -> std::ops::Range<u64> {

@@ -123,8 +123,8 @@ impl World {
     fn setup(&mut self, i: usize) -> Setup {
         let home = &self.net.homes[i];
         Setup {
-            ours: self.plan.believes[i].unwrap_or_else(|| home.side()),
-            peer_ip: self.net.homes[1 - i].outside(),
+            ours: self.plan.believes[i].unwrap_or_else(|| self.net.side(i)),
+            peer_ip: self.net.outside(1 - i),
             own: vec![home.host.ip],
             options: self.plan.options[i].clone(),
             seed: self.net.rng.u64(..),
@@ -207,7 +207,7 @@ impl World {
                 }
                 Output::Ask { slot } => self.ask(i, slot),
                 Output::Connect { conn, slot, to, at, short } => {
-                    assert_eq!(to.ip(), self.net.homes[1 - i].outside(), "only the peer");
+                    assert_eq!(to.ip(), self.net.outside(1 - i), "only the peer");
                     assert!(to.port() >= LOWEST_PORT);
                     self.peers[i].due.insert(conn, at);
                     self.net.at(at, Event::Dial(i, conn, (self.peers[i].slots[&slot], to), short));
@@ -287,7 +287,7 @@ impl World {
             Notice::Closed(conn) => self.tell(i, Input::Closed { conn }),
             Notice::TimedOut(conn) => self.tell(i, Input::TimedOut { conn }),
             Notice::Accepted(key) => self.accept(i, key),
-            Notice::Frame(conn, frame) => match self.peers[i].end {
+            Notice::Data(conn, frame) => match self.peers[i].end {
                 Some((_, End::Won(winner))) if winner == conn => {
                     assert_eq!(*frame, LINE, "what follows the end is the program's");
                     self.peers[i].line.get_or_insert(self.net.now);

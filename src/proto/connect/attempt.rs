@@ -40,6 +40,8 @@ pub(super) struct Attempt {
     pub(super) punch_failure: Option<Failure>,
     /// Dials that have failed, and how.
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
+    /// The last connection that had come otherwise and broke.
+    pub(super) broken: Option<(SocketAddr, String)>,
     /// Seconds since the locator has expired.
     pub(super) expired: Option<u64>,
 }
@@ -111,6 +113,7 @@ impl Pair {
             no_punch: None,
             punch_failure: None,
             failed_dials: Vec::new(),
+            broken: None,
             expired,
         });
         if let Some(seconds) = expired {

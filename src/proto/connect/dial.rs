@@ -82,12 +82,14 @@ impl Pair {
         }
     }
 
-    /// Remembers what came of a dial, for the reason that a request fails for.
+    /// Remembers what came of a dial, or a connection that came otherwise, for the reason that a request fails for.
     pub(super) fn failed_dial(&mut self, link: &Link, text: &str) {
-        let Some(attempt) = self.attempt.as_mut().filter(|_| link.ours && link.punch.is_none()) else {
-            return;
-        };
-        attempt.failed_dials.push((link.at, text.to_owned()));
+        let Some(attempt) = &mut self.attempt else { return };
+        if link.ours && link.punch.is_none() {
+            attempt.failed_dials.push((link.at, text.to_owned()));
+        } else {
+            attempt.broken = Some((link.at, text.to_owned()));
+        }
     }
 
     /// Tells a caller that none of its addresses was reached, once.

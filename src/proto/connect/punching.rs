@@ -217,10 +217,12 @@ impl Pair {
                 }
             }
             // What could not be done with the old locator may be possible now.
-            None if attempt.wish == Wish::None && attempt.punched == [false; 2] && core.settings.punching => {
-                if self.next_aim(core).is_some() {
-                    self.set_wish(Wish::At(now));
-                }
+            None if attempt.wish == Wish::None
+                && attempt.punched == [false; 2]
+                && core.settings.punching
+                && self.next_aim(core).is_some() =>
+            {
+                self.set_wish(Wish::At(now));
             }
             _ => {}
         }

@@ -19,10 +19,13 @@ impl Pair {
         let main = match (hopeless, self.why_not_called(attempt, core)) {
             (Some(failure), _) => failure.to_string(),
             (None, Some(why)) => why,
-            (None, None) => match (attempt.punch_failure, attempt.no_punch) {
-                (Some(failure), _) => format!("hole punching failed: {failure}"),
-                (None, Some(why)) => format!("hole punching was not possible: {why}"),
-                (None, None) => "nothing was left to be tried".to_owned(),
+            (None, None) => match (&attempt.broken, attempt.punch_failure, attempt.no_punch) {
+                (Some((at, why)), _, _) => {
+                    format!("a connection with {at} came about, but broke before it could be used: {why}")
+                }
+                (None, Some(failure), _) => format!("hole punching failed: {failure}"),
+                (None, None, Some(why)) => format!("hole punching was not possible: {why}"),
+                (None, None, None) => "nothing was left to be tried".to_owned(),
             },
         };
         let mut text = format!("{main}; {}", self.why_not_direct(attempt));

@@ -12,7 +12,7 @@ use crate::world::LINE;
 impl Arena {
     pub(super) fn original_fights(&mut self, i: usize, ntp: f64) {
         let at = self.net.now + Duration::from_secs_f64(ntp + LEAD - self.unix(i));
-        let ip = self.net.homes[1 - i].outside();
+        let ip = self.net.outside(1 - i);
         for (n, port) in self.nodes[i].their_ports.clone().into_iter().enumerate() {
             let conn = ConnId(n as u32 + 1);
             self.nodes[i].tries.insert(conn, 20);
@@ -47,7 +47,7 @@ impl Arena {
             return self.original_done(i, conn, false);
         }
         let n = conn.0 as usize;
-        let to = SocketAddr::new(self.net.homes[1 - i].outside(), self.nodes[i].their_ports[n - 1]);
+        let to = SocketAddr::new(self.net.outside(1 - i), self.nodes[i].their_ports[n - 1]);
         self.dial_at(i, conn, (self.nodes[i].ports[n], to), self.net.now);
     }
 }

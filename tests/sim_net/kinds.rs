@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use p2pnet::proto::nat::behaviour::{Allocation as A, Mapping as M, Unsolicited};
 
-use crate::nat::{Filter, Kind};
+use super::nat::{Filter, Kind};
 
 const fn kind(name: &'static str, mapping: M, allocation: A, constant: i32, noise: u16) -> Kind {
     Kind {

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 
 use p2pnet::proto::punch::Frame;
 
-/// A packet.
+/// A packet; `D` is what its data are.
 #[derive(Clone, Debug)]
-pub struct Packet {
+pub struct Packet<D = Frame> {
     pub from: SocketAddr,
     pub to: SocketAddr,
-    pub what: What,
+    pub what: What<D>,
 }
 
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum What<D = Frame> {
     Syn {
         iss: u32,
     },
@@ -33,7 +33,7 @@ pub enum What {
         iss: u32,
         ack: u32,
         number: u32,
-        frame: Box<Frame>,
+        data: Box<D>,
     },
     DataAck {
         ack: u32,
@@ -46,17 +46,17 @@ pub enum What {
     Unreachable,
 }
 
-impl Packet {
+impl<D> Packet<D> {
     pub fn is_rst(&self) -> bool {
         matches!(self.what, What::Rst { .. })
     }
 
-    pub fn reply(&self, what: What) -> Packet {
+    pub fn reply(&self, what: What<D>) -> Packet<D> {
         Packet { from: self.to, to: self.from, what }
     }
 
     /// The RST that answers this packet, if any does.
-    pub fn refusal(&self) -> Option<Packet> {
+    pub fn refusal(&self) -> Option<Packet<D>> {
         match self.what {
             What::Syn { iss } => Some(self.reply(What::Rst { ack: Some(iss + 1), seq: None })),
             What::SynAck { ack, .. }

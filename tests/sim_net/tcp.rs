@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use p2pnet::proto::punch::{ConnId, Frame};
 
-use crate::packet::{Packet, What};
+use super::packet::{Packet, What};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -17,15 +17,15 @@ pub enum State {
 }
 
 #[derive(Debug)]
-pub struct Socket {
-    pub conn: Option<ConnId>,
+pub struct Socket<C = ConnId, D = Frame> {
+    pub conn: Option<C>,
     pub state: State,
     pub iss: u32,
     pub irs: u32,
-    unacked: VecDeque<(u32, Box<Frame>)>,
+    unacked: VecDeque<(u32, Box<D>)>,
     sent: u32,
     next: u32,
-    early: BTreeMap<u32, Box<Frame>>,
+    early: BTreeMap<u32, Box<D>>,
     pub resends: u32,
 }
 
@@ -34,28 +34,31 @@ pub type Key = (u16, SocketAddr);
 
 /// What TCP tells the program.
 #[derive(Debug)]
-pub enum Notice {
-    Connected(ConnId),
+pub enum Notice<C = ConnId, D = Frame> {
+    Connected(C),
     /// Somebody is there, on this listener.
     Accepted(Key),
-    Refused(ConnId),
-    Unreachable(ConnId),
-    Closed(ConnId),
-    TimedOut(ConnId),
-    Frame(ConnId, Box<Frame>),
+    Refused(C),
+    Unreachable(C),
+    Closed(C),
+    TimedOut(C),
+    Data(C, Box<D>),
 }
 
+/// A host; `C` is what its programs call a connection, `D` what they send.
 #[derive(Debug)]
-pub struct Host {
+pub struct Host<C = ConnId, D = Frame> {
     pub ip: IpAddr,
+    pub ip6: Option<IpAddr>,
     pub listeners: BTreeSet<u16>,
-    pub sockets: BTreeMap<Key, Socket>,
-    pub conns: BTreeMap<ConnId, Key>,
-    pub out: Vec<Packet>,
-    pub notices: VecDeque<Notice>,
+    pub sockets: BTreeMap<Key, Socket<C, D>>,
+    pub conns: BTreeMap<C, Key>,
+    pub out: Vec<Packet<D>>,
+    pub notices: VecDeque<Notice<C, D>>,
     /// Sockets whose SYN, SYN-ACK or data must be looked after.
     pub started: Vec<Key>,
-    next_iss: u32,
+    /// Told apart by these, so no two of a world may be the same.
+    pub next_iss: u32,
 }
 
 /// When the n-th repetition follows the one before.
@@ -64,10 +67,11 @@ pub fn resend_after(state: State, n: u32) -> Duration {
     Duration::from_millis(first << n.min(6))
 }
 
-impl Host {
-    pub fn new(ip: IpAddr) -> Host {
+impl<C: Copy + Ord, D: Clone> Host<C, D> {
+    pub fn new(ip: IpAddr) -> Host<C, D> {
         Host {
             ip,
+            ip6: None,
             listeners: BTreeSet::new(),
             sockets: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -78,7 +82,7 @@ impl Host {
         }
     }
 
-    fn fresh(&mut self, conn: Option<ConnId>, state: State, irs: u32) -> Socket {
+    fn fresh(&mut self, conn: Option<C>, state: State, irs: u32) -> Socket<C, D> {
         self.next_iss += 7919;
         Socket {
             conn,
@@ -93,12 +97,13 @@ impl Host {
         }
     }
 
-    fn emit(&mut self, key: Key, what: What) {
-        self.out.push(Packet { from: SocketAddr::new(self.ip, key.0), to: key.1, what });
+    fn emit(&mut self, key: Key, what: What<D>) {
+        let ip = self.ip6.filter(|_| key.1.is_ipv6()).unwrap_or(self.ip);
+        self.out.push(Packet { from: SocketAddr::new(ip, key.0), to: key.1, what });
     }
 
     /// False: EADDRNOTAVAIL.
-    pub fn connect(&mut self, conn: ConnId, key: Key) -> bool {
+    pub fn connect(&mut self, conn: C, key: Key) -> bool {
         if self.sockets.contains_key(&key) {
             return false;
         }
@@ -110,21 +115,21 @@ impl Host {
         true
     }
 
-    pub fn send(&mut self, conn: ConnId, frame: Frame) {
+    pub fn send(&mut self, conn: C, data: D) {
         let Some(key) = self.conns.get(&conn).copied() else { return };
         let Some(socket) = self.sockets.get_mut(&key) else { return };
-        let (number, frame) = (socket.sent, Box::new(frame));
+        let (number, data) = (socket.sent, Box::new(data));
         socket.sent += 1;
         if socket.unacked.is_empty() {
             socket.resends = 0;
             self.started.push(key);
         }
-        socket.unacked.push_back((number, frame.clone()));
+        socket.unacked.push_back((number, data.clone()));
         let (iss, ack) = (socket.iss, socket.irs + 1);
-        self.emit(key, What::Data { iss, ack, number, frame });
+        self.emit(key, What::Data { iss, ack, number, data });
     }
 
-    pub fn close(&mut self, conn: ConnId) {
+    pub fn close(&mut self, conn: C) {
         let Some(key) = self.conns.remove(&conn) else { return };
         if let Some(socket) = self.sockets.remove(&key)
             && socket.state != State::SynSent
@@ -138,7 +143,7 @@ impl Host {
         self.sockets.retain(|key, socket| key.0 != port || socket.conn.is_some());
     }
 
-    pub fn state(&self, conn: ConnId) -> Option<&Socket> {
+    pub fn state(&self, conn: C) -> Option<&Socket<C, D>> {
         self.conns.get(&conn).and_then(|key| self.sockets.get(key))
     }
 
@@ -156,8 +161,8 @@ impl Host {
                 if again.is_empty() {
                     return None;
                 }
-                for (number, frame) in again {
-                    self.emit(key, What::Data { iss, ack, number, frame });
+                for (number, data) in again {
+                    self.emit(key, What::Data { iss, ack, number, data });
                 }
             }
         }
@@ -165,13 +170,13 @@ impl Host {
     }
 
     /// Ends a socket by itself.
-    pub fn kill(&mut self, key: Key) -> Option<ConnId> {
+    pub fn kill(&mut self, key: Key) -> Option<C> {
         let conn = self.sockets.remove(&key)?.conn?;
         self.conns.remove(&conn);
         Some(conn)
     }
 
-    pub fn receive(&mut self, packet: &Packet) {
+    pub fn receive(&mut self, packet: &Packet<D>) {
         let key = (packet.to.port(), packet.from);
         let listening = self.listeners.contains(&key.0);
         let Some(socket) = self.sockets.get_mut(&key) else {
@@ -205,11 +210,11 @@ impl Host {
             (What::SynAck { .. } | What::Ack { .. }, State::SynSent) => self.out.extend(packet.refusal()),
             (What::SynAck { .. }, State::Established) => self.emit(key, What::Ack { ack: theirs }),
             (What::Ack { ack }, State::SynReceived) if *ack == mine => self.establish(key),
-            (What::Data { iss, ack, number, frame }, State::SynReceived | State::Established)
+            (What::Data { iss, ack, number, data }, State::SynReceived | State::Established)
                 if *iss + 1 == theirs && *ack == mine =>
             {
                 if *number >= socket.next {
-                    socket.early.insert(*number, frame.clone());
+                    socket.early.insert(*number, data.clone());
                 }
                 self.establish(key);
                 self.deliver(key);
@@ -258,19 +263,30 @@ impl Host {
     pub fn deliver(&mut self, key: Key) {
         let Some(socket) = self.sockets.get_mut(&key) else { return };
         // Not yet taken from the listener: kept until it is.
-        while let (Some(conn), Some(frame)) = (socket.conn, socket.early.remove(&socket.next)) {
+        while let (Some(conn), Some(data)) = (socket.conn, socket.early.remove(&socket.next)) {
             socket.next += 1;
-            self.notices.push_back(Notice::Frame(conn, frame));
+            self.notices.push_back(Notice::Data(conn, data));
         }
         let (ack, next) = (socket.irs + 1, socket.next);
         self.emit(key, What::DataAck { ack, next });
     }
 
     /// Takes a connection from a listener; [`Host::deliver`] gives what it has brought along.
-    pub fn take(&mut self, key: Key, conn: ConnId) {
+    pub fn take(&mut self, key: Key, conn: C) {
         if let Some(socket) = self.sockets.get_mut(&key) {
             socket.conn = Some(conn);
             self.conns.insert(conn, key);
+        }
+    }
+
+    /// Calls a connection something else from now on.
+    #[allow(dead_code, reason = "not every simulator hands connections over")]
+    pub fn rename(&mut self, old: C, new: C) {
+        if let Some(key) = self.conns.remove(&old) {
+            self.conns.insert(new, key);
+            if let Some(socket) = self.sockets.get_mut(&key) {
+                socket.conn = Some(new);
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Nat {
     by_port: BTreeMap<u16, Key>,
     /// The port given last, in a row.
     last: u16,
+    /// Ports that are always passed on.
+    pub forwards: BTreeMap<u16, SocketAddr>,
 }
 
 impl Entry {
@@ -71,7 +73,14 @@ const LOWEST: i32 = 1024;
 
 impl Nat {
     pub fn new(ip: IpAddr, kind: Kind, rng: &mut fastrand::Rng) -> Nat {
-        Nat { ip, kind, entries: BTreeMap::new(), by_port: BTreeMap::new(), last: rng.u16(20_000..60_000) }
+        Nat {
+            ip,
+            kind,
+            entries: BTreeMap::new(),
+            by_port: BTreeMap::new(),
+            last: rng.u16(20_000..60_000),
+            forwards: BTreeMap::new(),
+        }
     }
 
     fn key(&self, inside: SocketAddr, to: SocketAddr) -> Key {
@@ -91,6 +100,9 @@ impl Nat {
         rst: bool,
         rng: &mut fastrand::Rng,
     ) -> SocketAddr {
+        if let Some((outside, _)) = self.forwards.iter().find(|(_, at)| **at == inside) {
+            return SocketAddr::new(self.ip, *outside);
+        }
         let key = self.key(inside, to);
         self.expire(now, key);
         if !self.entries.contains_key(&key) {
@@ -109,6 +121,9 @@ impl Nat {
 
     /// A packet comes in for one of our ports.
     pub fn inbound(&mut self, now: Instant, from: SocketAddr, port: u16, rst: bool) -> Inbound {
+        if let Some(inside) = self.forwards.get(&port) {
+            return Inbound::To(*inside);
+        }
         let Some(key) = self.by_port.get(&port).copied() else { return Inbound::Unsolicited };
         self.expire(now, key);
         let Some(entry) = self.entries.get_mut(&key) else { return Inbound::Unsolicited };
@@ -179,7 +194,7 @@ impl Nat {
                 candidate = LOWEST + (candidate - LOWEST).rem_euclid(65_536 - LOWEST);
             }
             let port = candidate as u16;
-            if !self.by_port.contains_key(&port) {
+            if !self.by_port.contains_key(&port) && !self.forwards.contains_key(&port) {
                 if kind.allocation == Allocation::Sequential {
                     self.last = port;
                 }

@@ -1,0 +1,348 @@
+//! Nodes in a network, what they do when, and what happens then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use p2pnet::proto::connect::{Connector, Input, Own, Settings};
+use p2pnet::proto::identity::Identity;
+use p2pnet::proto::nat::behaviour::Unsolicited;
+use p2pnet::proto::punch::Options;
+use p2pnet::proto::signal::Outcome;
+use p2pnet::proto::unl::{Candidate, CandidateKind, Nat, NodeType, Record, UnlV3};
+
+use crate::nat::Kind;
+use crate::net::{Net, Next, Way};
+use crate::node::{Event, Network, Node, Request};
+
+/// Where all nodes listen.
+pub const PORT: u16 = 50_500;
+
+/// What stands in front of hosts.
+#[derive(Clone, Debug, Default)]
+pub struct SitePlan {
+    /// From inside to outside; none: one public host.
+    pub nats: Vec<Kind>,
+    pub hairpin: bool,
+    pub firewall: Option<Unsolicited>,
+    /// Sites of one number have the same addresses inside.
+    pub lan: u8,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct HostPlan {
+    pub site: usize,
+    /// The router passes its port on, and it knows.
+    pub mapped: bool,
+    pub v6: bool,
+    /// It has no IPv4.
+    pub v6_only: bool,
+    /// It does not know its NAT's hairpin.
+    pub unsure: bool,
+    pub no_signalling: bool,
+    /// Its locator has an address where nothing is.
+    pub stale: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    Connect(usize, usize),
+    /// The n-th request of a node.
+    Cancel(usize, u64),
+    /// A host vanishes without a word.
+    Kill(usize),
+    /// The program closes what it has.
+    Close(usize),
+    /// A node forgets everything: it is started anew, with the same key.
+    Restart(usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub sites: Vec<SitePlan>,
+    pub hosts: Vec<HostPlan>,
+    pub way: Way,
+    /// Signalling messages lost, of a thousand.
+    pub signal_loss: u64,
+    /// How much longer a signalling message may take, in thousandths of the way.
+    pub signal_jitter: u32,
+    pub actions: Vec<(Duration, Action)>,
+    /// The first host's key is the smaller one.
+    pub first_chooses: Option<bool>,
+    pub options: Options,
+}
+
+impl Plan {
+    /// Two hosts, each in its site; the first connects to the second.
+    pub fn pair(a: Vec<Kind>, b: Vec<Kind>, delay: Duration) -> Plan {
+        let site = |nats, lan| SitePlan { nats, lan, ..SitePlan::default() };
+        Plan {
+            sites: vec![site(a, 1), site(b, 2)],
+            hosts: (0..2).map(|site| HostPlan { site, ..HostPlan::default() }).collect(),
+            way: Way { delay, jitter: 0, loss: 0 },
+            signal_loss: 0,
+            signal_jitter: 0,
+            actions: vec![(Duration::ZERO, Action::Connect(0, 1))],
+            first_chooses: None,
+            options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
+        }
+    }
+}
+
+pub struct World {
+    pub net: Network,
+    pub plan: Plan,
+    pub nodes: Vec<Node>,
+    show: bool,
+}
+
+impl World {
+    pub fn new(plan: Plan, seed: u64) -> World {
+        let mut net: Network = Net::new(&[], plan.way, seed);
+        for site in &plan.sites {
+            let at = net.add_site(&site.nats);
+            net.sites[at].hairpin = site.hairpin;
+            net.sites[at].firewall = site.firewall;
+        }
+        for (i, host) in plan.hosts.iter().enumerate() {
+            let (n, site) = (i as u8 + 1, host.site as u8);
+            let ip = match plan.sites[host.site].nats.is_empty() {
+                true => [198, 51, 100, site + 1],
+                // The n-th host of each local network has the same address.
+                false => {
+                    let nth = plan.hosts.iter().take(i).filter(|other| other.site == host.site).count();
+                    [192, 168, plan.sites[host.site].lan, nth as u8 + 5]
+                }
+            };
+            let ip6 = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(site) + 1, 0, 0, 0, n.into());
+            let at = net.add_host(host.site, ip.into(), host.v6.then_some(ip6.into()));
+            net.homes[at].host.listeners.insert(PORT);
+            if host.mapped {
+                let (nats, inside) = (&mut net.sites[host.site].nats, SocketAddr::new(ip.into(), PORT));
+                for nat in nats {
+                    nat.forwards.insert(PORT + u16::from(n), inside);
+                }
+            }
+        }
+        let mut secrets: Vec<[u8; 32]> = plan.hosts.iter().map(|_| random(&mut net.rng)).collect();
+        if let Some(first) = plan.first_chooses {
+            let smaller = |a: &[u8; 32], b: &[u8; 32]| {
+                Identity::from_secret(a).public() < Identity::from_secret(b).public()
+            };
+            if smaller(&secrets[0], &secrets[1]) != first {
+                secrets.swap(0, 1);
+            }
+        }
+        let mut world = World { net, plan, nodes: Vec::new(), show: std::env::var_os("SIM_TRACE").is_some() };
+        for (i, secret) in secrets.iter().enumerate() {
+            let node = world.node(i, Identity::from_secret(secret));
+            world.nodes.push(node);
+        }
+        for (after, action) in world.plan.actions.clone() {
+            world.net.later(after, Event::Action(action));
+        }
+        world
+    }
+
+    fn node(&mut self, i: usize, identity: Identity) -> Node {
+        let locator = self.locator(i, &identity);
+        let key = identity.public();
+        let settings = Settings { punch: self.plan.options.clone(), ..Settings::new(key, None) };
+        let own = self.own(i, &locator);
+        let servers = own.servers.iter().cloned().collect();
+        let connector = Connector::new(settings, own, random(&mut self.net.rng));
+        Node {
+            key,
+            identity,
+            connector,
+            locator,
+            listen: PORT,
+            servers,
+            budget: Default::default(),
+            punches: BTreeMap::new(),
+            links: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            wake: None,
+            winners: BTreeMap::new(),
+            dials: Vec::new(),
+            told: 0,
+        }
+    }
+
+    fn locator(&self, i: usize, identity: &Identity) -> UnlV3 {
+        let (host, plan) = (&self.net.homes[i].host, &self.plan.hosts[i]);
+        let side = self.net.side(i);
+        let mut candidates = Vec::new();
+        let behind = !self.plan.sites[plan.site].nats.is_empty();
+        if !plan.v6_only {
+            candidates.push(Candidate::new(CandidateKind::Lan, host.ip, PORT));
+            if plan.mapped {
+                let port = PORT + i as u16 + 1;
+                candidates.push(Candidate::new(CandidateKind::Mapped, self.net.outside(i), port));
+            }
+            candidates.push(Candidate::new(CandidateKind::Wan, self.net.outside(i), PORT));
+        }
+        candidates.extend(host.ip6.map(|ip| Candidate::new(CandidateKind::Wan, ip, PORT)));
+        if plan.stale {
+            candidates
+                .insert(0, Candidate::new(CandidateKind::Mapped, IpAddr::from([203, 0, 113, 99]), PORT));
+        }
+        let node_type = if plan.mapped || !behind { NodeType::Passive } else { NodeType::Simultaneous };
+        let nat = Nat { mapping: side.mapping, allocation: side.allocation, ..Nat::default() };
+        let servers = if plan.no_signalling { Vec::new() } else { vec![server(i)] };
+        let servers = servers.iter().map(|text| text.parse().unwrap()).collect();
+        let node_type = Some(node_type);
+        let record = Record { candidates, node_type, nat, servers, ..Record::default() };
+        UnlV3::sign(record, identity).unwrap()
+    }
+
+    fn own(&self, i: usize, locator: &UnlV3) -> Own {
+        let (host, plan) = (&self.net.homes[i].host, &self.plan.hosts[i]);
+        let outside6 = host.ip6.and_then(|ip| match ip {
+            IpAddr::V6(ip) => Some(ip),
+            IpAddr::V4(_) => None,
+        });
+        Own {
+            locator: Some(locator.clone()),
+            node_type: locator.record().node_type,
+            side: if plan.v6_only { Default::default() } else { self.net.side(i) },
+            outside6,
+            hairpin: (!plan.unsure).then_some(self.plan.sites[plan.site].hairpin),
+            addresses: std::iter::once(host.ip).filter(|_| !plan.v6_only).chain(host.ip6).collect(),
+            listen: vec![SocketAddr::new([0, 0, 0, 0].into(), PORT), SocketAddr::new([0; 16].into(), PORT)],
+            servers: if plan.no_signalling { Vec::new() } else { vec![server(i)] },
+            ..Own::default()
+        }
+    }
+
+    /// Runs until nothing happens any more, or long enough.
+    pub fn run(&mut self) {
+        while let Some(next) = self.net.next() {
+            match next {
+                Next::Notice(i, notice) => self.notice(i, notice),
+                Next::Event(event) => self.happen(event),
+            }
+        }
+    }
+
+    /// `SIM_TRACE=1` shows what goes in and out.
+    pub fn trace(&self, i: usize, way: &str, what: &impl std::fmt::Debug) {
+        if self.show {
+            let text: String = format!("{what:?}").chars().take(220).collect();
+            println!("{:>9.3} {i} {way} {text}", (self.net.now - self.net.start).as_secs_f64() * 1000.0);
+        }
+    }
+
+    pub fn input(&mut self, i: usize, input: Input) {
+        if self.net.homes[i].alive {
+            self.trace(i, "-->", &input);
+            self.nodes[i].connector.handle(self.net.now, input);
+            self.carry_out(i);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake(i) => {
+                if self.nodes[i].wake.is_some_and(|at| at <= self.net.now) {
+                    self.nodes[i].wake = None;
+                    self.input(i, Input::Wake);
+                }
+            }
+            Event::Message { to, from, server, bytes } => {
+                self.input(to, Input::Message { server, from, bytes });
+            }
+            Event::Told(i, tag, server) => self.input(i, Input::Told { tag, server }),
+            Event::Outcome(i, tag, outcome) => self.input(i, Input::Outcome { tag, outcome }),
+            Event::NoGreeting(i, conn) => self.no_greeting(i, conn),
+            Event::Action(action) => self.act(action),
+            event => self.punch_event(event),
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let now = self.net.now;
+        self.trace(9, "***", &action);
+        match action {
+            Action::Connect(i, to) if self.net.homes[i].alive => {
+                let request = self.nodes[i].requests.len() as u64 + 1;
+                self.nodes[i].requests.insert(request, Request { to, at: now, done: None });
+                let unl = self.nodes[to].locator.clone();
+                self.nodes[i].connector.connect(now, request, &unl, None);
+                self.carry_out(i);
+            }
+            Action::Cancel(i, request) => {
+                self.nodes[i].connector.cancel(now, request);
+                self.carry_out(i);
+            }
+            Action::Kill(i) => {
+                self.net.kill(i);
+                self.nodes[i].punches.clear();
+            }
+            Action::Close(i) => {
+                let open = self.nodes[i].opened.iter().filter(|(_, open)| open.closed.is_none());
+                for conn in open.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+                    self.hang_up(i, conn);
+                    self.ended(i, conn, "closed by the program");
+                }
+                self.net.flush(i);
+            }
+            Action::Restart(i) if self.net.homes[i].alive => {
+                self.net.kill(i);
+                self.net.homes[i].alive = true;
+                self.net.homes[i].host.listeners.insert(PORT);
+                let identity = Identity::from_secret(self.nodes[i].identity.secret());
+                let mut fresh = self.node(i, identity);
+                // What is still under way for the old one must not find its names here.
+                for _ in 0..100_000 {
+                    fresh.connector.next_conn();
+                }
+                self.nodes[i] = fresh;
+            }
+            _ => {}
+        }
+    }
+
+    /// A server: the receiver is there, or not.
+    pub fn tell(&mut self, i: usize, tag: u64, to: usize, via: &[String], bytes: Vec<u8>) {
+        assert!(bytes.len() <= 1800, "longer than any server takes");
+        self.nodes[i].told += 1;
+        let way = self.plan.way.delay;
+        let mut one_way = || {
+            let more = way * self.net.rng.u32(0..=self.plan.signal_jitter) / 1000;
+            way / 2 + more + Duration::from_micros(500)
+        };
+        let (there, on, back) = (one_way(), one_way(), one_way());
+        let via: BTreeSet<String> =
+            if via.is_empty() { self.nodes[i].servers.clone() } else { via.iter().cloned().collect() };
+        let here = self.nodes[to].servers.intersection(&via).next().cloned();
+        // Who has no server of its own is a guest at the other's, and can be answered there.
+        let here =
+            here.or_else(|| via.iter().next().filter(|name| self.nodes[i].servers.contains(*name)).cloned());
+        let Some(server) = here.filter(|_| self.net.homes[to].alive) else {
+            return self.net.later(there * 2, Event::Outcome(i, tag, Outcome::Absent));
+        };
+        let from = self.nodes[i].key;
+        let lost = self.net.unlucky(self.plan.signal_loss);
+        let unheard = self.net.unlucky(self.plan.signal_loss);
+        if lost {
+            return self.net.later(Duration::from_millis(800), Event::Outcome(i, tag, Outcome::Lost));
+        }
+        self.net.later(there * 2, Event::Told(i, tag, server.clone()));
+        self.net.later(there + on, Event::Message { to, from, server: server.clone(), bytes });
+        let outcome =
+            if unheard { Outcome::Unheard } else { Outcome::Heard { server, rtt: there + on + back * 2 } };
+        self.net.later(there + on + back * 2, Event::Outcome(i, tag, outcome));
+    }
+}
+
+pub fn server(i: usize) -> String {
+    format!("s{i}.example:8000")
+}
+
+fn random(rng: &mut fastrand::Rng) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rng.fill(&mut bytes);
+    bytes
+}
