@@ -33,7 +33,8 @@ impl Actor {
             reachable_v6: standing.reachable_v6,
             lan_ip: self.own.lan_ip,
             wan_ip: config.wan_ip.or_else(|| report.and_then(|r| r.wan_ip)).or(outside),
-            wan_ip6: report.and_then(|r| r.wan_ip6).map(IpAddr::V6),
+            // There is hardly a NAT for IPv6: what is global on our side is so on the other.
+            wan_ip6: report.and_then(|r| r.wan_ip6).map(IpAddr::V6).or(at.lan_ip6),
             clock_offset_us: at.clock_offset_us,
             ..before
         }
