@@ -4,6 +4,7 @@ mod boxed;
 pub(crate) mod catalogue;
 mod changes;
 mod doctor;
+mod fight;
 mod kernel;
 mod life;
 mod line;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Case> {
         changes::cases(),
         doctor::cases(),
         punch::cases(),
+        fight::cases(),
     ];
     files.into_iter().flatten().collect()
 }
