@@ -782,8 +782,8 @@ typedef struct p2p_conn_info {
   /** The peer, "ip:port". */
   char peer[P2P_ADDR_LEN];
   /**
-   * What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect; PyP2P's con_id);
-   * else "".
+   * What both ends call the connection: PyP2P's con_id, 64 hexadecimal digits. Direct nets of the classic dialect
+   * only, else "".
    */
   char con_id[P2P_CON_ID_LEN];
   /** The peer's key, 43 letters, proved by the handshake (secure dialect); else "". */

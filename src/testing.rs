@@ -33,6 +33,7 @@ use crate::server::{Server, ServerConfig, ServerThread};
 
 pub use crate::portmap::testing as portmap;
 
+pub mod fight;
 pub mod punch;
 
 /// When something is not there after this long, it is not slow: it hangs.

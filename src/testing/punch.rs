@@ -149,7 +149,7 @@ async fn arrival(come: &mut mpsc::UnboundedReceiver<Letter>) -> Option<Message> 
 }
 
 /// Says a line and reads one; neither more nor less may come.
-async fn exchange(stream: &TcpStream) -> io::Result<()> {
+pub(super) async fn exchange(stream: &TcpStream) -> io::Result<()> {
     stream.writable().await?;
     // A fresh connection has room for it.
     if stream.try_write(LINE)? < LINE.len() {

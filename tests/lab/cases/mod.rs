@@ -5,6 +5,7 @@ pub(crate) mod catalogue;
 mod changes;
 mod connect;
 mod doctor;
+mod fight;
 mod hostile;
 mod kernel;
 mod life;
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<Case> {
         meeting::cases(),
         hostile::cases(),
         crate::matrix::tests::cases(),
+        fight::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -152,7 +152,7 @@ fn case(name: &str, homes: [Home; 2], delay: u64, class: Class, way: Way) -> Cas
 }
 
 /// What a home's NAT is measured to be.
-fn measure(net: &Network, home: &str) -> Result<Side> {
+pub(crate) fn measure(net: &Network, home: &str) -> Result<Side> {
     let servers = [net.server4(0, RENDEZVOUS_PORT).to_string()];
     Ok(Side::from(&net.host(home).enter(|| probe_nat(&servers, None, HUNG))?))
 }
