@@ -129,8 +129,8 @@ pub struct p2p_conn_info {
     pub age_ms: u64,
     /// The peer, "ip:port".
     pub peer: [c_char; P2P_ADDR_LEN],
-    /// What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect; PyP2P's con_id);
-    /// else "".
+    /// What both ends call the connection, 64 hexadecimal digits (direct nets of the classic dialect, PyP2P's
+    /// con_id); else "".
     pub con_id: [c_char; P2P_CON_ID_LEN],
 }
 

@@ -205,6 +205,7 @@ impl Actor {
             log!(self.shared, Info, "listening on {listener}");
         }
         self.begin_situation();
+        self.classic_due(Instant::now());
         self.begin_dht();
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
