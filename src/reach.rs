@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Code, Error, Result};
-use crate::http::on_thread;
+use crate::http::{look_up, on_thread};
 use crate::node::resolve::Resolver;
 use crate::proto::reach::Answer;
 use backs::{ConnectBacks, Proof, Watch};
@@ -132,12 +132,7 @@ impl Asker {
         watch: &Watch,
     ) -> Result<Report> {
         let server = Server::parse(name)?;
-        let mut addrs = self.resolver.resolve(&server.host_port()).await?;
-        addrs.retain(|a| source.is_none_or(|ip| ip.is_ipv4() == a.is_ipv4()));
-        if addrs.is_empty() {
-            let family = if source.is_some_and(|ip| ip.is_ipv4()) { "IPv4" } else { "IPv6" };
-            return Err(Error::new(Code::NoPath, format!("has no {family} address")));
-        }
+        let addrs = look_up(&self.resolver, server.address(), source).await?;
         let stopping = |_| Error::new(Code::Canceled, "the net is stopping");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(stopping)?;
         let source = source.filter(|ip| !ip.is_unspecified());

@@ -16,8 +16,10 @@
 //! Who is who: nodes have 20-byte names ([`NodeId`]), written as 40 hexadecimal digits. They prove nothing. Whatever
 //! a message asks for is checked by whoever acts on it.
 
+#[cfg(feature = "reach")]
+mod mailbox;
+
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 
 use parking_lot::Mutex;
@@ -26,13 +28,16 @@ use tokio::sync::mpsc;
 use crate::config::{Config, ServerKind};
 use crate::error::Result;
 use crate::node::key::random;
+#[cfg(feature = "reach")]
+use crate::node::log::log;
 use crate::node::rendezvous::Reach;
 use crate::node::shared::Shared;
 
 pub(crate) use crate::proto::dht_id::NodeId;
+#[cfg(feature = "reach")]
+use crate::proto::dht_id::random_word;
+pub(crate) use crate::proto::mailbox::{MAX_TEXT, Neighbour};
 
-/// The longest message, in bytes of text. With its wrapping it fits into what mailboxes take by default (16 KiB of digits).
-pub(crate) const MAX_TEXT: usize = 8000;
 /// Orders that may wait for a carrier.
 pub(crate) const ORDERS: usize = 64;
 /// Happenings that may wait for the actor.
@@ -40,6 +45,7 @@ pub(crate) const HAPPENINGS: usize = 256;
 
 /// What the node wants of a carrier.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "reach"), allow(dead_code, reason = "there is no carrier in this build"))]
 pub(crate) enum Order {
     /// Carry a message. There will be one [`Happening::Put`] with this tag.
     Put {
@@ -58,6 +64,7 @@ pub(crate) enum Order {
 
 /// What a carrier reports.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "reach"), allow(dead_code, reason = "there is no carrier in this build"))]
 pub(crate) enum Happening {
     /// The node can be reached by its name, or can again.
     Registered {
@@ -84,16 +91,6 @@ pub(crate) enum Happening {
     Neighbours(Vec<Neighbour>),
     /// Something does not work; it is tried again where that makes sense. For the log.
     Trouble(String),
-}
-
-/// Another node, as a carrier tells. Nothing of it is proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Neighbour {
-    pub(crate) id: NodeId,
-    pub(crate) ip: IpAddr,
-    pub(crate) port: u16,
-    /// We may test whether it can be reached: nobody else does at the moment.
-    pub(crate) can_test: bool,
 }
 
 /// Where happenings come in, of one net: the carrier's, and what the program hands in.
@@ -128,13 +125,50 @@ pub(crate) fn generator() -> fastrand::Rng {
     random().map_or_else(|_| fastrand::Rng::new(), |seed| fastrand::Rng::with_seed(u64::from_ne_bytes(seed)))
 }
 
-/// The task that carries messages for a net of this configuration, to be run by the actor.
+/// A carrier, to be run until it ends.
+type Carrier = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The task that carries messages for a net of this configuration.
+#[cfg(feature = "reach")]
 pub(crate) fn carrier(
     shared: &Shared,
     reach: &Reach,
     id: NodeId,
     orders: mpsc::Receiver<Order>,
-) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let _ = (shared, reach, id, orders);
+) -> Option<Carrier> {
+    use crate::http::Address;
+    use crate::proto::mailbox::{Server, Settings};
+    let (mut servers, mut sites) = (Vec::new(), Vec::new());
+    for name in shared.config.servers_of(ServerKind::Dht) {
+        match Address::parse(name, "dht_msg.php") {
+            Ok(address) => {
+                servers.push(Server { name: name.to_owned(), style: mailbox::style(&address) });
+                sites.push(address);
+            }
+            Err(e) => log!(shared, Warn, "mailbox {e}"),
+        }
+    }
+    let password = random_word(&mut generator(), 30);
+    let mut settings = Settings::new(id, &password, secret(), servers);
+    settings.port = shared.info.lock().passive_port;
+    if let Some(network) = shared.config.network {
+        settings.network = network.to_string();
+    }
+    let ways = mailbox::Ways { resolver: reach.resolver.clone(), bound: reach.bound };
+    Some(Box::pin(mailbox::run(settings, sites, ways, orders, shared.dht.tx.clone())))
+}
+
+/// Without HTTP there is none.
+#[cfg(not(feature = "reach"))]
+pub(crate) fn carrier(_: &Shared, _: &Reach, _: NodeId, _: mpsc::Receiver<Order>) -> Option<Carrier> {
     None
+}
+
+/// What tokens are made from.
+#[cfg(feature = "reach")]
+fn secret() -> [u8; 32] {
+    random().unwrap_or_else(|_| {
+        let mut rng = generator();
+        std::array::from_fn(|_| rng.u8(..))
+    })
 }

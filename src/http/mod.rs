@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use ureq::Agent;
 
 use crate::error::{Code, Error, Result};
+use crate::node::resolve::Resolver;
 pub(crate) use address::Address;
 use bound::{Bound, Known};
 
@@ -118,7 +119,6 @@ pub(crate) struct Abandon(Option<Agent>);
 
 impl Abandon {
     /// Lets the connections be.
-    #[allow(dead_code, reason = "used by mailboxes")]
     pub(crate) fn disarm(mut self) {
         self.0 = None;
     }
@@ -130,6 +130,24 @@ impl Drop for Abandon {
             agent.shutdown();
         }
     }
+}
+
+/// The addresses of a server that can be reached from `source`: those of its family. At least one.
+///
+/// # Errors
+/// [`Code::NoPath`] if there is none of that family, else what the look-up says.
+pub(crate) async fn look_up(
+    resolver: &Resolver,
+    address: &Address,
+    source: Option<IpAddr>,
+) -> Result<Vec<SocketAddr>> {
+    let mut addrs = resolver.resolve(address.host_port()).await?;
+    addrs.retain(|a| source.is_none_or(|ip| ip.is_ipv4() == a.is_ipv4()));
+    if addrs.is_empty() {
+        let family = if source.is_some_and(|ip| ip.is_ipv4()) { "IPv4" } else { "IPv6" };
+        return Err(Error::new(Code::NoPath, format!("has no {family} address")));
+    }
+    Ok(addrs)
 }
 
 /// Runs `work` on a thread of its own that keeps its place among those that may run at once for as long as it hangs.

@@ -18,7 +18,7 @@ pub(crate) mod key;
 mod link;
 mod listen;
 pub(crate) mod locator;
-mod log;
+pub(crate) mod log;
 mod measure;
 pub(crate) mod nat_probe;
 mod net;

@@ -18,8 +18,8 @@ impl Server {
     }
 
     /// Where it is, for a look-up.
-    pub(super) fn host_port(&self) -> String {
-        self.0.host_port().to_owned()
+    pub(super) fn address(&self) -> &Address {
+        &self.0
     }
 
     /// Asks whether a TCP connection to `port` of the asker comes about.
@@ -52,11 +52,11 @@ mod tests {
         assert_eq!(ours.wan_ip(), "http://example.org:8080/v1/wan-ip");
         assert_eq!(Server::parse("http://example.org:8080/"), Ok(ours));
         let old = Server::parse("HTTP://example.org/p2p/net.php").unwrap();
-        assert_eq!(old.host_port(), "example.org:80");
+        assert_eq!(old.address().host_port(), "example.org:80");
         let check = "http://example.org:80/p2p/net.php?action=is_port_forwarded&port=7&proto=TCP";
         assert_eq!(old.port_check(7), check);
         assert_eq!(old.wan_ip(), "http://example.org:80/p2p/net.php?action=get_wan_ip");
-        assert_eq!(Server::parse("http://[::1]").unwrap().host_port(), "[::1]:80");
+        assert_eq!(Server::parse("http://[::1]").unwrap().address().host_port(), "[::1]:80");
         assert_eq!(Server::parse("[::1]:8080").unwrap().wan_ip(), "http://[::1]:8080/v1/wan-ip");
     }
 
