@@ -1,6 +1,8 @@
 """Connecting by UNL: theirs to ours and ours to theirs, directly and by a reverse connect through the mailbox."""
+import time
+
 from cases import case, each
-from ours import C, P2pError
+from ours import C, P2pError, WATCHDOG
 from world import HTTP_PORT, NODE_PORT
 
 CHOSEN = "0123456789abcdef" * 4
@@ -122,3 +124,69 @@ def what_cannot_be_is_said(world):
     assert both.result == C["P2P_ERR_NO_PATH"] and b"both are active" in both.data, both
     own = ours.done(ours.unl_connect(ours.unl()))
     assert own.result == C["P2P_ERR_SELF"], own
+
+
+def mailbox(world):
+    """Our server; and what both kinds of nodes need to use it and its mailbox."""
+    ip, port = world.server("ours")
+    return {"servers": [(ip, port)], "http": (ip, HTTP_PORT)}, f"http://{ip}:{HTTP_PORT}/dht_msg.php"
+
+
+@case
+def they_ask_us_to_connect(world):
+    """Theirs is passive, ours cannot be reached: REVERSE_CONNECT, we connect with their nonce and ask, they answer."""
+    servers, url = mailbox(world)
+    ours = our_node(world, 3, node_type=C["P2P_NODE_ACTIVE"], mailbox=url)
+    theirs = world.original(2, net_type="direct", dht="A" * 20, **servers)
+    ours.wait_log("reachable by DHT messages")
+    theirs.call("unl_connect", unl=ours.unl(), nonce=CHOSEN)
+    con = theirs.expect("connected")["con"]
+    conn = ours.expect("OPENED").conn
+    assert ours.via(conn) == ("DIRECT", False)
+    assert ours.con_id(conn) == theirs.call("con_id", con=con)
+    talk(ours, conn, theirs, con)
+    # The answer to our question; without it the connection would be closed after a minute.
+    ours.wait_log("says it asked for the connection")
+
+
+def node_with_unl(world, wanted, url):
+    """A passive node of ours whose UNL has a "+", or has none: the original's fault."""
+    for host in range(10, 60):
+        ours = our_node(world, host, mailbox=url)
+        if ("+" in ours.unl()) == (wanted == "plus"):
+            ours.wait_log("reachable by DHT messages")
+            return ours
+        ours.stop()
+    raise AssertionError("50 locators all alike")
+
+
+@each(unl=["plain", "plus"])
+def we_ask_them_to_connect(world, unl):
+    """Ours is passive, theirs cannot be reached: they connect, ask, and take our answer, also if our UNL has a "+"."""
+    servers, url = mailbox(world)
+    ours = node_with_unl(world, unl, url)
+    theirs = world.original(2, net_type="direct", node_type="active", dht="B" * 20, **servers)
+    conn = ours.unl_connect_and_wait(theirs.ready["unl"])
+    assert ours.via(conn) == ("REVERSE", True)
+    con = theirs.expect("opened", ip=ours.ip)["con"]
+    assert ours.con_id(conn) == theirs.call("con_id", con=con)
+    talk(ours, conn, theirs, con)
+    # They ask, and are content when they wait for nothing any more.
+    ours.wait_log("asks whether we asked for its connection")
+    end = time.monotonic() + WATCHDOG
+    while theirs.call("counts")["pending_reverse_queries"]:
+        assert time.monotonic() < end, "they did not understand our answer"
+
+
+@case
+def our_nodes_ask_each_other(world):
+    """Ours to ours by a reverse connect through the mailbox."""
+    _, url = mailbox(world)
+    passive = our_node(world, 3, mailbox=url)
+    active = our_node(world, 4, node_type=C["P2P_NODE_ACTIVE"], mailbox=url)
+    active.wait_log("reachable by DHT messages")
+    conn = passive.unl_connect_and_wait(active.unl())
+    other = active.expect("OPENED").conn
+    assert (passive.via(conn), active.via(other)) == (("REVERSE", True), ("DIRECT", False))
+    assert passive.con_id(conn) == active.con_id(other) != ""
+    active.wait_log("says it asked for the connection")
