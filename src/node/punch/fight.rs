@@ -219,7 +219,7 @@ impl Ring {
         let late = ready.until <= Instant::now();
         let server = self.challenge.is_none() || self.sockets.server_is_open();
         let told = self.challenge.is_none() || ready.remote.is_some();
-        if !late && !(ready.asked == 0 && told) {
+        if !(late || ready.asked == 0 && told) {
             return;
         }
         let Some(ready) = self.ready.take() else { return };

@@ -219,7 +219,7 @@ impl Actor {
     pub(super) fn classic_sent(&mut self, tag: u64, outcome: &Result<()>) {
         let Some(tag) = self.classic.tags.remove(&tag) else { return };
         let us = self.us();
-        let outcome = outcome.as_ref().map(|()| ()).map_err(|e| &*e.message);
+        let outcome = outcome.as_ref().copied().map_err(|e| &*e.message);
         self.classic.machine.sent(Instant::now(), &us, tag, outcome);
         self.classic_act();
     }
