@@ -623,6 +623,30 @@ typedef int32_t p2p_server;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/** What p2p_unl_connect_classic() is to do otherwise than PyP2P does by default; bits. */
+enum p2p_classic
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Nothing. */
+  P2P_CLASSIC_DEFAULT = 0,
+  /**
+   * If both nodes could connect to the other, the one with the larger locator does, and the other waits for it. For
+   * programs where both sides call at once and want one connection; they give the same nonce. (PyP2P: force_master=0.)
+   */
+  P2P_CLASSIC_NOT_MASTER = 1,
+  /** Two nodes behind one address are not taken to reach each other inside. (PyP2P: hairpin=0.) */
+  P2P_CLASSIC_NO_HAIRPIN = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_classic p2p_classic;
+#else
+typedef int32_t p2p_classic;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /** Options for p2p_net_new(). Not for several threads at once. Copied by p2p_net_new(): free or reuse it right after. */
 typedef struct p2p_config p2p_config;
 

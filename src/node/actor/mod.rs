@@ -213,6 +213,7 @@ impl Actor {
             log!(self.shared, Info, "listening on {listener}");
         }
         self.begin_situation();
+        self.classic_due(Instant::now());
         self.begin_dht();
         self.begin_secure();
         #[cfg(feature = "testing")]

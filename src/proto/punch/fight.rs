@@ -314,3 +314,6 @@ impl Fight {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,8 @@ impl Actor {
             let link = Link { conn: id, attempt, from, nonce, punched };
             claim = self.classic.machine.opened(Instant::now(), &us, link);
         }
+        // Before the program hears of the end.
+        self.tell_stories();
         // Nobody else has it yet.
         if let Some(conn) = Arc::get_mut(conn) {
             if let IpAddr::V4(ip) = from.ip().to_canonical() {
@@ -224,7 +226,9 @@ impl Actor {
 
     /// Does what the machine wants done.
     pub(super) fn classic_act(&mut self) {
-        while let Some(output) = self.classic.machine.poll_output() {
+        loop {
+            self.tell_stories();
+            let Some(output) = self.classic.machine.poll_output() else { return };
             match output {
                 Output::Dial { attempt, to, nonce } => self.classic_dial(attempt, to, nonce),
                 Output::Fight { attempt, peer, nonce } => self.challenge(attempt, peer, nonce),
@@ -247,9 +251,15 @@ impl Actor {
                     };
                     self.shared.done(request, outcome);
                 }
-                Output::Told { story } => self.shared.stories.lock().put(*story),
                 Output::Note(text) => log!(self.shared, Info, "{text}"),
             }
+        }
+    }
+
+    /// Keeps the stories that have gone on, for whoever asks.
+    fn tell_stories(&mut self) {
+        while let Some(story) = self.classic.machine.poll_story() {
+            self.shared.stories.lock().put(story);
         }
     }
 

@@ -20,7 +20,8 @@ const PUNCHES: u32 = 3;
 /// A punch takes six seconds and a bit; it is not begun when there is less left.
 const PUNCH_TIME: Duration = Duration::from_secs(8);
 
-/// All requests of a node. Call what has happened, then take [`Classic::poll_output`] until there is none.
+/// All requests of a node. Call what has happened, then take [`Classic::poll_story`] and [`Classic::poll_output`] until
+/// there is none.
 #[derive(Debug)]
 pub struct Classic {
     pub(super) limits: Limits,
@@ -35,6 +36,7 @@ pub struct Classic {
     pub(super) book: Book,
     next: u64,
     pub(super) outputs: VecDeque<Output>,
+    pub(super) stories: VecDeque<Story>,
 }
 
 impl Classic {
@@ -49,6 +51,7 @@ impl Classic {
             book: Book::default(),
             next: 1,
             outputs: VecDeque::new(),
+            stories: VecDeque::new(),
         }
     }
 
@@ -80,7 +83,7 @@ impl Classic {
                 let mut story = Story { request, locator: text.to_owned(), ..Story::default() };
                 let reason = e.to_string();
                 story.over(Duration::ZERO, End::Failed { code: Code::Invalid, reason: reason.clone() });
-                self.outputs.push_back(Output::Told { story: Box::new(story) });
+                self.stories.push_back(story);
                 self.outputs.push_back(Output::Done { request, outcome: Err((Code::Invalid, 0, reason)) });
             }
         }
@@ -267,6 +270,12 @@ impl Classic {
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// The story of a program's request that has gone on, all of it so far. To be taken before the program hears of an
+    /// end: it may ask for the story then.
+    pub fn poll_story(&mut self) -> Option<Story> {
+        self.stories.pop_front()
     }
 
     /// Requests that have not ended, those of peers among them.

@@ -83,6 +83,7 @@ impl Classic {
         if !self.book.did_ask(now, &node) {
             return self.note(format!("{} asks about a connection that we did not ask for", node.wan_ip));
         }
+        self.note(format!("{} asks whether we asked for its connection", node.wan_ip));
         let Some(ours) = us.text.as_deref() else { return };
         if let Ok(message) = Reverse::new(Ask::Origin, ours) {
             let (tag, text) = (self.fresh(), message.to_string());

@@ -241,7 +241,7 @@ impl Classic {
 
     fn tell(&mut self, request: &Request) {
         if !request.by_peer() {
-            self.outputs.push_back(Output::Told { story: Box::new(request.story.clone()) });
+            self.stories.push_back(request.story.clone());
         }
     }
 }

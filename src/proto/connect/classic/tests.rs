@@ -51,10 +51,10 @@ fn text(us: &Us) -> String {
     us.text.clone().unwrap()
 }
 
-/// What a machine wants, but for stories and notes.
+/// What a machine wants, but for notes.
 fn wants(machine: &mut Classic) -> Vec<Output> {
     let all = std::iter::from_fn(|| machine.poll_output());
-    all.filter(|o| !matches!(o, Output::Told { .. } | Output::Note(_))).collect()
+    all.filter(|o| !matches!(o, Output::Note(_))).collect()
 }
 
 fn failure(text: &str) -> Failure {
@@ -115,9 +115,7 @@ fn to_a_passive_node_with_a_nonce_of_our_own() {
     let link = Link { conn: 1, attempt: Some(attempt), from: to, nonce, punched: false };
     let claim = b.machine.opened(b.now, &b.us, link);
     assert_eq!(claim, Claim::Request { request: 5, via: Via::Direct });
-    let stories: Vec<Story> = std::iter::from_fn(|| b.machine.poll_output())
-        .filter_map(|o| if let Output::Told { story } = o { Some(*story) } else { None })
-        .collect();
+    let stories: Vec<Story> = std::iter::from_fn(|| b.machine.poll_story()).collect();
     assert!(
         matches!(stories.last().map(|s| &s.end), Some(End::Connected { via: Via::Direct, .. })),
         "{stories:?}"

@@ -7,7 +7,6 @@ use crate::error::Code;
 use crate::event::Via;
 use crate::proto::admit::Own;
 use crate::proto::conn_id::Nonce;
-use crate::proto::connect::report::Story;
 use crate::proto::nat::scope::Scope;
 use crate::proto::unl::UnlV2;
 
@@ -168,11 +167,6 @@ pub enum Output {
         request: u64,
         /// With a connection that was open already, or why with none.
         outcome: Result<u64, (Code, i32, String)>,
-    },
-    /// The story of a program's request has gone on.
-    Told {
-        /// All of it so far.
-        story: Box<Story>,
     },
     /// For the log.
     Note(String),

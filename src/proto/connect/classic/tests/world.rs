@@ -189,6 +189,9 @@ impl World {
     }
 
     fn carry_out(&mut self, node: usize) {
+        while let Some(story) = self.nodes[node].machine.poll_story() {
+            assert!(story.request != 0, "a stranger's request has no story");
+        }
         while let Some(output) = self.nodes[node].machine.poll_output() {
             match output {
                 Output::Dial { attempt, nonce, .. } => {
@@ -223,7 +226,6 @@ impl World {
                     let ends = self.nodes[node].ends.get_mut(&request).expect("a request");
                     ends.push(outcome.ok());
                 }
-                Output::Told { story } => assert!(story.request != 0),
                 Output::Note(_) => {}
             }
         }
