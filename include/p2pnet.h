@@ -58,6 +58,9 @@
 /** Room for any "[ip%zone]:port" with its NUL. */
 #define P2P_ADDR_LEN 64
 
+/** Addresses a p2p_unl_info has room for. */
+#define P2P_UNL_CANDIDATES 8
+
 /** What a call or a request came to. Zero is success, negative is failure; p2p_strerror() says it in words. */
 enum p2p_result
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -337,6 +340,29 @@ enum p2p_via
 typedef enum p2p_via p2p_via;
 #else
 typedef int32_t p2p_via;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Kinds of addresses in a locator. */
+enum p2p_candidate_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** None. */
+  P2P_CANDIDATE_NONE = 0,
+  /** In the node's own network. */
+  P2P_CANDIDATE_LAN = 1,
+  /** As the internet sees the node. */
+  P2P_CANDIDATE_WAN = 2,
+  /** A port that the node's router passes on. */
+  P2P_CANDIDATE_MAPPED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_candidate_kind p2p_candidate_kind;
+#else
+typedef int32_t p2p_candidate_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -735,6 +761,46 @@ typedef struct p2p_conn_info {
   char peer[P2P_ADDR_LEN];
 } p2p_conn_info;
 
+/** One address of a node. */
+typedef struct p2p_candidate {
+  /** What kind of address it is. */
+  p2p_candidate_kind kind;
+  /** "ip:port"; port 0 if nobody gets in there. */
+  char address[P2P_ADDR_LEN];
+} p2p_candidate;
+
+/** What a locator says. Set struct_size to sizeof(p2p_unl_info) before the call. */
+typedef struct p2p_unl_info {
+  /** sizeof(p2p_unl_info), set by you. */
+  uint32_t struct_size;
+  /** 2 (PyP2P's format) or 3. */
+  uint32_t version;
+  /** How the node can be reached. */
+  p2p_node_type node_type;
+  /** The NAT in front of it. */
+  p2p_nat nat;
+  /** How its port came to be open. (PyP2P's "forwarded" is P2P_FWD_MANUAL.) */
+  p2p_fwd forwarding;
+  /** How long its NAT keeps an outside port (version 3). */
+  p2p_mapping mapping;
+  /** How its NAT chooses one (version 3). */
+  p2p_allocation allocation;
+  /** The constant of that (version 3). */
+  int32_t nat_delta;
+  /** Unix time in seconds from which on it is of no use; 0 = it says nothing of that. */
+  int64_t expires;
+  /** The node's key, 43 letters (version 3), or its DHT id, 40 hexadecimal digits (version 2); "" = none. */
+  char id[P2P_ADDR_LEN];
+  /** The network it is for, 32 hexadecimal digits (version 3); "" = the one without a name. */
+  char network[P2P_ADDR_LEN];
+  /** How many of candidates there are. */
+  uint32_t candidate_count;
+  /** 0. */
+  uint32_t reserved;
+  /** Its addresses, the best first; the rest is zero. */
+  p2p_candidate candidates[P2P_UNL_CANDIDATES];
+} p2p_unl_info;
+
 /**
  * Carries msg (len bytes, a NUL behind them) to the node to over your DHT. Called inside p2p_poll() only, on its thread; must
  * not block. 0 if it was taken, else what went wrong: it becomes the result of the p2p_dht_put().
@@ -1009,6 +1075,76 @@ p2p_result p2p_conn_set_user(p2p_net *net,
 
 /** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
 P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
+
+/**
+ * Writes this node's locator into buf, with a NUL: version 2 in the classic dialect, 3 in the secure one. It changes with
+ * the situation (P2P_EVENT_INFO); ask when you need it. *need is the size it takes, NUL included; P2P_ERR_TOO_SMALL if cap
+ * is less: nothing is written then. P2P_ERR_STATE: the net is not started, or (version 2) our address from outside is
+ * not known yet. buf may be NULL if cap is 0.
+ */
+P2P_API
+p2p_result p2p_unl_get(p2p_net *net,
+                       char *buf,
+                       size_t cap,
+                       size_t *need);
+
+/**
+ * As p2p_unl_get(), with some facts replaced: changes holds count texts "name=value". Names are PyP2P's (wan_ip, lan_ip,
+ * node_id, version, node_type, nat_type, forwarding_type, listen_port), and for version 3 candidate ("mapped
+ * 203.0.113.7:6881", as often as needed), server, network (32 hexadecimal digits) and expires. What you say is not
+ * checked against the facts. P2P_ERR_INVALID: err names the change. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_unl_construct(p2p_net *net,
+                             const char *const *changes,
+                             size_t count,
+                             char *buf,
+                             size_t cap,
+                             size_t *need,
+                             p2p_error *err);
+
+/**
+ * Whether text is a locator that can be used: whole, signed by its key, not expired by this machine's clock.
+ * P2P_ERR_INVALID: err says what is wrong with it. Needs no net. err may be NULL.
+ */
+P2P_API p2p_result p2p_unl_check(const char *unl, p2p_error *err);
+
+/**
+ * Reads a locator into *info, expired or not. P2P_ERR_INVALID: err says what is wrong with it. Needs no net. err may be
+ * NULL.
+ */
+P2P_API
+p2p_result p2p_unl_get_info(const char *unl,
+                            p2p_unl_info *info,
+                            p2p_error *err);
+
+/**
+ * Connects to the node with this locator, by whatever way works: a plain connection, one inside the local network, the
+ * peer connecting to us, or hole punching. P2P_EVENT_OPENED and then P2P_EVENT_DONE with the connection, or DONE with what
+ * went wrong; DONE goes to cb with user, exactly once, or with cb NULL to the function of p2p_on_event(). p2p_cancel()
+ * gives it up. P2P_ERR_NO_PATH: every way failed, data says why, and p2p_explain() tells all of it. In the secure dialect
+ * two nodes have one connection: if there is one already, DONE comes with that. out may be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_unl_connect(p2p_net *net,
+                           const char *unl,
+                           p2p_event_fn cb,
+                           void *user,
+                           p2p_request *out,
+                           p2p_error *err);
+
+/**
+ * Writes the story of a p2p_unl_connect() into buf, as JSON with a NUL: the peer's addresses, what was tried, when, what
+ * it met, and why it ended as it did (docs/explain.md has the schema). While it goes on, and for the last 64 that have
+ * ended; else P2P_ERR_NOT_FOUND. *need is the size it takes, NUL included; P2P_ERR_TOO_SMALL if cap is less: nothing is
+ * written then. buf may be NULL if cap is 0.
+ */
+P2P_API
+p2p_result p2p_explain(p2p_net *net,
+                       p2p_request req,
+                       char *buf,
+                       size_t cap,
+                       size_t *need);
 
 /**
  * Says that you carry messages between nodes yourself: what the net has to send is given to dht->send, or comes as

@@ -84,6 +84,19 @@ pub enum Via {
     Reverse = 5,
 }
 
+impl Via {
+    /// Its name, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Accept => "accept",
+            Via::Direct => "direct",
+            Via::Lan => "lan",
+            Via::Punch => "punch",
+            Via::Reverse => "reverse",
+        }
+    }
+}
+
 /// How the port came to be open, in the bits of `P2P_FWD_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(i32)]

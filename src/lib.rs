@@ -27,6 +27,7 @@ pub mod event;
 pub mod ffi;
 #[cfg(feature = "reach")]
 mod http;
+mod json;
 pub mod node;
 mod os;
 mod portmap;

@@ -8,8 +8,20 @@ fn root() -> &'static Path {
 }
 
 /// The files of the C ABI, in the order in which the header shows them.
-const FILES: [&str; 11] =
-    ["types", "situation", "opts", "structs", "version", "config", "net", "look", "event", "conn", "dht"];
+const FILES: [&str; 12] = [
+    "types",
+    "situation",
+    "opts",
+    "structs",
+    "version",
+    "config",
+    "net",
+    "look",
+    "event",
+    "conn",
+    "unl",
+    "dht",
+];
 
 fn generate() -> String {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");

@@ -52,7 +52,7 @@ pub(crate) unsafe fn inner<'a>(net: *const p2p_net) -> Result<&'a Inner, Code> {
 
 /// # Safety
 /// `net` must be null or live.
-pub(super) unsafe fn inner_or_story<'a>(net: *const p2p_net) -> Result<&'a Inner, Error> {
+pub(crate) unsafe fn inner_or_story<'a>(net: *const p2p_net) -> Result<&'a Inner, Error> {
     // SAFETY: the caller's duty, passed on.
     unsafe { inner(net) }.map_err(|code| Error::new(code, "net is NULL; expected a net of p2p_net_new"))
 }

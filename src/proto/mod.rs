@@ -16,6 +16,7 @@ pub mod connect;
 pub mod dedup;
 pub mod dht_id;
 pub mod dht_msg;
+pub mod handshake;
 pub mod identity;
 mod json;
 pub mod line;

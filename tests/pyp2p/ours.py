@@ -57,6 +57,8 @@ PROTOTYPES = {
     "p2p_net_advertise": (c_int32, [c_void_p, POINTER(c_uint64), POINTER(CError)]),
     "p2p_connect": (c_int32, [c_void_p, c_char_p, c_void_p, c_void_p, POINTER(c_uint64), POINTER(CError)]),
     "p2p_net_stop": (c_int32, [c_void_p]),
+    "p2p_dht_get_id": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_size_t)]),
+    "p2p_dht_put": (c_int32, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(c_uint64), POINTER(CError)]),
     "p2p_net_free": (c_int32, [c_void_p]),
     "p2p_net_get_stats": (c_int32, [c_void_p, POINTER(CStats)]),
     "p2p_next_event": (c_int32, [c_void_p, POINTER(POINTER(CEvent))]),
@@ -99,7 +101,7 @@ def new_error():
 class Net:
     """One of our nodes. Options are names of P2P_OPT_* in lower case."""
 
-    def __init__(self, ip, port=0, servers=(), **options):
+    def __init__(self, ip, port=0, servers=(), mailbox=None, **options):
         options.setdefault("passive_bind", ip)
         options.setdefault("passive_port", port)
         options.setdefault("node_type", C["P2P_NODE_PASSIVE"])
@@ -119,6 +121,8 @@ class Net:
             for address, server_port in servers:
                 check(LIB.p2p_config_add_server(config, C["P2P_SERVER_RENDEZVOUS"], b"%s:%d" % (
                     address.encode(), server_port), byref(error)), error)
+            if mailbox is not None:
+                check(LIB.p2p_config_add_server(config, C["P2P_SERVER_DHT"], mailbox.encode(), byref(error)), error)
             check(LIB.p2p_net_new(config, byref(self.handle), byref(error)), error)
         finally:
             LIB.p2p_config_free(config)
@@ -149,6 +153,18 @@ class Net:
         done = self.done(self.connect(ip, port))
         assert done.result == 0, done
         return self.expect(OPENED, conn=done.conn).conn
+
+    def dht_id(self):
+        """Its name for messages, 20 bytes."""
+        digits = ctypes.create_string_buffer(41)
+        check(LIB.p2p_dht_get_id(self.handle, digits, 41, None))
+        return bytes.fromhex(digits.value.decode())
+
+    def dht_put(self, node_id, text):
+        """Sends a message and waits until it is with the mailbox."""
+        data = text.encode("utf-8")
+        done = self.done(self._request(LIB.p2p_dht_put, node_id.hex().encode(), data, len(data)))
+        assert done.result == 0, done
 
     def done(self, request):
         return self.expect(DONE, request=request)

@@ -27,7 +27,7 @@ ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
 # A test that takes longer hangs.
 TEST_WATCHDOG = 60
-MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http"]
+MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http", "test_mailbox"]
 WORKERS = 4
 
 

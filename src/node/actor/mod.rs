@@ -45,6 +45,10 @@ pub(crate) enum Command {
         request: u64,
         to: String,
     },
+    UnlConnect {
+        request: u64,
+        unl: String,
+    },
     Bootstrap {
         request: u64,
     },
@@ -260,6 +264,7 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
+            Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
             Command::NetworkChanged => self.network_changed(),
@@ -325,6 +330,12 @@ impl Actor {
         let mut info = self.shared.info.lock();
         info.inbound = self.table.open(true);
         info.outbound = self.table.open(false);
+    }
+
+    /// The program wants a connection to the node with this locator.
+    fn unl_connect(&mut self, request: u64, unl: &str) {
+        let message = format!("connecting by locator is not wired yet ({unl})");
+        self.shared.done(request, Error::new(Code::Unsupported, message).into());
     }
 
     /// Starts a task whose panic ends the net instead of vanishing.

@@ -38,6 +38,7 @@ impl Actor {
         // Anything on its way to us, answered before the requests are: nobody else would.
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Connect { request, .. }
+            | Command::UnlConnect { request, .. }
             | Command::Bootstrap { request }
             | Command::Advertise { request }
             | Command::DhtPut { request, .. } = command

@@ -1,12 +1,13 @@
 //! The handle: what a program holds of its node. Every method may be called from any thread.
 //!
 //! Here is the life of a node and the thread it lives on; [`conns`] is about connections, [`events`] about what comes back,
-//! [`look`] about its state.
+//! [`look`] about its state, [`unl`] about locators.
 
 mod conns;
 mod dht;
 mod events;
 mod look;
+mod unl;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::config::{Config, NetType, NodeType, ServerKind};
+use crate::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::actor::{Actor, Command, panic_text};
@@ -82,6 +83,10 @@ impl Net {
             .map(os::iface::find)
             .transpose()
             .map_err(|e| Error::new(Code::Invalid, e))?;
+        if config.dialect == Dialect::Secure {
+            // Early: a key file that cannot be read is the program's to mend.
+            self.shared.identity()?;
+        }
         let sockets = listen(config, interface)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
