@@ -113,7 +113,7 @@ fn floods_are_refused() {
     assert!(old(&list, &many(10_000)).unwrap_err().to_string().contains("1024"));
     let huge = format!("[\"{}\"]", "a".repeat(MAX_LIST));
     assert!(old(&list, &huge).unwrap_err().to_string().contains("longer than"));
-    let near = format!("[{}]", vec!["{}"; 10].join(","));
+    let near = format!("[{}]", ["{}"; 10].join(","));
     assert_eq!(old(&Call::Neighbours, &near), Ok(Said::Neighbours(vec![])));
     assert!(old(&Call::Neighbours, &"[".repeat(10_000)).is_err(), "nothing nests");
 }
