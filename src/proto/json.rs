@@ -61,7 +61,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn expect(&mut self, wanted: char) -> Read<()> {
-        if self.take(wanted) { Ok(()) } else { Err(BadJson("the answer is not JSON of the expected shape")) }
+        if self.take(wanted) {
+            Ok(())
+        } else {
+            Err(BadJson("the answer is not flat JSON of the expected shape"))
+        }
     }
 
     /// Nothing may follow.

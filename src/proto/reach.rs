@@ -2,7 +2,7 @@
 //!
 //! Two forms exist (`docs/reach.md`): ours in JSON, and the texts of PyP2P's script. Anything else is refused with
 //! what was expected; a server is never given the benefit of the doubt. Answers are flat JSON objects with a handful
-//! of members, so [`super::json`] does instead of a JSON crate.
+//! of members, so a small reader does instead of a JSON crate.
 
 use std::fmt;
 use std::net::IpAddr;

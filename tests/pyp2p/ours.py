@@ -71,6 +71,8 @@ PROTOTYPES = {
     "p2p_explain": (c_int32, [c_void_p, c_uint64, c_char_p, c_size_t, POINTER(c_size_t)]),
     "p2p_conn_get_info": (c_int32, [c_void_p, c_uint64, POINTER(CConnInfo)]),
     "p2p_net_stop": (c_int32, [c_void_p]),
+    "p2p_dht_get_id": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_size_t)]),
+    "p2p_dht_put": (c_int32, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(c_uint64), POINTER(CError)]),
     "p2p_net_free": (c_int32, [c_void_p]),
     "p2p_net_get_stats": (c_int32, [c_void_p, POINTER(CStats)]),
     "p2p_next_event": (c_int32, [c_void_p, POINTER(POINTER(CEvent))]),
@@ -134,7 +136,7 @@ class Net:
             for address, server_port in servers:
                 check(LIB.p2p_config_add_server(config, C["P2P_SERVER_RENDEZVOUS"], b"%s:%d" % (
                     address.encode(), server_port), byref(error)), error)
-            if mailbox:
+            if mailbox is not None:
                 check(LIB.p2p_config_add_server(config, C["P2P_SERVER_DHT"], mailbox.encode(), byref(error)), error)
             check(LIB.p2p_net_new(config, byref(self.handle), byref(error)), error)
         finally:
@@ -210,6 +212,18 @@ class Net:
         while not any(text in line for line in self.log):
             assert time.monotonic() < end, f"nothing like {text!r} in {self.log}"
             self.pump(20)
+
+    def dht_id(self):
+        """Its name for messages, 20 bytes."""
+        digits = ctypes.create_string_buffer(41)
+        check(LIB.p2p_dht_get_id(self.handle, digits, 41, None))
+        return bytes.fromhex(digits.value.decode())
+
+    def dht_put(self, node_id, text):
+        """Sends a message and waits until it is with the mailbox."""
+        data = text.encode("utf-8")
+        done = self.done(self._request(LIB.p2p_dht_put, node_id.hex().encode(), data, len(data)))
+        assert done.result == 0, done
 
     def done(self, request):
         return self.expect(DONE, request=request)

@@ -29,7 +29,7 @@ sys.dont_write_bytecode = True
 # A test that takes longer hangs.
 TEST_WATCHDOG = 120
 MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http", "test_unl",
-           "test_nat"]
+           "test_nat", "test_mailbox"]
 WORKERS = 4
 
 

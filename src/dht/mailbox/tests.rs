@@ -1,5 +1,5 @@
 //! Against our server, which is restarted, and against servers that hang, refuse, flood and lie.
-#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use super::*;
 use crate::proto::dht_id::NodeId;

@@ -374,6 +374,27 @@ fn an_answer_that_breaks_off_is_saved_and_its_repetition_known() {
 }
 
 #[test]
+fn what_was_not_acknowledged_comes_again_and_is_known_by_its_number() {
+    let mut w = world(true, 1, |_| {});
+    // Two of an original that say the same: without a token they are told apart by their numbers alone.
+    let held = [7, 8].map(|n| (n, "a131".to_owned()));
+    w.servers[0].boxes.insert(BOB.to_string(), held.to_vec());
+    w.settle(50 * MS);
+    assert_eq!(w.messages(1), ["1", "1"]);
+    // The question that acknowledges them is lost, and with it the server's memory of us.
+    w.now += 100 * MS;
+    w.tick();
+    w.take_outputs();
+    let bob = w.waiting.iter().position(|q| q.node == 1 && q.path.contains("&ack=8")).unwrap();
+    w.answer(bob, 6);
+    w.servers[0].nodes.clear();
+    w.servers[0].boxes.get_mut(&BOB.to_string()).unwrap().push((9, "a131".to_owned()));
+    w.settle(Duration::from_secs(10));
+    assert_eq!(w.messages(1), ["1", "1", "1"]);
+    assert!(w.servers[0].boxes[&BOB.to_string()].is_empty(), "acknowledged in the end");
+}
+
+#[test]
 fn what_is_no_text_is_left_out_and_told() {
     let mut w = world(false, 1, |_| {});
     let held = ["zz", "a131", "01", "", "d9"].map(|text| (1, text.to_owned()));
