@@ -214,7 +214,8 @@ impl Config {
     /// Whether one address may hold several connections on this net.
     pub(crate) fn allows_duplicate_ip(&self) -> bool {
         match self.duplicate_ip {
-            DuplicateIp::ByNetType => self.net_type == NetType::Direct,
+            // By its key a node is told from others behind its address.
+            DuplicateIp::ByNetType => self.net_type == NetType::Direct || self.dialect == Dialect::Secure,
             DuplicateIp::Refuse => false,
             DuplicateIp::Allow => true,
         }

@@ -27,7 +27,7 @@ use crate::queue::{Item, Notice};
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
 const LINGER_BYTES: usize = 16 << 20;
 
-/// Takes a fresh TCP connection through the dialect's opening.
+/// Takes a fresh TCP connection through the classic dialect's opening. ([`super::greet`] is the secure dialect's.)
 pub(crate) async fn open(
     shared: &Arc<Shared>,
     id: u64,
@@ -92,6 +92,8 @@ struct Link {
     /// What the writer holds, and how much of it the system has.
     writing: Vec<u8>,
     written: usize,
+    /// In the secure dialect: memory for what comes before encryption.
+    plain: Vec<u8>,
     room: Option<Room>,
     /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
     broken: Option<Error>,
@@ -101,13 +103,15 @@ struct Link {
 
 /// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
-    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
+    let opening = conn.take_opening();
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), opening);
     let mut link = Link {
         shared,
         conn,
         receiver,
         writing: Vec::new(),
         written: 0,
+        plain: Vec::new(),
         room: None,
         broken: None,
         deadline: None,
@@ -237,13 +241,13 @@ impl Link {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                let nothing = !out.take(&mut self.writing);
-                let news = nothing && out.room_is_news();
-                drop(out);
-                if news {
+                let taken = self.conn.out.take(out, &mut self.plain, &mut self.writing);
+                let taken =
+                    taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
+                if taken.room_is_news {
                     self.tell_writable();
                 }
-                if nothing {
+                if taken.nothing {
                     return Ok(true);
                 }
             }
@@ -290,6 +294,11 @@ impl Link {
                 );
                 Err(Error::new(Code::Protocol, message))
             }
+            Err(super::receive::End::Frame(e)) => {
+                let message = format!("the peer broke the protocol: {e}");
+                Err(Error::new(Code::Protocol, message))
+            }
+            Err(super::receive::End::Unwelcome(e)) => Err(Error::new(Code::Refused, e.to_string())),
             Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),
         }
     }

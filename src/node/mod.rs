@@ -13,6 +13,7 @@ mod actor;
 pub(crate) mod conn;
 pub(crate) mod counters;
 mod dial;
+mod greet;
 
 pub(crate) mod key;
 mod link;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
+use crate::proto::handshake::{Budget, Myself, NO_NETWORK};
 use crate::proto::identity::Identity;
 use crate::queue::{Item, Notice, Queue};
 use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
@@ -61,6 +62,10 @@ pub(crate) struct Shared {
     pub(crate) dedup: Option<Mutex<Dedup>>,
     /// Who this node is, once that was asked for.
     identity: OnceLock<Arc<Identity>>,
+    /// The same, as it goes into handshakes.
+    myself: OnceLock<Myself>,
+    /// How many handshakes may be answered.
+    pub(crate) handshakes: Mutex<Budget>,
     /// The servers at which peers find this node by its key.
     pub(crate) homes: Mutex<Vec<String>>,
     /// Where DHT messages for this node go.
@@ -113,6 +118,8 @@ impl Shared {
             finished: Mutex::new(false),
             finish: Condvar::new(),
             identity: OnceLock::new(),
+            myself: OnceLock::new(),
+            handshakes: Mutex::default(),
             homes: Mutex::default(),
             dht_id: Mutex::default(),
             stories: Mutex::default(),
@@ -132,6 +139,18 @@ impl Shared {
             let _ = self.identity.set(super::key::identity(&self.config)?);
         }
         self.identity.get().ok_or_else(|| Error::new(Code::State, "the node has no key"))
+    }
+
+    /// Who this node is in handshakes.
+    ///
+    /// # Errors
+    /// As [`Shared::identity`].
+    pub(crate) fn myself(&self) -> Result<&Myself, Error> {
+        let identity = self.identity()?;
+        Ok(self.myself.get_or_init(|| {
+            let network = self.config.network.unwrap_or(NO_NETWORK);
+            Myself::new(identity).in_network(network, None)
+        }))
     }
 
     /// An id that no connection or request of this net has had.

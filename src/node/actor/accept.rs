@@ -2,16 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::{Actor, Msg};
-use crate::config::NetType;
+use super::Actor;
+use crate::config::Dialect;
 use crate::error::{Code, Error};
 use crate::event::Via;
-use crate::node::link;
 use crate::node::log::log;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
@@ -27,9 +25,12 @@ const GLARE: Duration = Duration::from_secs(2);
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
     pub(super) fn may_accept(&self) -> bool {
-        self.accept_rest.is_none()
-            && self.table.taken(true) < self.shared.config.max_inbound
-            && self.shared.queue.has_room()
+        // In the secure dialect only peers that are known take a place.
+        let taken = match self.shared.config.dialect {
+            Dialect::Classic => self.table.taken(true),
+            Dialect::Secure => self.table.open(true),
+        };
+        self.accept_rest.is_none() && taken < self.shared.config.max_inbound && self.shared.queue.has_room()
     }
 
     pub(super) fn accept_failed(&mut self, e: &io::Error) {
@@ -42,7 +43,7 @@ impl Actor {
 
     pub(super) fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
         let from = canonical(from);
-        let may_be_a_knock = self.knocker.arrived(from) && self.shared.config.net_type == NetType::P2p;
+        let may_be_a_knock = self.knocker.arrived(from);
         if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
             let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();
             if refusal == Refusal::Duplicate && self.yields_to(from.ip(), local) {
@@ -66,16 +67,11 @@ impl Actor {
             log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}");
             return;
         }
+        if self.shared.config.dialect == Dialect::Secure {
+            self.displace_half_open();
+        }
         let id = self.shared.new_id();
-        let shared = Arc::clone(&self.shared);
-        let task = self.spawn(async move {
-            if may_be_a_knock && was_a_knock(&stream).await {
-                let e = Error::new(Code::Closed, format!("{from} was only looking whether the port is open"));
-                return Some(Msg::Opened { id, outcome: Err(e) });
-            }
-            let outcome = link::open(&shared, id, Via::Accept, from, stream).await;
-            Some(Msg::Opened { id, outcome })
-        });
+        let task = self.open_link(id, Via::Accept, from, stream, may_be_a_knock);
         let state = State::Opening(task);
         let ips = vec![from.ip()];
         let (since, dialler) = (Instant::now(), Some(from));
@@ -125,7 +121,7 @@ impl Actor {
 
 /// Whether the peer closes at once without a word, as a server does that was asked to knock. A program should not see its
 /// own question come back as a connection; on direct nets it does not anyway, for want of a nonce.
-async fn was_a_knock(stream: &TcpStream) -> bool {
+pub(super) async fn was_a_knock(stream: &TcpStream) -> bool {
     let mut first = [0];
     matches!(tokio::time::timeout(KNOCK, stream.peek(&mut first)).await, Ok(Ok(0) | Err(_)))
 }

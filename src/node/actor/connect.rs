@@ -1,7 +1,6 @@
 //! Connections that we open: at the program's request, and to nodes a server has named.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -11,7 +10,6 @@ use super::{Actor, Msg};
 use crate::error::{Code, Error, Result};
 use crate::event::Via;
 use crate::node::dial::dial;
-use crate::node::link;
 use crate::node::log::log;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
@@ -121,11 +119,7 @@ impl Actor {
             let message = format!("not connecting to {to}: {}", Refusal::Own.text());
             return self.fail(id, Error::new(Code::SelfConnect, message));
         }
-        let shared = Arc::clone(&self.shared);
-        let task = self.spawn(async move {
-            let outcome = link::open(&shared, id, Via::Direct, to, stream).await;
-            Some(Msg::Opened { id, outcome })
-        });
+        let task = self.open_link(id, Via::Direct, to, stream, false);
         self.table.dialled(id, to.ip(), dialler, task);
     }
 

@@ -6,10 +6,12 @@
 
 mod accept;
 mod connect;
+mod greet;
 mod servers;
 mod situation;
 mod stop;
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -23,6 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use super::conn::Conn;
+use super::greet::Greeting;
 use super::log::log;
 use super::measure::Knocker;
 use super::rendezvous::Reach;
@@ -30,7 +33,7 @@ use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
 use super::table::{State, Table};
 use crate::error::{Code, Error, Result};
-use crate::event::Kind;
+use crate::event::{Kind, Via};
 use crate::proto::admit::Own;
 use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
@@ -56,6 +59,12 @@ pub(crate) enum Msg {
     Dialled {
         id: u64,
         outcome: Result<(TcpStream, SocketAddr)>,
+    },
+    /// In the secure dialect: the peer is known, and waits for our answer.
+    Greeted {
+        id: u64,
+        via: Via,
+        greeting: Box<Greeting>,
     },
     Opened {
         id: u64,
@@ -106,6 +115,8 @@ pub(crate) struct Actor {
     at: situation::Standpoint,
     /// Nodes learned and not tried yet, best last.
     candidates: Vec<SocketAddr>,
+    /// Inbound connections that were welcomed and are not open yet.
+    welcomed: BTreeSet<u64>,
     /// Accepting rests until then, after an error such as "too many open files".
     accept_rest: Option<Instant>,
 }
@@ -149,6 +160,7 @@ impl Actor {
             own,
             reach,
             candidates: Vec::new(),
+            welcomed: BTreeSet::new(),
             accept_rest: None,
             shared,
         }
@@ -240,6 +252,7 @@ impl Actor {
         match msg {
             Msg::Resolved { id, found } => self.resolved(id, found),
             Msg::Dialled { id, outcome } => self.dialled(id, outcome),
+            Msg::Greeted { id, via, greeting } => self.greeted(id, via, *greeting),
             Msg::Opened { id, outcome } => self.opened(id, outcome),
             Msg::Closed { id } => self.closed(id),
             Msg::Gone { id } => self.gone(id),

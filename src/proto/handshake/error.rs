@@ -34,6 +34,8 @@ pub enum HandshakeError {
         /// The peer's; only the acceptor is told.
         peer: Option<NetworkId>,
     },
+    /// This acceptor turned the greeting away: there were too many.
+    Busy,
     /// The acceptor turned us away, not proving that it was it.
     Refused(Refusal),
     /// The acceptor does not let us in.
@@ -70,6 +72,7 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the peer belongs to another network ({network})")
             }
             Self::OtherNetwork { peer: None } => write!(f, "the peer belongs to another network"),
+            Self::Busy => write!(f, "too many handshakes at the moment"),
             Self::Refused(Refusal::NotForUs) => write!(
                 f,
                 "the peer says the greeting is not for it: it has another key, is of another network or has another network key"

@@ -18,9 +18,10 @@
 //! key say. Neither the pattern nor anything else is negotiated: what is not understood ends the connection.
 //!
 //! [`Handshake`] is the state machine: it is given what arrives, and 32 random bytes when it is made. `wire` has the
-//! bytes of the messages, `noise` the cryptography, [`transport`] what comes after. `docs/security.md` says what this
+//! bytes of the messages, `noise` the cryptography, [`transport`] what comes after, [`budget`] how many there may be. `docs/security.md` says what this
 //! protects against and what not.
 
+pub mod budget;
 pub mod error;
 mod noise;
 pub mod transport;
@@ -28,6 +29,7 @@ pub mod wire;
 
 use zeroize::Zeroizing;
 
+pub use budget::Budget;
 pub use error::HandshakeError;
 pub use transport::{Control, FrameError, Opener, Sealer, Transport};
 pub use wire::{Answer, Hello, Refusal, Token};
@@ -115,6 +117,8 @@ pub struct Handshake {
     out: Option<Vec<u8>>,
     peer: Option<Peer>,
     transport: Option<Box<Transport>>,
+    busy: bool,
+    costly: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +192,19 @@ impl Handshake {
             out: None,
             peer: None,
             transport: None,
+            busy: false,
+            costly: false,
         }
+    }
+
+    /// While busy, an acceptor turns greetings away before anything is computed for them but a few hashes.
+    pub fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
+    /// Whether an acceptor has computed on the curve for this peer, which is what [`Budget`] counts.
+    pub fn was_costly(&self) -> bool {
+        self.costly
     }
 
     fn setup(
@@ -297,6 +313,11 @@ impl Handshake {
             self.out = Some(Refusal::NotForUs.message().to_vec());
             return Err(HandshakeError::NotForUs);
         }
+        if self.busy {
+            self.out = Some(Refusal::Busy.message().to_vec());
+            return Err(HandshakeError::Busy);
+        }
+        self.costly = true;
         let mut noise = self.setup(pattern, false, None)?;
         let payload = noise.read(signed.get(1..).unwrap_or_default()).map_err(|_| HandshakeError::Forged)?;
         match pattern {
@@ -490,7 +511,7 @@ fn check_identity(me: &Myself, claimed: &PublicKey, remote: Option<[u8; KEY]>) -
 }
 
 /// Whether a welcome has chosen; the error of everything else.
-pub(super) fn welcome(answer: Answer) -> Result<bool, HandshakeError> {
+pub(crate) fn welcome(answer: Answer) -> Result<bool, HandshakeError> {
     match answer {
         Answer::Welcome { chosen } => Ok(chosen),
         Answer::OtherNetwork => Err(HandshakeError::OtherNetwork { peer: None }),
