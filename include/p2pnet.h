@@ -151,8 +151,18 @@ enum p2p_kind
    * p2p_net_bootstrap(): code is how many nodes the server named.
    */
   P2P_EVENT_DONE = 9,
+  /**
+   * Carry data to the node peer over your DHT (p2p_config_set_dht() without send), and hand it to p2p_dht_deliver() there.
+   * request is the p2p_dht_put() it comes from, or a number of the net's own.
+   */
+  P2P_EVENT_DHT_SEND = 10,
   /** Something to tell whoever looks after the program: data, with its level in code. */
   P2P_EVENT_LOG = 11,
+  /**
+   * A message that another program has sent by p2p_dht_put() has come: data. peer is who is said to have sent it, "" if
+   * that is not known; nobody has checked it.
+   */
+  P2P_EVENT_DHT_MESSAGE = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -577,6 +587,11 @@ enum p2p_server
   P2P_SERVER_REACHABILITY = 2,
   /** An NTP server, "host" or "host:port" (123). None is asked unless you add it. */
   P2P_SERVER_NTP = 3,
+  /**
+   * A mailbox by which nodes leave messages for each other over HTTP: "host:port" (a p2p-rendezvous), or the URL of a PyP2P
+   * script ("http://host/dht_msg.php"). P2P_ERR_UNSUPPORTED in a build without HTTP (p2p_features()).
+   */
+  P2P_SERVER_DHT = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -635,7 +650,7 @@ typedef struct p2p_event {
   const char *data;
   /** Bytes at data. */
   size_t len;
-  /** "ip:port" of conn, "" if none. Never NULL. */
+  /** "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL. */
   const char *peer;
   /** What p2p_conn_set_user() stored for conn, else NULL. */
   void *conn_user;
@@ -786,6 +801,24 @@ typedef struct p2p_unl_info {
   p2p_candidate candidates[P2P_UNL_CANDIDATES];
 } p2p_unl_info;
 
+/**
+ * Carries msg (len bytes, a NUL behind them) to the node to over your DHT. Called inside p2p_poll() only, on its thread; must
+ * not block. 0 if it was taken, else what went wrong: it becomes the result of the p2p_dht_put().
+ */
+typedef p2p_result (*p2p_dht_send_fn)(void *user, const char *to, const char *msg, size_t len);
+
+/** A DHT of yours, for p2p_config_set_dht(). */
+typedef struct p2p_dht {
+  /** sizeof(p2p_dht), set by you. */
+  uint32_t struct_size;
+  /** This node's name in it, 40 hexadecimal digits. NULL = a random one (p2p_dht_get_id()). */
+  const char *node_id;
+  /** Carries messages. NULL = each becomes a P2P_EVENT_DHT_SEND instead. */
+  p2p_dht_send_fn send;
+  /** What send gets as user. */
+  void *user;
+} p2p_dht;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -802,7 +835,8 @@ P2P_API const char *p2p_strerror(p2p_result code);
 
 /**
  * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
- * if it can ask servers whether its port is open (P2P_SERVER_REACHABILITY). Any thread.
+ * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT). Any
+ * thread.
  */
 P2P_API
 uint64_t p2p_features(void);
@@ -1111,6 +1145,49 @@ p2p_result p2p_explain(p2p_net *net,
                        char *buf,
                        size_t cap,
                        size_t *need);
+
+/**
+ * Says that you carry messages between nodes yourself: what the net has to send is given to dht->send, or comes as
+ * P2P_EVENT_DHT_SEND; what arrives for this node you hand to p2p_dht_deliver(). NULL takes that back. Everything is
+ * copied. p2p_net_new() then refuses mailboxes (P2P_SERVER_DHT). With p2p_next_event() messages always come as events.
+ * err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_set_dht(p2p_config *cfg,
+                              const p2p_dht *dht,
+                              p2p_error *err);
+
+/**
+ * Stores this node's name for messages, 40 hexadecimal digits and a NUL, in buf. need (may be NULL) gets the bytes it
+ * takes, also with P2P_ERR_TOO_SMALL. P2P_ERR_UNSUPPORTED: the net has no DHT.
+ */
+P2P_API p2p_result p2p_dht_get_id(p2p_net *net, char *buf, size_t cap, size_t *need);
+
+/**
+ * Sends msg (1 to 8000 bytes of UTF-8; P2P_AUTO_LEN) to the node to, 40 hexadecimal digits: there it is a
+ * P2P_EVENT_DHT_MESSAGE. P2P_EVENT_DONE tells that it is with the mailbox or with your DHT, not that it has arrived: that only an
+ * answer tells. P2P_ERR_TIMEOUT: no mailbox took it in half a minute; it may arrive all the same. P2P_ERR_UNSUPPORTED:
+ * the net has no DHT. A mailbox shows messages to its owner and to nobody else, but in the clear on the way, and anybody may
+ * send one. out may be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_dht_put(p2p_net *net,
+                       const char *to,
+                       const char *msg,
+                       size_t len,
+                       p2p_request *out,
+                       p2p_error *err);
+
+/**
+ * Hands in a message for this node that came over your DHT (p2p_config_set_dht()): what send or P2P_EVENT_DHT_SEND gave to
+ * the other side, once, in any order. from is its sender's name there, at most 128 bytes; "" or NULL if not known. Any
+ * thread; never blocks. P2P_ERR_WOULD_BLOCK: 256 messages wait; poll, then try again. P2P_ERR_TOO_LARGE: more than 64 KiB.
+ */
+P2P_API
+p2p_result p2p_dht_deliver(p2p_net *net,
+                           const char *from,
+                           const char *msg,
+                           size_t len);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -30,8 +30,12 @@ pub enum Kind {
     Writable = 8,
     /// A request has completed.
     Done = 9,
+    /// A message for the program's own DHT to carry: `data`, to the node `peer`.
+    DhtSend = 10,
     /// Something to tell whoever looks after the program.
     Log = 11,
+    /// A message of the program's own kind has come over the DHT: `data`, from `peer` if that is known.
+    DhtMessage = 12,
 }
 
 /// One event, owned.
@@ -51,7 +55,7 @@ pub struct Event {
     pub code: i32,
     /// The line, the bytes, or a text for people.
     pub data: Vec<u8>,
-    /// `ip:port` of the connection, empty if none.
+    /// `ip:port` of the connection, or a node's name in the DHT; empty if none.
     pub peer: String,
     /// When it happened, in milliseconds since the net was made.
     pub time_ms: u64,

@@ -20,6 +20,7 @@ pub(crate) struct Conn {
     pub(crate) id: u64,
     pub(crate) via: Via,
     /// Who is at the other end, in the secure dialect.
+    #[allow(dead_code, reason = "used by the race of connections once wired")]
     pub(crate) peer_key: Option<PublicKey>,
     /// What decrypts what arrives, until the connection's task takes it.
     opening: Mutex<Option<Box<Opening>>>,

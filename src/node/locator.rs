@@ -71,7 +71,7 @@ fn v2(shared: &Shared, info: &NetInfo, overrides: &Overrides) -> Result<UnlV2> {
     };
     Ok(UnlV2 {
         version: UnlV2::VERSION,
-        node_id: shared.dht_id.lock().unwrap_or_default(),
+        node_id: shared.dht_id.map_or([0; 20], |id| id.0),
         node_type: node_type(info).unwrap_or(unl::NodeType::Active),
         nat_type: info.nat,
         forwarding_type: forwarding(config, info),
@@ -140,6 +140,7 @@ fn expires(config: &Config, now: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dht::NodeId;
     use crate::proto::unl::{Check, Info};
     use std::time::Duration;
 
@@ -160,12 +161,12 @@ mod tests {
 
     #[test]
     fn version_2() {
-        let shared = shared(Dialect::Classic, |info| {
+        let mut shared = shared(Dialect::Classic, |info| {
             info.wan_ip = "203.0.113.7".parse().ok();
             info.node_type = NodeType::Simultaneous;
             info.nat = NatType::Preserving;
         });
-        *shared.dht_id.lock() = Some(*b"abcdefghijklmnopqrst");
+        shared.dht_id = Some(NodeId(*b"abcdefghijklmnopqrst"));
         let info = said(&shared);
         let places: Vec<String> = info.candidates.iter().map(ToString::to_string).collect();
         assert_eq!(places, ["wan 203.0.113.7:50500", "lan 192.168.1.10:50500"]);

@@ -12,6 +12,7 @@ use super::conn::Conn;
 use super::counters::Counters;
 use super::stories::Stories;
 use crate::config::Config;
+use crate::dht::{self, NodeId};
 use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
@@ -45,6 +46,10 @@ static NETS: AtomicU64 = AtomicU64::new(0);
 /// The state of one net that more than one thread sees.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// This node's name for messages that no connection carries; `None` = it has no DHT.
+    pub(crate) dht_id: Option<NodeId>,
+    /// Where such messages come in.
+    pub(crate) dht: dht::Inlet,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) info: Mutex<NetInfo>,
@@ -68,8 +73,6 @@ pub(crate) struct Shared {
     pub(crate) handshakes: Mutex<Budget>,
     /// The servers at which peers find this node by its key.
     pub(crate) homes: Mutex<Vec<String>>,
-    /// Where DHT messages for this node go.
-    pub(crate) dht_id: Mutex<Option<[u8; 20]>>,
     /// What became of the requests to connect by locator.
     pub(crate) stories: Mutex<Stories>,
     /// A number that no other net of this process has had.
@@ -121,10 +124,11 @@ impl Shared {
             myself: OnceLock::new(),
             handshakes: Mutex::default(),
             homes: Mutex::default(),
-            dht_id: Mutex::default(),
             stories: Mutex::default(),
             number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
+            dht_id: dht::name(&config),
+            dht: dht::Inlet::new(),
             config,
         }
     }

@@ -113,7 +113,16 @@ fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
 
 /// Sets what every connection of the node has: no Nagle delay, keep-alive, a limit for unacknowledged data.
 pub(crate) fn prepare(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+/// The same for a socket that blocks.
+#[cfg_attr(not(feature = "reach"), allow(dead_code, reason = "HTTP is what blocks"))]
+pub(crate) fn tune(stream: &std::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+fn tune_socket(socket: &Socket, keep: KeepAlive) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if keep.idle > Duration::ZERO {
         let idle = Duration::from_secs(keep.idle.as_secs().max(1));

@@ -14,6 +14,7 @@ pub mod clock_sync;
 pub mod conn_id;
 pub mod connect;
 pub mod dedup;
+pub mod dht_id;
 pub mod dht_msg;
 pub mod handshake;
 pub mod identity;

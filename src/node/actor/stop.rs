@@ -23,6 +23,7 @@ impl Actor {
         let limit = self.shared.config.close_timeout;
         let unlisted = self.spawn_unlist(limit);
         let unmapped = self.end_situation();
+        self.order_dht(crate::dht::Order::Leave);
         let ids: Vec<u64> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {
             match self.table.get_mut(id).map(|e| &e.state) {
@@ -39,7 +40,8 @@ impl Actor {
             if let Command::Connect { request, .. }
             | Command::UnlConnect { request, .. }
             | Command::Bootstrap { request }
-            | Command::Advertise { request } = command
+            | Command::Advertise { request }
+            | Command::DhtPut { request, .. } = command
             {
                 self.shared.done(request, stopped().into());
             }

@@ -4,6 +4,7 @@
 //! [`look`] about its state, [`unl`] about locators.
 
 mod conns;
+mod dht;
 mod events;
 mod look;
 mod unl;
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::config::{Config, Dialect, NetType, NodeType};
+use crate::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::actor::{Actor, Command, panic_text};
@@ -50,8 +51,12 @@ impl Net {
     /// A node that does nothing yet.
     ///
     /// # Errors
-    /// None today; a message that names the option, if two of them should contradict each other.
+    /// [`Code::Invalid`] if two options contradict each other.
     pub fn new(config: Config) -> Result<Net> {
+        if config.own_dht.is_some() && config.servers_of(ServerKind::Dht).next().is_some() {
+            let message = "p2p_config_set_dht and P2P_SERVER_DHT exclude each other: messages are carried by one of them";
+            return Err(Error::new(Code::Invalid, message));
+        }
         let (commands, receiver) = unbounded_channel();
         Ok(Net {
             shared: Arc::new(Shared::new(config)),

@@ -143,6 +143,7 @@ impl Actor {
         }
         self.shared.step("network", Instant::now(), true, "the network has changed; looking again".into());
         log!(self.shared, Info, "the network has changed; looking again");
+        self.order_dht(crate::dht::Order::NetworkChanged);
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
         let lan_ip6 = own_v6(&self.shared.config, bound);
