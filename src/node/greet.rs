@@ -170,7 +170,7 @@ impl Greeted {
         let at = self.at;
         loop {
             let head = self.received.first_chunk().map(|head| Head::parse(*head)).transpose();
-            let wanted = match head.map_err(|e| failed_with(at, &e))? {
+            let wanted = match head.map_err(|e| failed_with(at, e))? {
                 Some(Head { kind: Kind::Data, .. }) => {
                     return Err(failed_with(at, "data on a connection that is not chosen"));
                 }
@@ -178,7 +178,7 @@ impl Greeted {
                     let mut frame = std::mem::take(&mut self.received);
                     let body = frame.get_mut(HEAD..).unwrap_or_default();
                     let control =
-                        self.transport.opener.open_control(head, body).map_err(|e| failed_with(at, &e))?;
+                        self.transport.opener.open_control(head, body).map_err(|e| failed_with(at, e))?;
                     return match control {
                         Control::Unwelcome(answer) => {
                             let why = crate::proto::handshake::welcome(answer).err();
@@ -212,7 +212,7 @@ impl Greeted {
     #[allow(dead_code, reason = "used by the race of connections once wired")]
     pub(crate) async fn tell(&mut self, control: Control) -> Result<()> {
         let mut frame = Vec::new();
-        self.transport.sealer.seal_control(control, &mut frame).map_err(|e| failed_with(self.at, &e))?;
+        self.transport.sealer.seal_control(control, &mut frame).map_err(|e| failed_with(self.at, e))?;
         write(&self.stream, &frame).await.map_err(|e| broken(self.at, &e))
     }
 

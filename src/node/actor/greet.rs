@@ -1,6 +1,5 @@
 //! From a TCP connection to a link: the dialect's opening, and who is let in.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -91,10 +90,10 @@ impl Actor {
         }
         let half_open = || self.table.iter().filter(|(_, e)| e.inbound && opening(e));
         let address = |e: &Entry| e.ips.first().map(|ip| party(*ip));
-        let mut each: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
-        half_open().for_each(|(_, e)| *each.entry(address(e)).or_default() += 1);
-        let most = each.iter().max_by_key(|(_, n)| **n).map(|(ip, _)| *ip);
-        let oldest = half_open().find(|(_, e)| Some(address(e)) == most).map(|(id, _)| id);
+        let mut each: Vec<Option<IpAddr>> = half_open().map(|(_, e)| address(e)).collect();
+        each.sort_unstable();
+        let most = each.chunk_by(|a, b| a == b).max_by_key(|same| same.len()).and_then(|same| same.first());
+        let oldest = half_open().find(|(_, e)| Some(&address(e)) == most).map(|(id, _)| id);
         let Some(id) = oldest else { return };
         if let Some(State::Opening(task)) = self.table.get_mut(id).map(|e| &e.state) {
             task.abort();
