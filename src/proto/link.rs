@@ -2,8 +2,8 @@
 //!
 //! A link passes through an *opening* before the first line. In the classic dialect that is nothing at all on a p2p net,
 //! and a 64-byte nonce from the connector on a direct net (PyP2P 0.8.3: read whole before the connection is shown to the
-//! program, not answered, not checked). The secure dialect's handshake is another opening of the same shape. A net
-//! speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
+//! program, not answered, not checked). The secure dialect's opening is [`super::handshake`], which asks a question in its
+//! middle. A net speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
 
 use super::conn_id::{NONCE_LEN, Nonce};
 

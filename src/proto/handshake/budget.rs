@@ -1,7 +1,6 @@
 //! How many handshakes a node answers: the curve costs a fifth of a millisecond each, and a greeting can be sent again by
 //! anybody who saw it.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ pub const PER_SECOND_EACH: u32 = 50;
 pub struct Budget {
     since: Option<Instant>,
     all: u32,
-    each: BTreeMap<IpAddr, u32>,
+    each: Vec<(IpAddr, u32)>,
 }
 
 impl Budget {
@@ -26,15 +25,21 @@ impl Budget {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1)) {
             *self = Budget { since: Some(now), ..Budget::default() };
         }
-        self.all < PER_SECOND && self.each.get(&party(from)).is_none_or(|n| *n < PER_SECOND_EACH)
+        let party = party(from);
+        self.all < PER_SECOND && !self.each.iter().any(|(ip, n)| *ip == party && *n >= PER_SECOND_EACH)
     }
 
     /// One was answered.
     pub fn spend(&mut self, from: IpAddr) {
         self.all = self.all.saturating_add(1);
         // What was under way when the budget ran out is not counted to the address.
-        if self.all <= PER_SECOND {
-            *self.each.entry(party(from)).or_default() += 1;
+        if self.all > PER_SECOND {
+            return;
+        }
+        let party = party(from);
+        match self.each.iter_mut().find(|(ip, _)| *ip == party) {
+            Some((_, n)) => *n += 1,
+            None => self.each.push((party, 1)),
         }
     }
 }
