@@ -28,6 +28,18 @@ pub fn everything(world: &World) {
             }
         }
     }
+    steadiness(world);
+}
+
+/// Where nothing is lost and nobody ends anything, what is open stays.
+fn steadiness(world: &World) {
+    let calm = |action: &Action| matches!(action, Action::Connect(..) | Action::Replay(_));
+    let calm = world.plan.actions.iter().all(|(_, action)| calm(action));
+    if calm && world.plan.way.loss == 0 {
+        for open in world.nodes.iter().flat_map(|node| node.opened.values()) {
+            assert_eq!(open.closed, None, "an open connection was closed");
+        }
+    }
 }
 
 fn requests(world: &World, i: usize) {

@@ -9,7 +9,7 @@ use p2pnet::proto::nat::behaviour::Unsolicited;
 use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
-use crate::world::{Action, HostPlan, Plan, SitePlan, World};
+use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
 
 fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).expect("a kind")
@@ -70,7 +70,7 @@ fn cases(ms: u64) -> Vec<Case> {
     let hopeless = "both NATs give every destination another, unforeseeable outside port";
     cases.push(case("random to random", pair("random", "random", ms), Fails(Code::NoPath, hopeless, 3, 5)));
     let mut absent = pair("random", "public", ms);
-    absent.hosts[1].stale = true;
+    absent.hosts[1].stale = Stale::Nothing;
     absent.actions.insert(0, (Duration::ZERO, Action::Kill(1)));
     let offline = "the peer is at none of its signalling servers (s1.example:8000)";
     cases.push(case("peer is gone", absent, Fails(Code::NoPath, offline, 0, 4600)));
@@ -100,8 +100,15 @@ fn cases(ms: u64) -> Vec<Case> {
     only.hosts.iter_mut().for_each(|host| host.v6_only = true);
     cases.push(case("IPv6 only, firewalls at both", only, By(Via::Punch, 15, 5)));
     let mut stale = pair("eim", "eim", ms);
-    stale.hosts[1].stale = true;
+    stale.hosts[1].stale = Stale::Nothing;
     cases.push(case("eim to eim, a wrong address in the locator", stale, By(Via::Punch, 15, 405)));
+    let mut mute = pair("public", "public", ms);
+    mute.hosts[1].stale = Stale::Mute;
+    // Its turn comes after a quarter of a second; then as long again, and a little more, for the one that says nothing.
+    cases.push(case("public to public, something mute at an old address", mute, By(Via::Direct, 6, 252)));
+    let mut mute = pair("eim", "eim", ms);
+    mute.hosts[1].stale = Stale::Mute;
+    cases.push(case("eim to eim, something mute at an old address", mute, By(Via::Punch, 17, 655)));
     let mut same_prefix = pair("eim", "preserve", ms);
     same_prefix.sites[1].lan = same_prefix.sites[0].lan;
     cases.push(case("two homes with the same addresses", same_prefix, By(Via::Punch, 15, 5)));
