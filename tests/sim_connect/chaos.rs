@@ -78,7 +78,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         way: Way {
             delay: ms([1, 5, 25, 60, 150][rng.usize(..5)]),
             jitter: rng.u32(0..400),
-            loss: [0, 0, 20, 50][rng.usize(..4)],
+            loss: [0, 0, 20, 50, 120][rng.usize(..5)],
         },
         signal_loss: [0, 0, 50, 200][rng.usize(..4)],
         signal_jitter: [0, 200, 3000][rng.usize(..3)],

@@ -109,6 +109,14 @@ fn cases(ms: u64) -> Vec<Case> {
     let mut mute = pair("eim", "eim", ms);
     mute.hosts[1].stale = Stale::Mute;
     cases.push(case("eim to eim, something mute at an old address", mute, By(Via::Punch, 17, 655)));
+    // Started anew without a word, while the other end holds the old connection: as chooser it waits for two seconds.
+    for (who, whom) in [(0, 1), (1, 0)] {
+        let mut again = pair("public", "public", ms);
+        let at = |s: u64| Duration::from_secs(s);
+        again.actions.extend([(at(3), Action::Restart(who)), (at(4), Action::Connect(who, whom))]);
+        let name = if who == 0 { "the caller comes back" } else { "the called one comes back" };
+        cases.push(case(name, again, By(Via::Direct, 6, 2001)));
+    }
     let mut same_prefix = pair("eim", "preserve", ms);
     same_prefix.sites[1].lan = same_prefix.sites[0].lan;
     cases.push(case("two homes with the same addresses", same_prefix, By(Via::Punch, 15, 5)));
@@ -146,7 +154,13 @@ fn run(case: &Case, ms: u64, seed: u64, show: bool) {
     world.run();
     let again = format!("{} at {ms} ms, SIM_SEED={seed}", case.name);
     check::everything(&world);
-    let caller = world.nodes.iter().position(|node| !node.requests.is_empty()).expect("a caller");
+    // After a restart, whoever was restarted.
+    let fresh = case.plan.actions.iter().find_map(|(_, action)| match action {
+        Action::Restart(who) => Some(*who),
+        _ => None,
+    });
+    let caller =
+        fresh.or_else(|| world.nodes.iter().position(|node| !node.requests.is_empty())).expect("a caller");
     let request = &world.nodes[caller].requests[&1];
     let (at, outcome, story) = request.done.as_ref().expect("an end");
     let took = *at - request.at;
@@ -163,10 +177,13 @@ fn run(case: &Case, ms: u64, seed: u64, show: bool) {
                 "{again}: {took:?}, expected {:?}\n{story:#?}",
                 most(ways, more)
             );
-            let opened =
-                world.nodes.iter().flat_map(|node| node.opened.values()).map(|open| open.at - request.at);
+            let opened = world
+                .nodes
+                .iter()
+                .flat_map(|node| node.opened.values())
+                .map(|open| open.at.saturating_duration_since(request.at));
             let lines = world.nodes.iter().flat_map(|node| node.opened.values()).filter_map(|open| open.line);
-            let lines = lines.max().map(|at| at - request.at).unwrap_or_default();
+            let lines = lines.max().map(|at| at.saturating_duration_since(request.at)).unwrap_or_default();
             if show {
                 let who = if seed % 2 == 0 { "chooser" } else { "follower" };
                 println!(
