@@ -47,7 +47,9 @@ impl World {
                 assert!(link.ours && link.step == Step::Dialling, "greeted twice");
                 (link.step, link.peer) = (Step::Shaking, Some(peer));
                 let from = self.nodes[i].key;
-                self.send(i, conn.0, Data::Greeting { from, to: peer, token, chosen });
+                let greeting = Data::Greeting { from, to: peer, token, chosen };
+                self.said.insert(peer, greeting.clone());
+                self.send(i, conn.0, greeting);
             }
             Output::Answer { conn, chosen } => {
                 let link = self.nodes[i].links.get(&conn.0).expect("a connection to answer on");

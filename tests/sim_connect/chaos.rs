@@ -12,7 +12,7 @@ use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
 use crate::net::Way;
-use crate::world::{Action, HostPlan, Plan, SitePlan, World};
+use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
 
 fn plan(rng: &mut fastrand::Rng) -> Plan {
     let ms = Duration::from_millis;
@@ -34,7 +34,11 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
             v6_only: v6 && behind && rng.u8(..) < 40,
             unsure: rng.bool(),
             no_signalling: rng.u8(..) < 30,
-            stale: rng.u8(..) < 60,
+            stale: match rng.u8(..) {
+                0..40 => Stale::Nothing,
+                40..90 => Stale::Mute,
+                _ => Stale::None,
+            },
         });
     }
     let mut actions = Vec::new();
@@ -63,6 +67,10 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         }
         _ => {}
     }
+    if rng.u8(..) < 40 {
+        let who = rng.usize(..nodes);
+        actions.extend((0..3).map(|_| (ms(rng.u64(0..4000)), Action::Replay(who))));
+    }
     actions.sort_by_key(|(at, _)| *at);
     Plan {
         sites,
@@ -70,7 +78,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         way: Way {
             delay: ms([1, 5, 25, 60, 150][rng.usize(..5)]),
             jitter: rng.u32(0..400),
-            loss: [0, 0, 20, 50][rng.usize(..4)],
+            loss: [0, 0, 20, 50, 120][rng.usize(..5)],
         },
         signal_loss: [0, 0, 50, 200][rng.usize(..4)],
         signal_jitter: [0, 200, 3000][rng.usize(..3)],

@@ -28,6 +28,28 @@ pub fn everything(world: &World) {
             }
         }
     }
+    steadiness(world);
+}
+
+/// Where nobody ends anything, whoever was told of a connection has one in the end; where nothing is lost, it is the same.
+fn steadiness(world: &World) {
+    let calm = |action: &Action| matches!(action, Action::Connect(..) | Action::Replay(_));
+    let calm = world.plan.actions.iter().all(|(_, action)| calm(action));
+    for (i, node) in world.nodes.iter().enumerate().filter(|_| calm) {
+        let connected = |(_, outcome, _): &(_, Result<_, _>, _)| outcome.is_ok();
+        for request in node.requests.values().filter(|request| request.done.as_ref().is_some_and(connected)) {
+            let open = world.nodes[request.to].connector.open(&node.key).is_some();
+            assert!(
+                open && node.connector.open(&world.nodes[request.to].key).is_some(),
+                "{i}: lost after all"
+            );
+        }
+    }
+    if calm && world.plan.way.loss == 0 {
+        for open in world.nodes.iter().flat_map(|node| node.opened.values()) {
+            assert_eq!(open.closed, None, "an open connection was closed");
+        }
+    }
 }
 
 fn requests(world: &World, i: usize) {

@@ -9,7 +9,7 @@ use p2pnet::proto::nat::behaviour::Unsolicited;
 use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
-use crate::world::{Action, HostPlan, Plan, SitePlan, World};
+use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
 
 fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).expect("a kind")
@@ -70,7 +70,7 @@ fn cases(ms: u64) -> Vec<Case> {
     let hopeless = "both NATs give every destination another, unforeseeable outside port";
     cases.push(case("random to random", pair("random", "random", ms), Fails(Code::NoPath, hopeless, 3, 5)));
     let mut absent = pair("random", "public", ms);
-    absent.hosts[1].stale = true;
+    absent.hosts[1].stale = Stale::Nothing;
     absent.actions.insert(0, (Duration::ZERO, Action::Kill(1)));
     let offline = "the peer is at none of its signalling servers (s1.example:8000)";
     cases.push(case("peer is gone", absent, Fails(Code::NoPath, offline, 0, 4600)));
@@ -100,8 +100,23 @@ fn cases(ms: u64) -> Vec<Case> {
     only.hosts.iter_mut().for_each(|host| host.v6_only = true);
     cases.push(case("IPv6 only, firewalls at both", only, By(Via::Punch, 15, 5)));
     let mut stale = pair("eim", "eim", ms);
-    stale.hosts[1].stale = true;
+    stale.hosts[1].stale = Stale::Nothing;
     cases.push(case("eim to eim, a wrong address in the locator", stale, By(Via::Punch, 15, 405)));
+    let mut mute = pair("public", "public", ms);
+    mute.hosts[1].stale = Stale::Mute;
+    // Its turn comes after a quarter of a second; then as long again, and a little more, for the one that says nothing.
+    cases.push(case("public to public, something mute at an old address", mute, By(Via::Direct, 6, 252)));
+    let mut mute = pair("eim", "eim", ms);
+    mute.hosts[1].stale = Stale::Mute;
+    cases.push(case("eim to eim, something mute at an old address", mute, By(Via::Punch, 17, 655)));
+    // Started anew without a word, while the other end holds the old connection: as chooser it waits for two seconds.
+    for (who, whom) in [(0, 1), (1, 0)] {
+        let mut again = pair("public", "public", ms);
+        let at = |s: u64| Duration::from_secs(s);
+        again.actions.extend([(at(3), Action::Restart(who)), (at(4), Action::Connect(who, whom))]);
+        let name = if who == 0 { "the caller comes back" } else { "the called one comes back" };
+        cases.push(case(name, again, By(Via::Direct, 6, 2001)));
+    }
     let mut same_prefix = pair("eim", "preserve", ms);
     same_prefix.sites[1].lan = same_prefix.sites[0].lan;
     cases.push(case("two homes with the same addresses", same_prefix, By(Via::Punch, 15, 5)));
@@ -139,7 +154,13 @@ fn run(case: &Case, ms: u64, seed: u64, show: bool) {
     world.run();
     let again = format!("{} at {ms} ms, SIM_SEED={seed}", case.name);
     check::everything(&world);
-    let caller = world.nodes.iter().position(|node| !node.requests.is_empty()).expect("a caller");
+    // After a restart, whoever was restarted.
+    let fresh = case.plan.actions.iter().find_map(|(_, action)| match action {
+        Action::Restart(who) => Some(*who),
+        _ => None,
+    });
+    let caller =
+        fresh.or_else(|| world.nodes.iter().position(|node| !node.requests.is_empty())).expect("a caller");
     let request = &world.nodes[caller].requests[&1];
     let (at, outcome, story) = request.done.as_ref().expect("an end");
     let took = *at - request.at;
@@ -156,10 +177,13 @@ fn run(case: &Case, ms: u64, seed: u64, show: bool) {
                 "{again}: {took:?}, expected {:?}\n{story:#?}",
                 most(ways, more)
             );
-            let opened =
-                world.nodes.iter().flat_map(|node| node.opened.values()).map(|open| open.at - request.at);
+            let opened = world
+                .nodes
+                .iter()
+                .flat_map(|node| node.opened.values())
+                .map(|open| open.at.saturating_duration_since(request.at));
             let lines = world.nodes.iter().flat_map(|node| node.opened.values()).filter_map(|open| open.line);
-            let lines = lines.max().map(|at| at - request.at).unwrap_or_default();
+            let lines = lines.max().map(|at| at.saturating_duration_since(request.at)).unwrap_or_default();
             if show {
                 let who = if seed.is_multiple_of(2) { "chooser" } else { "follower" };
                 println!(

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use p2pnet::proto::connect::{Connector, Input, Own, Settings};
-use p2pnet::proto::identity::Identity;
+use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::proto::nat::behaviour::Unsolicited;
 use p2pnet::proto::punch::Options;
 use p2pnet::proto::signal::Outcome;
@@ -13,8 +13,11 @@ use p2pnet::proto::unl::{Candidate, CandidateKind, Nat, NodeType, Record, UnlV3}
 
 use crate::nat::Kind;
 use crate::net::{Net, Next, Way};
-use crate::node::{Event, Network, Node, Request};
+use crate::node::{Data, Event, Name, Network, Node, Request};
+use crate::tcp::Notice;
 
+/// A host that is no node. It takes connections and says nothing, or what others have said.
+const STRANGER: [u8; 4] = [203, 0, 113, 98];
 /// Where all nodes listen.
 pub const PORT: u16 = 50_500;
 
@@ -40,8 +43,19 @@ pub struct HostPlan {
     /// It does not know its NAT's hairpin.
     pub unsure: bool,
     pub no_signalling: bool,
-    /// Its locator has an address where nothing is.
-    pub stale: bool,
+    /// What else is in its locator.
+    pub stale: Stale,
+}
+
+/// An address that is not the node's any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stale {
+    #[default]
+    None,
+    /// Nothing is there.
+    Nothing,
+    /// Something takes connections and says nothing.
+    Mute,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +69,8 @@ pub enum Action {
     Close(usize),
     /// A node forgets everything: it is started anew, with the same key.
     Restart(usize),
+    /// Somebody sends a node what was once sent to it, from elsewhere.
+    Replay(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +110,10 @@ pub struct World {
     pub plan: Plan,
     pub nodes: Vec<Node>,
     show: bool,
+    /// Greetings, by whom they were for.
+    pub said: BTreeMap<PublicKey, Data>,
+    /// What the stranger is to say on a connection.
+    pub stranger: BTreeMap<u64, Data>,
 }
 
 impl World {
@@ -124,6 +144,9 @@ impl World {
                 }
             }
         }
+        let site = net.add_site(&[]);
+        let at = net.add_host(site, STRANGER.into(), None);
+        net.homes[at].host.listeners.insert(PORT);
         let mut secrets: Vec<[u8; 32]> = plan.hosts.iter().map(|_| random(&mut net.rng)).collect();
         if let Some(first) = plan.first_chooses {
             let smaller = |a: &[u8; 32], b: &[u8; 32]| {
@@ -133,7 +156,14 @@ impl World {
                 secrets.swap(0, 1);
             }
         }
-        let mut world = World { net, plan, nodes: Vec::new(), show: std::env::var_os("SIM_TRACE").is_some() };
+        let mut world = World {
+            net,
+            plan,
+            nodes: Vec::new(),
+            show: std::env::var_os("SIM_TRACE").is_some(),
+            said: BTreeMap::new(),
+            stranger: BTreeMap::new(),
+        };
         for (i, secret) in secrets.iter().enumerate() {
             let node = world.node(i, Identity::from_secret(secret));
             world.nodes.push(node);
@@ -184,9 +214,13 @@ impl World {
             candidates.push(Candidate::new(CandidateKind::Wan, self.net.outside(i), PORT));
         }
         candidates.extend(host.ip6.map(|ip| Candidate::new(CandidateKind::Wan, ip, PORT)));
-        if plan.stale {
-            candidates
-                .insert(0, Candidate::new(CandidateKind::Mapped, IpAddr::from([203, 0, 113, 99]), PORT));
+        let stale = match plan.stale {
+            Stale::None => None,
+            Stale::Nothing => Some([203, 0, 113, 99]),
+            Stale::Mute => Some(STRANGER),
+        };
+        if let Some(ip) = stale {
+            candidates.insert(0, Candidate::new(CandidateKind::Mapped, IpAddr::from(ip), PORT));
         }
         let node_type = if plan.mapped || !behind { NodeType::Passive } else { NodeType::Simultaneous };
         let nat = Nat { mapping: side.mapping, allocation: side.allocation, ..Nat::default() };
@@ -220,7 +254,8 @@ impl World {
     pub fn run(&mut self) {
         while let Some(next) = self.net.next() {
             match next {
-                Next::Notice(i, notice) => self.notice(i, notice),
+                Next::Notice(i, notice) if i < self.nodes.len() => self.notice(i, notice),
+                Next::Notice(i, notice) => self.to_stranger(i, notice),
                 Next::Event(event) => self.happen(event),
             }
         }
@@ -235,7 +270,7 @@ impl World {
     }
 
     pub fn input(&mut self, i: usize, input: Input) {
-        if self.net.homes[i].alive {
+        if i < self.nodes.len() && self.net.homes[i].alive {
             self.trace(i, "-->", &input);
             self.nodes[i].connector.handle(self.net.now, input);
             self.carry_out(i);
@@ -300,8 +335,33 @@ impl World {
                 }
                 self.nodes[i] = fresh;
             }
+            Action::Replay(i) => self.replay(i),
             _ => {}
         }
+    }
+
+    fn replay(&mut self, i: usize) {
+        let Some(greeting) = self.said.get(&self.nodes[i].key).cloned() else { return };
+        let (stranger, to) = (self.nodes.len(), self.net.outside(i));
+        let number = self.stranger.len() as u64 + 1;
+        self.stranger.insert(number, greeting);
+        let key = (1000 + number as u16, SocketAddr::new(to, PORT));
+        self.net.homes[stranger].host.connect(Name::Conn(number), key);
+        self.net.flush(stranger);
+    }
+
+    fn to_stranger(&mut self, i: usize, notice: Notice<Name, Data>) {
+        match notice {
+            Notice::Accepted(key) => {
+                self.net.homes[i].host.take(key, Name::Conn(1 << 32 | u64::from(key.1.port())))
+            }
+            Notice::Connected(Name::Conn(number)) => {
+                let greeting = self.stranger[&number].clone();
+                self.net.homes[i].host.send(Name::Conn(number), greeting);
+            }
+            _ => {}
+        }
+        self.net.flush(i);
     }
 
     /// A server: the receiver is there, or not.

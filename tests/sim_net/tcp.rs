@@ -263,7 +263,9 @@ impl<C: Copy + Ord, D: Clone> Host<C, D> {
     pub fn deliver(&mut self, key: Key) {
         let Some(socket) = self.sockets.get_mut(&key) else { return };
         // Not yet taken from the listener: kept until it is.
-        while let (Some(conn), Some(data)) = (socket.conn, socket.early.remove(&socket.next)) {
+        while let Some(conn) = socket.conn
+            && let Some(data) = socket.early.remove(&socket.next)
+        {
             socket.next += 1;
             self.notices.push_back(Notice::Data(conn, data));
         }

@@ -63,8 +63,10 @@ impl Pair {
             technique: rung.technique,
             punch: None,
             asked: false,
+            chosen: false,
             greeted: now,
             proved: None,
+            trip: None,
             until: Some(now + core.settings.dial),
             entry,
         };

@@ -48,8 +48,12 @@ pub(super) struct Link {
     pub(super) punch: Option<Token>,
     /// Whether the peer has opened it because we had asked it to.
     pub(super) asked: bool,
-    /// When the first word of the handshake was said.
+    /// Follower: whether the chooser has turned to it while another one is open.
+    pub(super) chosen: bool,
+    /// When it was dialled; then, when the first word of the handshake was said.
     pub(super) greeted: Instant,
+    /// How long it takes there and back, as far as this connection has shown.
+    pub(super) trip: Option<Duration>,
     /// When the peer was proved to be there.
     pub(super) proved: Option<Instant>,
     /// When it is given up.
@@ -97,6 +101,8 @@ pub(super) struct Pair {
     pub(super) choice: Option<ConnId>,
     /// The program's connection, and since when.
     pub(super) open: Option<(ConnId, Instant)>,
+    /// Whether the other end is known to have it, too.
+    pub(super) confirmed: bool,
     pub(super) attempt: Option<Attempt>,
     pub(super) called: Option<Called>,
     /// What is still to be dialled, and when.
@@ -121,6 +127,7 @@ impl Pair {
             links: BTreeMap::new(),
             choice: None,
             open: None,
+            confirmed: true,
             attempt: None,
             called: None,
             rungs: Vec::new(),
@@ -193,7 +200,7 @@ impl Pair {
             self.choice = None;
         }
         if self.open.is_some_and(|(open, _)| open == conn) {
-            self.open = None;
+            (self.open, self.confirmed) = (None, true);
         }
         Some(link)
     }

@@ -318,8 +318,10 @@ impl Pair {
             technique: Technique::Punch,
             punch: Some(punch.token.0),
             asked: false,
+            chosen: false,
             greeted: now,
             proved: None,
+            trip: None,
             until: Some(now + core.settings.handshake),
             entry: punch.entry,
         };

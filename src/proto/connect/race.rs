@@ -14,8 +14,9 @@
 //! others ended when it was opened, so whatever it hears on began after that.
 //!
 //! A choice is made early, in the first message that allows it, and that connection may turn out dead. If another one has
-//! proved alive meanwhile, the chooser lets go of the silent one after a little more than that one took, and says CHOOSE on
-//! the other.
+//! proved alive meanwhile, the chooser lets go of the silent one after a little more than two round trips, and says CHOOSE on
+//! the other. The follower may have opened the silent one by then (if its first message was no recording); so it keeps
+//! the others until the chooser's third message confirms it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -28,8 +29,10 @@ use super::types::{Closing, ConnId, Output, Token};
 use crate::event::Via;
 use crate::proto::nat::scope::Scope;
 
-/// How much longer than another one a chosen connection may take to prove alive.
+/// How much longer than two round trips a chosen connection may take to prove alive when another one is.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// A round trip that was not measured.
+const FAR: Duration = Duration::from_millis(500);
 /// How long the follower waits for the choice.
 const CHOICE: Duration = Duration::from_secs(10);
 /// How long the follower keeps a connection that nobody needs, in case it is chosen: shorter than the chooser's hold, so that
@@ -42,6 +45,9 @@ impl Pair {
         let chosen = self.chooser && self.choice.is_none() && self.open.is_none();
         let asked = self.called.as_ref().map(|called| called.token);
         let Some(link) = self.links.get_mut(&conn) else { return };
+        if link.step == Step::Dialling {
+            link.trip = Some(now.saturating_duration_since(link.greeted));
+        }
         link.step = Step::Greeted;
         link.greeted = now;
         link.until = Some(now + core.settings.handshake);
@@ -89,7 +95,7 @@ impl Pair {
         core.push(Output::Answer { conn, chosen: choose });
         if fresh {
             // With a connection open, only what the peer says in answer to us is newer than that.
-            self.proved(now, conn, chosen && (live || self.open.is_none()), core);
+            self.proved(now, conn, chosen && (live || self.open.is_none()), live, core);
         }
     }
 
@@ -105,8 +111,10 @@ impl Pair {
             technique: if inside(from.ip()) { Technique::Lan } else { Technique::Direct },
             punch: None,
             asked,
+            chosen: false,
             greeted: now,
             proved: None,
+            trip: None,
             until: None,
             entry,
         }
@@ -129,14 +137,15 @@ impl Pair {
             self.choice = Some(conn);
         }
         core.push(Output::Answer { conn, chosen: self.choice == Some(conn) });
-        self.proved(now, conn, chosen, core);
+        self.proved(now, conn, chosen, true, core);
     }
 
     /// The peer's last word of the handshake.
     pub(super) fn verdict(&mut self, now: Instant, conn: ConnId, chosen: bool, core: &mut Core) {
         match self.links.get(&conn).map(|link| link.step) {
-            Some(Step::Answered) => self.proved(now, conn, chosen, core),
+            Some(Step::Answered) => self.proved(now, conn, chosen, true, core),
             Some(Step::Proved) if chosen => self.chosen(now, conn, core),
+            Some(Step::Open) => self.confirm(now, core),
             _ => {}
         }
     }
@@ -144,79 +153,82 @@ impl Pair {
     /// The chooser has chosen this one.
     pub(super) fn chosen(&mut self, now: Instant, conn: ConnId, core: &mut Core) {
         let proved = self.links.get(&conn).is_some_and(|link| link.step == Step::Proved);
-        if proved && !self.chooser {
-            self.open_link(now, conn, core);
+        if !proved || self.chooser {
+            return;
+        }
+        if self.confirmed {
+            return self.open_link(now, conn, true, core);
+        }
+        // One of the two is about to end: which one was chosen first cannot be told.
+        if let Some(link) = self.links.get_mut(&conn) {
+            (link.chosen, link.until) = (true, Some(now + SPARE));
         }
     }
 
-    fn proved(&mut self, now: Instant, conn: ConnId, chosen: bool, core: &mut Core) {
+    /// The peer is there. `confirmed`: it has answered to something that we have said on this connection.
+    fn proved(&mut self, now: Instant, conn: ConnId, chosen: bool, confirmed: bool, core: &mut Core) {
         let busy = self.open.is_some();
         let held = core.settings.held;
         let Some(link) = self.links.get_mut(&conn) else { return };
+        if link.step == Step::Greeted || !link.ours && link.greeted < now {
+            link.trip = Some(now.saturating_duration_since(link.greeted));
+        }
         link.step = Step::Proved;
         link.proved = Some(now);
         if !self.chooser {
             link.until = Some(now + if busy { SPARE } else { CHOICE });
-            if chosen {
-                self.open_link(now, conn, core);
+            if chosen && self.open.is_none() {
+                self.open_link(now, conn, confirmed, core);
+            } else if chosen {
+                self.chosen(now, conn, core);
             }
             return;
         }
         link.until = Some(now + if busy { held } else { CHOICE });
         if self.choice == Some(conn) {
-            self.open_link(now, conn, core);
+            self.open_link(now, conn, confirmed, core);
         } else {
-            self.choose_again(now, core);
+            self.after_losses(now, core);
         }
     }
 
-    /// Chooser without a choice: takes the first that has proved alive.
-    fn choose_again(&mut self, now: Instant, core: &mut Core) {
-        if !self.chooser || self.choice.is_some() || self.open.is_some() {
+    /// Without a choice, or an open connection: takes the first that has proved alive (chooser), or that the chooser has
+    /// turned to (follower).
+    pub(super) fn after_losses(&mut self, now: Instant, core: &mut Core) {
+        if self.choice.is_some() || self.open.is_some() {
             return;
         }
-        let proved = self.links.iter().filter(|(_, link)| link.step == Step::Proved);
-        if let Some(conn) = proved.min_by_key(|(_, link)| link.proved).map(|(conn, _)| *conn) {
-            self.choose(now, conn, core);
+        let fits = |link: &Link| link.step == Step::Proved && (self.chooser || link.chosen);
+        let fitting = self.links.iter().filter(|(_, link)| fits(link));
+        let first = fitting.min_by_key(|(_, link)| link.proved).map(|(conn, _)| *conn);
+        match first {
+            Some(conn) if self.chooser => self.choose(now, conn, core),
+            Some(conn) => self.open_link(now, conn, true, core),
+            None => {}
         }
-    }
-
-    /// Connections have gone: one of them may have been the choice.
-    pub(super) fn after_losses(&mut self, now: Instant, core: &mut Core) {
-        self.choose_again(now, core);
     }
 
     fn choose(&mut self, now: Instant, conn: ConnId, core: &mut Core) {
         self.choice = Some(conn);
         core.push(Output::Choose { conn });
-        self.open_link(now, conn, core);
+        self.open_link(now, conn, true, core);
     }
 
-    /// This is the one: all others end.
-    fn open_link(&mut self, now: Instant, conn: ConnId, core: &mut Core) {
+    /// This is the one: all others end. If it is not confirmed yet, those that might have to take its place stay until it is.
+    fn open_link(&mut self, now: Instant, conn: ConnId, confirmed: bool, core: &mut Core) {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
-        let old = self.open.map(|(old, _)| old);
-        if old.is_some() {
+        if let Some((old, _)) = self.open {
             self.tale = Tale::begin(now);
             self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
+            self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
-        let others: Vec<ConnId> = self.links.keys().copied().filter(|other| *other != conn).collect();
         let via = via(&link);
         self.tale.ended(link.entry, now, Result::Won, 0, "this is the connection");
-        self.stop_punch(now, Result::GivenUp, core);
-        for other in others {
-            let (why, result) = if old == Some(other) {
-                (Closing::Replaced, Result::Beaten)
-            } else if self.links.get(&other).is_some_and(|link| link.step >= Step::Greeted) {
-                (Closing::Beaten, Result::Beaten)
-            } else {
-                (Closing::Beaten, Result::GivenUp)
-            };
-            self.close_link(now, other, why, result, core);
-        }
         self.open = Some((conn, now));
+        self.confirmed = confirmed;
+        self.close_others(now, core);
         if self.chooser {
             self.choice = Some(conn);
         }
@@ -229,6 +241,28 @@ impl Pair {
         self.succeed(conn, core);
     }
 
+    /// Ends what is not needed any more beside the open connection.
+    fn close_others(&mut self, now: Instant, core: &mut Core) {
+        let least = if self.confirmed { Step::Open } else { Step::Awaited };
+        if self.confirmed {
+            self.stop_punch(now, Result::GivenUp, core);
+        }
+        let others = self.links.iter().filter(|(_, link)| link.step < least);
+        for other in others.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            let greeted = self.links.get(&other).is_some_and(|link| link.step >= Step::Greeted);
+            let result = if greeted { Result::Beaten } else { Result::GivenUp };
+            self.close_link(now, other, Closing::Beaten, result, core);
+        }
+    }
+
+    /// The other end has the open connection, too.
+    fn confirm(&mut self, now: Instant, core: &mut Core) {
+        if !self.confirmed {
+            self.confirmed = true;
+            self.close_others(now, core);
+        }
+    }
+
     /// A dial or a connection has ended by itself.
     pub(super) fn lost(&mut self, now: Instant, conn: ConnId, os_error: i32, text: &str, core: &mut Core) {
         let Some(link) = self.take_link(conn, core) else { return };
@@ -236,15 +270,16 @@ impl Pair {
             self.tale.ended(link.entry, now, Result::Failed, os_error, text);
             self.failed_dial(&link, text);
         }
-        self.choose_again(now, core);
+        self.after_losses(now, core);
     }
 
     /// When a chosen connection is let go of because another one is alive.
     pub(super) fn impatient_at(&self) -> Option<Instant> {
         let choice = self.links.get(&self.choice?).filter(|link| link.step < Step::Proved)?;
-        let took = |link: &Link| Some(link.proved?.saturating_duration_since(link.greeted));
-        let alive = self.links.values().filter(|link| link.step == Step::Proved).filter_map(took).min()?;
-        Some(choice.greeted + alive * 2 + PATIENCE)
+        let alive = self.links.values().filter(|link| link.step == Step::Proved);
+        let trips: Vec<Option<Duration>> = alive.map(|link| link.trip).collect();
+        let known = trips.iter().flatten().chain(&choice.trip).max();
+        (!trips.is_empty()).then(|| choice.greeted + known.copied().unwrap_or(FAR) * 2 + PATIENCE)
     }
 
     /// Ends what has said nothing for too long, and lets what was held take the open one's place.
@@ -252,19 +287,22 @@ impl Pair {
         if let (Some(choice), true) = (self.choice, self.impatient_at().is_some_and(|at| at <= now)) {
             self.tale.note(now, "the chosen connection is silent, another one is alive");
             self.close_link(now, choice, Closing::Silent, Result::Failed, core);
-            self.choose_again(now, core);
+            self.after_losses(now, core);
         }
         let late = |link: &Link| link.until.is_some_and(|at| at <= now);
         while let Some(conn) = self.links.iter().find(|(_, link)| late(link)).map(|(conn, _)| *conn) {
             let Some(link) = self.links.get(&conn).cloned() else { return };
-            if self.chooser && link.step == Step::Proved && self.open.is_some() {
-                self.choose(now, conn, core);
+            if link.step == Step::Proved && self.open.is_some() && (self.chooser || link.chosen) {
+                match self.chooser {
+                    true => self.choose(now, conn, core),
+                    false => self.open_link(now, conn, true, core),
+                }
                 continue;
             }
             let why = if self.open.is_some() { Closing::Beaten } else { Closing::Silent };
             self.close_link(now, conn, why, Result::Failed, core);
             self.failed_dial(&link, "no answer in time");
-            self.choose_again(now, core);
+            self.after_losses(now, core);
         }
     }
 }
