@@ -241,7 +241,7 @@ async fn last_word(stream: &TcpStream, word: Option<Vec<u8>>) {
 fn failed(at: SocketAddr, e: &HandshakeError) -> Error {
     let code = match e {
         HandshakeError::Ourselves => Code::SelfConnect,
-        HandshakeError::Refused(Refusal::Busy) | HandshakeError::Full => Code::Limit,
+        HandshakeError::Busy | HandshakeError::Refused(Refusal::Busy) | HandshakeError::Full => Code::Limit,
         HandshakeError::TurnedAway | HandshakeError::OtherNetwork { .. } | HandshakeError::Refused(_) => {
             Code::Refused
         }
@@ -264,3 +264,6 @@ fn broken(at: SocketAddr, e: &io::Error) -> Error {
     }
     Error::io(format_args!("the handshake with {at}"), e)
 }
+
+#[cfg(test)]
+mod tests;
