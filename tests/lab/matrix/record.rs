@@ -134,9 +134,9 @@ impl Cell {
         (self.good().count(), self.tries.len())
     }
 
-    /// Time to a usable connection, sorted, of all that came to be by a way that `counts`.
+    /// Times to OPENED, sorted.
     pub(crate) fn times(&self) -> Vec<f64> {
-        sorted(self.good().map(|t| t.usable))
+        sorted(self.good().map(|t| t.opened))
     }
 
     /// The ways that won, the most frequent first, with how often they did.
