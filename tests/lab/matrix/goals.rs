@@ -47,11 +47,20 @@ pub(crate) fn of(record: &Record) -> Vec<Goal> {
     goals.push(Goal {
         what: "both sides agree about the connection",
         wanted: "always".into(),
-        found: disagreed
-            .first()
-            .map_or_else(|| "always".into(), |first| format!("{} times not: {first}", disagreed.len())),
+        found: match disagreed.len() {
+            0 => "always".into(),
+            times => format!("{times} times not"),
+        },
         met: disagreed.is_empty(),
     });
+    if let Some(first) = record.broken.first() {
+        goals.push(Goal {
+            what: "labs",
+            wanted: "all run to their end".into(),
+            found: format!("{} do not: {}", record.broken.len(), first.lines().next().unwrap_or_default()),
+            met: false,
+        });
+    }
     goals
 }
 

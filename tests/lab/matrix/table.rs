@@ -32,7 +32,7 @@ pub(crate) fn line(cell: &Cell) -> String {
     if let Some(why) = cell.bad().find_map(|t| t.via.as_ref().err()) {
         text += &format!("; {}", clipped(why, 160));
     }
-    cell.disagreed.first().iter().for_each(|first| text += &format!("; DISAGREED: {first}"));
+    cell.disagreed.first().iter().for_each(|first| text += &format!("; DISAGREED: {}", clipped(first, 160)));
     text
 }
 

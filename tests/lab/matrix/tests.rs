@@ -105,6 +105,7 @@ fn example() -> Record {
             cell("random", "random", Class::Hopeless, vec![bad(unforeseeable, 110.0)]),
         ],
         special: vec![Cell { tries: vec![good("lan", 5.0)], ..special }],
+        broken: Vec::new(),
     }
 }
 
@@ -141,6 +142,7 @@ fn goals_of_a_record() {
     );
     assert_eq!(spoilt(|r| r.special[0].expected = Some("fails".into())), 1, "what cannot be succeeds");
     assert_eq!(spoilt(|r| r.cells[0].disagreed = vec!["two connections".into()]), 1, "they disagree");
+    assert_eq!(spoilt(|r| r.broken = vec!["a lab".into()]), 1, "a lab is broken");
 }
 
 fn told() {
