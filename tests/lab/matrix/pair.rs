@@ -67,23 +67,31 @@ impl<'a> Pair<'a> {
         let [a, b] = self.nodes()?;
         let (caller, called) = if caller == 0 { (a, b) } else { (b, a) };
         let locator = called.locator()?;
-        called.unheard();
-        let outcome = caller.connect(&locator)?;
         let mut disagreed = None;
+        for node in [&mut *caller, &mut *called] {
+            // What was closed stays closed.
+            if let Some(late) = node.unheard().iter().find(|v| v["event"] == "opened") {
+                disagreed = Some(format!("a connection came after the last try's was closed: {late}"));
+                node.close()?;
+            }
+        }
+        let outcome = caller.connect(&locator)?;
         if outcome.via.is_ok() {
             caller.close()?;
             called.alone()?;
         }
-        let said = called.unheard();
-        let opened = said.iter().filter(|v| v["event"] == "opened").count();
-        if opened != usize::from(outcome.via.is_ok()) {
-            let said: Vec<String> = said.iter().map(ToString::to_string).collect();
-            disagreed = Some(format!(
-                "the called side opened {opened} connections, the caller: {:?} {}; the called side said {}",
-                outcome.via,
-                outcome.story,
-                said.join(" ")
-            ));
+        for (who, node) in [("caller", &mut *caller), ("called one", &mut *called)] {
+            let said = node.unheard();
+            let opened = said.iter().filter(|v| v["event"] == "opened").count();
+            if disagreed.is_none() && opened != usize::from(outcome.via.is_ok()) {
+                let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+                disagreed = Some(format!(
+                    "the {who} was told of {opened} connections: {:?} {}; it said {}",
+                    outcome.via,
+                    outcome.story,
+                    said.join(" ")
+                ));
+            }
         }
         self.used += 1;
         if outcome.via.is_err() || disagreed.is_some() || self.used >= FRESH {
