@@ -6,7 +6,7 @@
 //!
 //! | for | modules |
 //! |---|---|
-//! | a link | [`line`] (framing), [`link`] (classic: what comes before the first line), [`handshake`] (secure: the same, and frames), [`dedup`] |
+//! | a link | [`line`](mod@line) (framing), [`link`] (classic: what comes before the first line), [`handshake`] (secure: the same, and frames), [`dedup`] |
 //! | who is who | [`identity`] (keys), [`network`] (names of networks), [`unl`] (locators), [`dht_id`], [`conn_id`] (classic) |
 //! | connecting by locator | [`connect`] (the ladder; `connect::classic` is PyP2P's), [`punch`], [`signal`] (calling peers by key) |
 //! | messages without a connection | [`dht_msg`] (their form), [`mailbox`] (by servers) |
