@@ -185,7 +185,7 @@ fn run(case: &Case, ms: u64, seed: u64, show: bool) {
             let lines = world.nodes.iter().flat_map(|node| node.opened.values()).filter_map(|open| open.line);
             let lines = lines.max().map(|at| at.saturating_duration_since(request.at)).unwrap_or_default();
             if show {
-                let who = if seed % 2 == 0 { "chooser" } else { "follower" };
+                let who = if seed.is_multiple_of(2) { "chooser" } else { "follower" };
                 println!(
                     "{:<46} {:>8} {:>9} ms {:>8} ms {:>8} ms",
                     format!("{} ({who})", case.name),

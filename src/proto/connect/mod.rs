@@ -77,6 +77,9 @@ mod tale;
 mod types;
 mod why;
 
+#[cfg(test)]
+mod tests;
+
 pub use connector::Connector;
 pub use settings::{Own, Settings};
 pub use types::{Begin, Closing, ConnId, Input, Output, PunchId, Token};
