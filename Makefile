@@ -1,12 +1,14 @@
 # p2pnet: what a person types. Everything here runs on a machine with Rust, a C compiler and make.
 #
 #   make            the library, the rendezvous server and the tool p2p, optimised
-#   make demo       builds everything and shows two C programs finding each other; a few seconds after the build
+#   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
+#                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
 #   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
+#   make matrix     every NAT against every other, by the library; docs/matrix.md and its picture (root, half an hour)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
 #   make format     rustfmt and clang-format
@@ -30,7 +32,7 @@ TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick lab situations soak install uninstall header format clean
+.PHONY: all lib server examples demo test bench bench-quick lab situations matrix soak install uninstall header format clean
 
 all: lib server
 
@@ -53,6 +55,12 @@ build/examples/%: examples-c/%.cpp include/p2pnet.h bindings/cpp/p2pnet.hpp targ
 
 demo: lib server examples
 	@SERVER=$(SERVER) EXAMPLES=build/examples sh examples-c/demo.sh
+	@if [ "$$(id -u)" = 0 ] && [ "$$(uname)" = Linux ]; then \
+		echo "demo: part two: through two NATs, in network namespaces"; \
+		$(CARGO) test -q --features cli,server,testing --test lab -- demo; \
+	else \
+		echo "demo: part two is left out: two NATs of network namespaces need Linux and root (sudo make demo)"; \
+	fi
 
 test:
 	@$(PYTHON) tests/run.py
@@ -63,6 +71,11 @@ lab:
 situations:
 	@mkdir -p build
 	$(CARGO) test --features cli,server,testing --test lab -- table > build/situations.md && mv build/situations.md docs/
+
+matrix:
+	@mkdir -p build
+	$(CARGO) test --features cli,server,testing --test lab -- matrix \
+	  --json build/matrix.json --md docs/matrix.md --svg docs/matrix.svg
 
 soak: lib server
 	@$(PYTHON) tests/run.py --soak

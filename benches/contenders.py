@@ -43,6 +43,7 @@ CONTENDERS = [
     Contender("raw_copy", "raw", "copy", works=("flood",)),
     Contender("raw_1write", "raw", "1write", works=("flood",)),
     Contender("p2pnet", "p2pnet", "default", flags=[LIB, *SYSTEM_LIBS]),
+    Contender("p2pnet_secure", "p2pnet", "secure", works=("flood", "pingpong", "crowd"), flags=[LIB, *SYSTEM_LIBS]),
 ]
 
 

@@ -4,7 +4,7 @@
 
 #include <p2pnet.h>
 
-const char *const contender_ways[] = {"default", NULL};
+const char *const contender_ways[] = {"default", "secure", NULL};
 
 static p2p_net *net;
 static p2p_conn *ids;
@@ -55,13 +55,14 @@ static void set(p2p_config *cfg, p2p_opt option, int64_t value)
 
 void contender_open(const char *way, bool server, int connections)
 {
-    (void)way;
     p2p_error e = {.struct_size = sizeof e};
     p2p_config *cfg = p2p_config_new();
     need(cfg);
     ids = calloc((size_t)connections, sizeof *ids);
     need(ids);
     id_room = connections;
+    if (strcmp(way, "secure") == 0)
+        set(cfg, P2P_OPT_DIALECT, 2);
     set(cfg, P2P_OPT_MAX_INBOUND, server ? connections : 0);
     set(cfg, P2P_OPT_MAX_OUTBOUND, server ? 0 : connections);
     set(cfg, P2P_OPT_DUPLICATE_IP, 1);

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::error::Code;
+pub use crate::proto::conn_id::ConnId;
 pub use crate::proto::nat::NatType;
 pub use crate::proto::nat::behaviour::{Allocation, Mapping, Unsolicited};
 
@@ -30,8 +31,12 @@ pub enum Kind {
     Writable = 8,
     /// A request has completed.
     Done = 9,
+    /// A message for the program's own DHT to carry: `data`, to the node `peer`.
+    DhtSend = 10,
     /// Something to tell whoever looks after the program.
     Log = 11,
+    /// A message of the program's own kind has come over the DHT: `data`, from `peer` if that is known.
+    DhtMessage = 12,
 }
 
 /// One event, owned.
@@ -51,7 +56,7 @@ pub struct Event {
     pub code: i32,
     /// The line, the bytes, or a text for people.
     pub data: Vec<u8>,
-    /// `ip:port` of the connection, empty if none.
+    /// `ip:port` of the connection, or a node's name in the DHT; empty if none.
     pub peer: String,
     /// When it happened, in milliseconds since the net was made.
     pub time_ms: u64,
@@ -78,6 +83,19 @@ pub enum Via {
     Punch = 4,
     /// The peer connected to us because we had asked it to.
     Reverse = 5,
+}
+
+impl Via {
+    /// Its name, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Accept => "accept",
+            Via::Direct => "direct",
+            Via::Lan => "lan",
+            Via::Punch => "punch",
+            Via::Reverse => "reverse",
+        }
+    }
 }
 
 /// How the port came to be open, in the bits of `P2P_FWD_*`.
@@ -185,6 +203,10 @@ pub struct ConnInfo {
     pub via: Via,
     /// Whether the peer opened it.
     pub inbound: bool,
+    /// What both ends call it, on a direct net of the classic dialect (PyP2P's `con_id`).
+    pub con_id: Option<ConnId>,
+    /// Who the peer is, in the secure dialect.
+    pub peer_key: Option<crate::proto::identity::PublicKey>,
     /// The peer, `ip:port`.
     pub peer: String,
     /// Bytes accepted for sending and not yet taken by the system.

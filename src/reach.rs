@@ -1,6 +1,6 @@
 //! "Is my port open?": asked of servers outside, over HTTP.
 //!
-//! Each server is asked on a thread of its own that is left behind when the answer no longer matters ([`http`]): all
+//! Each server is asked on a thread of its own that is left behind when the answer no longer matters ([`crate::http`]): all
 //! at once, from the address the node is bound to. What they answer is read by [`crate::proto::reach`].
 //!
 //! **A yes is never taken on a server's word.** It counts only together with a connection that arrived at the node's
@@ -17,11 +17,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Code, Error, Result};
+use crate::http::{look_up, on_thread};
 use crate::node::resolve::Resolver;
 use crate::proto::reach::Answer;
 use backs::{ConnectBacks, Proof, Watch};
@@ -131,28 +132,14 @@ impl Asker {
         watch: &Watch,
     ) -> Result<Report> {
         let server = Server::parse(name)?;
-        let mut addrs = self.resolver.resolve(&server.host_port()).await?;
-        addrs.retain(|a| source.is_none_or(|ip| ip.is_ipv4() == a.is_ipv4()));
-        if addrs.is_empty() {
-            let family = if source.is_some_and(|ip| ip.is_ipv4()) { "IPv4" } else { "IPv6" };
-            return Err(Error::new(Code::NoPath, format!("has no {family} address")));
-        }
+        let addrs = look_up(&self.resolver, server.address(), source).await?;
         let stopping = |_| Error::new(Code::Canceled, "the net is stopping");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(stopping)?;
         let source = source.filter(|ip| !ip.is_unspecified());
         let job = Job::new(&server, port, addrs, source, deadline.into_std());
         // Dropping this, because somebody else has answered or time is up, breaks the thread's connection.
         let _abandon = job.abandon_on_drop();
-        let (tx, rx) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("p2pnet-http".into()).stack_size(512 << 10);
-        let started = thread.spawn(move || {
-            crate::os::thread::block_signals();
-            // Nobody waits any more after a time-out; that is fine.
-            let _ = tx.send(job.run());
-            drop(place);
-        });
-        started.map_err(|e| Error::io("starting a thread for a request", &e))?;
-        let said = rx.await.map_err(|_| Error::new(Code::Io, "the request failed"))??;
+        let said = on_thread(place, move || job.run()).await??;
         if said.answer != Answer::Open {
             return Ok(Report { answer: said.answer, seen_ip: said.seen_ip, proof: None });
         }

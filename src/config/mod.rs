@@ -9,6 +9,8 @@ pub mod text;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::proto::dht_id::NodeId;
+
 /// What a net is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -63,6 +65,8 @@ pub enum ServerKind {
     Reachability = 2,
     /// An NTP server, `host` or `host:port`.
     Ntp = 3,
+    /// A mailbox for messages to nodes: `host:port` (a server of ours), or the URL of PyP2P's script, `http://host[:port]/path`.
+    Dht = 4,
 }
 
 /// Whether one address may hold several connections.
@@ -95,6 +99,8 @@ pub struct Config {
     pub interface: Option<String>,
     pub wan_ip: Option<IpAddr>,
     pub servers: Vec<(ServerKind, String)>,
+    /// The program carries messages to nodes itself, and this node has this name there; `None` = it does not.
+    pub own_dht: Option<NodeId>,
     pub max_inbound: usize,
     pub max_outbound: usize,
     pub min_connected: usize,
@@ -155,6 +161,7 @@ impl Default for Config {
             interface: None,
             wan_ip: None,
             servers: Vec::new(),
+            own_dht: None,
             max_inbound: 10,
             max_outbound: 10,
             min_connected: 3,
@@ -214,7 +221,8 @@ impl Config {
     /// Whether one address may hold several connections on this net.
     pub(crate) fn allows_duplicate_ip(&self) -> bool {
         match self.duplicate_ip {
-            DuplicateIp::ByNetType => self.net_type == NetType::Direct,
+            // By its key a node is told from others behind its address.
+            DuplicateIp::ByNetType => self.net_type == NetType::Direct || self.dialect == Dialect::Secure,
             DuplicateIp::Refuse => false,
             DuplicateIp::Allow => true,
         }

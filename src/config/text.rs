@@ -158,6 +158,11 @@ impl Config {
         let (name, checked) = match kind {
             ServerKind::Rendezvous => ("rendezvous", split_host_port(at).map(drop)),
             ServerKind::Reachability => ("reachability", reachability(at)),
+            ServerKind::Dht if !cfg!(feature = "reach") => {
+                let message = "server: this build speaks no HTTP (cargo feature \"reach\")";
+                ("DHT", Err(Error::new(Code::Unsupported, message)))
+            }
+            ServerKind::Dht => ("DHT", reachability(at)),
             ServerKind::Ntp => ("NTP", split_host_port(&with_port(at, NTP_PORT)).map(drop)),
         };
         checked.map_err(|e| Error::new(e.code, format!("{name} server {}", e.message)))?;

@@ -125,8 +125,12 @@ pub unsafe extern "C" fn p2p_conn_get_info(
                 bytes_out: now.bytes_out,
                 age_ms: now.age_ms,
                 peer: [0; P2P_ADDR_LEN],
+                con_id: [0; P2P_CON_ID_LEN],
+                peer_id: [0; P2P_ADDR_LEN],
             };
             fill(&mut out.peer, &now.peer);
+            fill(&mut out.con_id, &now.con_id.map_or_else(String::new, |id| id.to_string()));
+            fill(&mut out.peer_id, &now.peer_key.map_or_else(String::new, |key| key.to_string()));
             // SAFETY: the caller's duty, passed on.
             unsafe { copy_out(info, &out) }
         };

@@ -126,4 +126,7 @@ pub enum p2p_server {
     P2P_SERVER_REACHABILITY = 2,
     /// An NTP server, "host" or "host:port" (123). None is asked unless you add it.
     P2P_SERVER_NTP = 3,
+    /// A mailbox by which nodes leave messages for each other over HTTP: "host:port" (a p2p-rendezvous), or the URL of a PyP2P
+    /// script ("http://host/dht_msg.php"). P2P_ERR_UNSUPPORTED in a build without HTTP (p2p_features()).
+    P2P_SERVER_DHT = 4,
 }

@@ -8,6 +8,9 @@ use super::types::*;
 /// Room for any "[ip%zone]:port" with its NUL.
 pub const P2P_ADDR_LEN: usize = 64;
 
+/// Room for the id of a connection, and its NUL.
+pub const P2P_CON_ID_LEN: usize = 72;
+
 /// The story of a failure, in memory of yours. Set struct_size to sizeof(p2p_error) before the call.
 #[repr(C)]
 pub struct p2p_error {
@@ -46,7 +49,7 @@ pub struct p2p_event {
     pub data: *const c_char,
     /// Bytes at data.
     pub len: usize,
-    /// "ip:port" of conn, "" if none. Never NULL.
+    /// "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL.
     pub peer: *const c_char,
     /// What p2p_conn_set_user() stored for conn, else NULL.
     pub conn_user: *mut c_void,
@@ -126,6 +129,11 @@ pub struct p2p_conn_info {
     pub age_ms: u64,
     /// The peer, "ip:port".
     pub peer: [c_char; P2P_ADDR_LEN],
+    /// What both ends call the connection: PyP2P's con_id, 64 hexadecimal digits. Direct nets of the classic dialect
+    /// only, else "".
+    pub con_id: [c_char; P2P_CON_ID_LEN],
+    /// The peer's key, 43 letters, proved by the handshake (secure dialect); else "".
+    pub peer_id: [c_char; P2P_ADDR_LEN],
 }
 
 /// Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call.

@@ -118,8 +118,14 @@ pub enum p2p_kind {
     /// request has completed with result; data tells the story. p2p_connect(): conn is the connection.
     /// p2p_net_bootstrap(): code is how many nodes the server named.
     P2P_EVENT_DONE = 9,
+    /// Carry data to the node peer over your DHT (p2p_config_set_dht() without send), and hand it to p2p_dht_deliver() there.
+    /// request is the p2p_dht_put() it comes from, or a number of the net's own.
+    P2P_EVENT_DHT_SEND = 10,
     /// Something to tell whoever looks after the program: data, with its level in code.
     P2P_EVENT_LOG = 11,
+    /// A message that another program has sent by p2p_dht_put() has come: data. peer is who is said to have sent it, "" if
+    /// that is not known; nobody has checked it.
+    P2P_EVENT_DHT_MESSAGE = 12,
 }
 
 impl From<Kind> for p2p_kind {
@@ -135,7 +141,9 @@ impl From<Kind> for p2p_kind {
             Kind::Data => P2P_EVENT_DATA,
             Kind::Writable => P2P_EVENT_WRITABLE,
             Kind::Done => P2P_EVENT_DONE,
+            Kind::DhtSend => P2P_EVENT_DHT_SEND,
             Kind::Log => P2P_EVENT_LOG,
+            Kind::DhtMessage => P2P_EVENT_DHT_MESSAGE,
         }
     }
 }

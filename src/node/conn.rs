@@ -6,16 +6,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::outlet::Outlet;
 use crate::config::Config;
 use crate::event::{ConnInfo, Via};
+use crate::proto::conn_id::{ConnId, Nonce};
+use crate::proto::handshake::{Opener, Sealer, Transport};
+use crate::proto::identity::PublicKey;
 
 /// One open connection.
 pub(crate) struct Conn {
     pub(crate) id: u64,
     pub(crate) via: Via,
+    /// Who is at the other end, in the secure dialect.
+    pub(crate) peer_key: Option<PublicKey>,
+    /// What decrypts what arrives, until the connection's task takes it.
+    opening: Mutex<Option<Box<Opening>>>,
+    /// Whether the peer opened it.
+    pub(crate) inbound: bool,
+    /// What its connector has sent before the first line (classic direct nets).
+    pub(crate) nonce: Option<Nonce>,
+    /// What both ends call it (classic direct nets).
+    pub(crate) con_id: Option<ConnId>,
     /// `ip:port` as C reads it.
     pub(crate) peer: CString,
     pub(crate) stream: Arc<TcpStream>,
@@ -33,14 +47,55 @@ pub(crate) struct Conn {
     pub(crate) closed: AtomicBool,
 }
 
+/// What the receiving half of a link in the secure dialect begins with.
+pub(crate) struct Opening {
+    pub(crate) opener: Opener,
+    /// The beginning of a frame that was read already.
+    pub(crate) rest: Vec<u8>,
+}
+
 impl Conn {
+    /// A connection without encryption.
     pub(crate) fn new(id: u64, via: Via, peer: SocketAddr, stream: TcpStream, config: &Config) -> Conn {
+        Conn::with(id, via, peer, stream, config, None, None)
+    }
+
+    /// A connection to the node `key`, encrypted.
+    pub(crate) fn secure(
+        (id, via, inbound, peer): (u64, Via, bool, SocketAddr),
+        stream: TcpStream,
+        config: &Config,
+        key: PublicKey,
+        transport: Transport,
+        rest: Vec<u8>,
+    ) -> Conn {
+        let Transport { sealer, opener, .. } = transport;
+        let mut conn = Conn::with(id, via, peer, stream, config, Some(key), Some(sealer));
+        conn.inbound = inbound;
+        *conn.opening.lock() = Some(Box::new(Opening { opener, rest }));
+        conn
+    }
+
+    fn with(
+        id: u64,
+        via: Via,
+        peer: SocketAddr,
+        stream: TcpStream,
+        config: &Config,
+        peer_key: Option<PublicKey>,
+        sealer: Option<Sealer>,
+    ) -> Conn {
         let stream = Arc::new(stream);
         Conn {
             id,
             via,
+            peer_key,
+            opening: Mutex::default(),
+            inbound: via == Via::Accept,
+            nonce: None,
+            con_id: None,
             peer: CString::new(peer.to_string()).unwrap_or_default(),
-            out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer)),
+            out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer, sealer)),
             stream,
             unread: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
@@ -50,6 +105,11 @@ impl Conn {
             user: AtomicPtr::default(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// What decrypts what arrives, once.
+    pub(crate) fn take_opening(&self) -> Option<Box<Opening>> {
+        self.opening.lock().take()
     }
 
     /// Closes once everything queued is written.
@@ -96,7 +156,9 @@ impl Conn {
         let out = self.out.lock();
         ConnInfo {
             via: self.via,
-            inbound: self.via == Via::Accept,
+            inbound: self.inbound,
+            con_id: self.con_id,
+            peer_key: self.peer_key,
             peer: self.peer.to_string_lossy().into_owned(),
             queued_bytes: out.queued() as u64,
             unread_bytes: self.unread.load(Relaxed) as u64,

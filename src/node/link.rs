@@ -21,23 +21,26 @@ use super::shared::Shared;
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
+use crate::proto::conn_id::Nonce;
 use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
 const LINGER_BYTES: usize = 16 << 20;
 
-/// Takes a fresh TCP connection through the dialect's opening.
+/// Takes a fresh TCP connection through the classic dialect's opening. `nonce` is what a connector on a direct net sends.
+/// ([`super::greet`] is the secure dialect's.)
 pub(crate) async fn open(
     shared: &Arc<Shared>,
     id: u64,
     via: Via,
     peer: SocketAddr,
     stream: TcpStream,
+    nonce: Nonce,
 ) -> Result<Arc<Conn>, Error> {
     let config = &shared.config;
     let role = if via == Via::Accept { Role::Acceptor } else { Role::Connector };
-    let mut opening = Opening::classic(config.net_type == NetType::Direct, role);
+    let mut opening = Opening::classic(config.net_type == NetType::Direct, role, nonce);
     let shake = async {
         let mut hello = opening.hello();
         while !hello.is_empty() {
@@ -64,7 +67,11 @@ pub(crate) async fn open(
         Ok(())
     };
     match timeout(config.handshake_timeout, shake).await {
-        Ok(Ok(())) => Ok(Arc::new(Conn::new(id, via, peer, stream, config))),
+        Ok(Ok(())) => {
+            let mut conn = Conn::new(id, via, peer, stream, config);
+            conn.nonce = opening.nonce();
+            Ok(Arc::new(conn))
+        }
         Ok(Err(e)) => Err(Error::io(format_args!("opening the link with {peer}"), &e)),
         Err(_) => {
             let ms = config.handshake_timeout.as_millis();
@@ -92,6 +99,8 @@ struct Link {
     /// What the writer holds, and how much of it the system has.
     writing: Vec<u8>,
     written: usize,
+    /// In the secure dialect: memory for what comes before encryption.
+    plain: Vec<u8>,
     room: Option<Room>,
     /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
     broken: Option<Error>,
@@ -101,13 +110,15 @@ struct Link {
 
 /// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
-    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool));
+    let opening = conn.take_opening();
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), opening);
     let mut link = Link {
         shared,
         conn,
         receiver,
         writing: Vec::new(),
         written: 0,
+        plain: Vec::new(),
         room: None,
         broken: None,
         deadline: None,
@@ -237,13 +248,13 @@ impl Link {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                let nothing = !out.take(&mut self.writing);
-                let news = nothing && out.room_is_news();
-                drop(out);
-                if news {
+                let taken = self.conn.out.take(out, &mut self.plain, &mut self.writing);
+                let taken =
+                    taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
+                if taken.room_is_news {
                     self.tell_writable();
                 }
-                if nothing {
+                if taken.nothing {
                     return Ok(true);
                 }
             }
@@ -290,6 +301,11 @@ impl Link {
                 );
                 Err(Error::new(Code::Protocol, message))
             }
+            Err(super::receive::End::Frame(e)) => {
+                let message = format!("the peer broke the protocol: {e}");
+                Err(Error::new(Code::Protocol, message))
+            }
+            Err(super::receive::End::Unwelcome(e)) => Err(Error::new(Code::Refused, e.to_string())),
             Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use crate::config::Config;
+use crate::config::{Config, Dialect};
 use crate::error::{Error, Result};
 use crate::os::sock;
 
@@ -28,7 +28,12 @@ pub(crate) fn listen(config: &Config, interface: Option<IpAddr>) -> Result<Vec<T
 fn on_all(ips: &[IpAddr], config: &Config) -> std::result::Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     // Room for a burst that comes faster than we accept: where there is none, the peer's SYN is dropped and it tries again
     // a second later, then three.
-    let backlog = i32::try_from(config.max_inbound.clamp(128, 4096)).unwrap_or(4096);
+    let least = match config.dialect {
+        Dialect::Classic => 128,
+        // Strangers take no place here, so more of them come in at once.
+        Dialect::Secure => 1024,
+    };
+    let backlog = i32::try_from(config.max_inbound.clamp(least, 4096)).unwrap_or(4096);
     let mut port = config.passive_port;
     let mut listeners: Vec<TcpListener> = Vec::new();
     for ip in ips {

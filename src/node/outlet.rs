@@ -14,21 +14,37 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::sendbuf::{After, SendBuf};
+use super::sendbuf::{After, SendBuf, Wrote, give_back_if_large};
 use crate::error::Code;
 use crate::os::sock;
+use crate::proto::handshake::{FrameError, Sealer};
 
 pub(crate) struct Outlet {
     buf: Mutex<SendBuf>,
+    /// In the secure dialect. Locked inside of `buf`'s lock, or by the writer while its bytes are in flight: so frames are
+    /// made in the order in which they are sent.
+    seal: Option<Box<Mutex<Seal>>>,
     /// `None` once the connection is no more.
     stream: Mutex<Option<Arc<TcpStream>>>,
     /// Wakes the connection's task: something to write, to close, or room to read again.
     pub(crate) wake: Notify,
 }
 
+/// What makes frames of what is sent.
+struct Seal {
+    sealer: Sealer,
+    /// Frames a caller made, which the writer has to send first.
+    frames: Vec<u8>,
+}
+
 impl Outlet {
-    pub(crate) fn new(stream: Arc<TcpStream>, limit: usize) -> Outlet {
-        Outlet { buf: Mutex::new(SendBuf::new(limit)), stream: Mutex::new(Some(stream)), wake: Notify::new() }
+    pub(crate) fn new(stream: Arc<TcpStream>, limit: usize, sealer: Option<Sealer>) -> Outlet {
+        Outlet {
+            buf: Mutex::new(SendBuf::new(limit)),
+            seal: sealer.map(|sealer| Box::new(Mutex::new(Seal { sealer, frames: Vec::new() }))),
+            stream: Mutex::new(Some(stream)),
+            wake: Notify::new(),
+        }
     }
 
     #[inline]
@@ -46,10 +62,13 @@ impl Outlet {
         Ok(())
     }
 
-    /// How much of it the socket takes now.
-    fn write(&self, [a, b]: [&[u8]; 2]) -> usize {
+    /// What the socket takes of it now.
+    fn write(&self, [a, b]: [&[u8]; 2]) -> Wrote {
         let stream = self.stream.lock();
-        let Some(stream) = &*stream else { return 0 };
+        let Some(stream) = &*stream else { return Wrote::default() };
+        if let Some(seal) = &self.seal {
+            return seal.lock().write(stream, [a, b]);
+        }
         let written = if b.is_empty() {
             stream.try_write(a)
         } else {
@@ -60,7 +79,42 @@ impl Outlet {
             })
         };
         // An error of the system is left to the task: it meets the same one and closes the connection with it.
-        written.unwrap_or(0)
+        Wrote::plain(written.unwrap_or(0))
+    }
+
+    /// The writer takes what is to be written next, as it goes to the socket; `plain` is its memory for what comes before
+    /// encryption. False: there is nothing.
+    ///
+    /// # Errors
+    /// Nothing can be encrypted any more.
+    pub(crate) fn take<'a>(
+        &'a self,
+        mut buf: MutexGuard<'a, SendBuf>,
+        plain: &mut Vec<u8>,
+        wire: &mut Vec<u8>,
+    ) -> Result<Taken, FrameError> {
+        let Some(seal) = &self.seal else {
+            let nothing = !buf.take(wire);
+            return Ok(Taken { nothing, room_is_news: nothing && buf.room_is_news() });
+        };
+        wire.clear();
+        let mut seal = seal.lock();
+        let mut nothing = false;
+        if !seal.frames.is_empty() {
+            std::mem::swap(wire, &mut seal.frames);
+            buf.adopted();
+        } else if buf.take(plain) {
+            // Others may append meanwhile; as long as this is in flight, none of them writes.
+            drop(buf);
+            seal.sealer.seal(plain, wire)?;
+            drop(seal);
+            buf = self.buf.lock();
+            buf.sealed(wire.len());
+        } else {
+            give_back_if_large(wire);
+            nothing = true;
+        }
+        Ok(Taken { nothing, room_is_news: nothing && buf.room_is_news() })
     }
 
     /// The connection is no more: nothing is accepted from now on, and who still holds the outlet holds nothing else.
@@ -68,6 +122,29 @@ impl Outlet {
         self.buf.lock().end();
         *self.stream.lock() = None;
     }
+}
+
+impl Seal {
+    /// Encrypts `parts` and writes what the socket takes. What it does not take stays for the writer.
+    fn write(&mut self, stream: &TcpStream, parts: [&[u8]; 2]) -> Wrote {
+        debug_assert!(self.frames.is_empty(), "nobody writes while frames wait");
+        let sealed = parts.iter().try_for_each(|part| self.sealer.seal(part, &mut self.frames));
+        if sealed.is_err() {
+            // Left to the task, which meets the same error and closes the connection with it.
+            self.frames.clear();
+            return Wrote::default();
+        }
+        let by_system = stream.try_write(&self.frames).unwrap_or(0);
+        self.frames.drain(..by_system);
+        give_back_if_large(&mut self.frames);
+        Wrote { taken: parts[0].len() + parts[1].len(), by_system, waiting: self.frames.len() }
+    }
+}
+
+/// What the writer finds.
+pub(crate) struct Taken {
+    pub(crate) nothing: bool,
+    pub(crate) room_is_news: bool,
 }
 
 /// What a thread remembers: which net, which connection, and its outlet.

@@ -10,6 +10,9 @@
 //! joined, and the task writes what has gathered when it gets to it. When more has gathered than is good for the caches,
 //! the caller's thread writes that too, unless the task is at it or the socket is full: it is running, and the task may
 //! have to wait for the CPU it is running on.
+//!
+//! What a connection encrypts it encrypts when it is written, so lines are joined to frames before. What was encrypted and
+//! not taken by the system counts as in flight: nothing may overtake it.
 
 use std::time::{Duration, Instant};
 
@@ -56,6 +59,32 @@ pub(crate) enum After {
     WakeWriter,
 }
 
+/// What a write by the caller has come to.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wrote {
+    /// Bytes of the pieces that are no longer the buffer's business.
+    pub(crate) taken: usize,
+    /// Bytes that the system has taken.
+    pub(crate) by_system: usize,
+    /// Encrypted bytes that wait for the writer.
+    pub(crate) waiting: usize,
+}
+
+impl Wrote {
+    /// The system has taken `n` bytes as they were.
+    #[inline]
+    pub(crate) fn plain(n: usize) -> Wrote {
+        Wrote { taken: n, by_system: n, waiting: 0 }
+    }
+}
+
+/// Gives an empty buffer back to the system if it has grown.
+pub(crate) fn give_back_if_large(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() && buffer.capacity() > KEEP {
+        *buffer = Vec::new();
+    }
+}
+
 impl SendBuf {
     pub(crate) fn new(limit: usize) -> SendBuf {
         SendBuf {
@@ -84,14 +113,14 @@ impl SendBuf {
     }
 
     /// Accepts `parts` whole or not at all, and tries to send it with `write` if the connection has been quiet or enough
-    /// has come together. `write` says how many bytes the socket has taken.
+    /// has come together. `write` says what has become of it.
     ///
     /// A single piece larger than the whole buffer is accepted when nothing else is queued.
     #[inline]
     pub(crate) fn append(
         &mut self,
         parts: [&[u8]; 2],
-        write: impl FnOnce([&[u8]; 2]) -> usize,
+        write: impl FnOnce([&[u8]; 2]) -> Wrote,
     ) -> Result<After, Code> {
         if self.closing {
             return Err(Code::Closed);
@@ -115,7 +144,7 @@ impl SendBuf {
     }
 
     /// The first piece after everything was written.
-    fn append_first(&mut self, parts: [&[u8]; 2], write: impl FnOnce([&[u8]; 2]) -> usize) -> After {
+    fn append_first(&mut self, parts: [&[u8]; 2], write: impl FnOnce([&[u8]; 2]) -> Wrote) -> After {
         let now = Instant::now();
         let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
         self.last_write = Some(now);
@@ -125,11 +154,13 @@ impl SendBuf {
         let [a, b] = parts;
         if a.len() >= MUCH {
             // From where it lies: a long line is copied only if the socket has no room for it.
-            let written = write(parts);
-            self.bytes_written += written as u64;
+            let wrote = write(parts);
+            let written = wrote.taken;
+            self.bytes_written += wrote.by_system as u64;
+            self.in_flight = wrote.waiting;
             self.pending.extend_from_slice(a.get(written..).unwrap_or_default());
             self.pending.extend_from_slice(b.get(written.saturating_sub(a.len())..).unwrap_or_default());
-            self.blocked = !self.pending.is_empty();
+            self.blocked = self.queued() > 0;
             return if self.blocked { self.leave_to_task() } else { After::Nothing };
         }
         self.pending.extend_from_slice(a);
@@ -138,11 +169,12 @@ impl SendBuf {
     }
 
     /// Writes what is pending on the caller's thread.
-    fn write_pending(&mut self, write: impl FnOnce([&[u8]; 2]) -> usize) -> After {
-        let written = write([&self.pending, &[]]);
-        self.bytes_written += written as u64;
-        self.pending.drain(..written);
-        if self.pending.is_empty() {
+    fn write_pending(&mut self, write: impl FnOnce([&[u8]; 2]) -> Wrote) -> After {
+        let wrote = write([&self.pending, &[]]);
+        self.bytes_written += wrote.by_system as u64;
+        self.in_flight = wrote.waiting;
+        self.pending.drain(..wrote.taken);
+        if self.queued() == 0 {
             return After::Nothing;
         }
         self.blocked = true;
@@ -176,9 +208,7 @@ impl SendBuf {
     pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) -> bool {
         buffer.clear();
         if self.pending.is_empty() {
-            if buffer.capacity() > KEEP {
-                *buffer = Vec::new();
-            }
+            give_back_if_large(buffer);
             self.writer_awake = false;
             return false;
         }
@@ -189,6 +219,17 @@ impl SendBuf {
         self.in_flight = buffer.len();
         self.writer_awake = true;
         true
+    }
+
+    /// The writer has what a caller encrypted, and will look for more behind it.
+    pub(crate) fn adopted(&mut self) {
+        self.blocked = false;
+        self.writer_awake = true;
+    }
+
+    /// What the writer took has become `n` bytes by encryption.
+    pub(crate) fn sealed(&mut self, n: usize) {
+        self.in_flight = n;
     }
 
     /// The system has taken `n` bytes of what the writer holds.
@@ -220,12 +261,12 @@ impl SendBuf {
 mod tests {
     use super::*;
 
-    fn nothing(_: [&[u8]; 2]) -> usize {
-        0
+    fn nothing(_: [&[u8]; 2]) -> Wrote {
+        Wrote::default()
     }
 
-    fn everything(parts: [&[u8]; 2]) -> usize {
-        parts[0].len() + parts[1].len()
+    fn everything(parts: [&[u8]; 2]) -> Wrote {
+        Wrote::plain(parts[0].len() + parts[1].len())
     }
 
     /// Written an hour from now: not quiet, whatever the clock does meanwhile.
@@ -255,7 +296,7 @@ mod tests {
     #[test]
     fn a_partial_direct_write_leaves_the_rest_in_order() {
         let mut b = SendBuf::new(1000);
-        assert_eq!(b.append([b"abcdef", b""], |_| 2), Ok(After::WakeWriter));
+        assert_eq!(b.append([b"abcdef", b""], |_| Wrote::plain(2)), Ok(After::WakeWriter));
         assert_eq!(b.append([b"gh", b""], nothing), Ok(After::Nothing));
         let mut out = Vec::new();
         assert!(b.take(&mut out));
@@ -290,7 +331,7 @@ mod tests {
         let some = |[a, b]: [&[u8]; 2]| {
             assert_eq!((a.len(), b), (MUCH, &b"\r\n"[..]), "a long line goes out from where it lies");
             sent.extend_from_slice(&a[..1000]);
-            1000
+            Wrote::plain(1000)
         };
         assert_eq!(b.append([&piece, b"\r\n"], some), Ok(After::WakeWriter));
         assert_eq!(b.append([&piece, b"\r\n"], |_| panic!("it is full")), Ok(After::Nothing));
@@ -306,7 +347,7 @@ mod tests {
         let long = [b'x'; MUCH];
         for written in [0, 1, MUCH - 1, MUCH, MUCH + 1, MUCH + 2] {
             let mut b = SendBuf::new(1 << 20);
-            b.append([&long, b"\r\n"], |_| written).unwrap();
+            b.append([&long, b"\r\n"], |_| Wrote::plain(written)).unwrap();
             let whole = [&long[..], b"\r\n"].concat();
             let mut out = Vec::new();
             assert_eq!(b.take(&mut out), written < MUCH + 2);
@@ -395,5 +436,32 @@ mod tests {
         );
         assert!(!b.take(&mut Vec::new()));
         assert!(b.room_is_news());
+    }
+
+    #[test]
+    fn what_was_encrypted_is_in_flight_until_the_system_has_it() {
+        let sealed = |by_system, waiting| {
+            move |[a, b]: [&[u8]; 2]| Wrote { taken: a.len() + b.len(), by_system, waiting }
+        };
+        let mut b = SendBuf::new(1000);
+        assert_eq!(b.append([b"one", b"\r\n"], sealed(23, 0)), Ok(After::Nothing));
+        assert_eq!((b.queued(), b.bytes_written), (0, 23));
+        b.last_write = None;
+        assert_eq!(b.append([b"two", b"\r\n"], sealed(20, 3)), Ok(After::WakeWriter));
+        assert_eq!(b.queued(), 3);
+        assert_eq!(b.append([b"x", b"\r\n"], |_| panic!("out of order")), Ok(After::Nothing));
+        b.adopted();
+        b.written(3);
+        let mut out = Vec::new();
+        assert!(b.take(&mut out));
+        b.sealed(21);
+        assert_eq!(b.queued(), 21);
+        b.written(21);
+        assert!(!b.take(&mut out));
+        assert_eq!((b.queued(), b.bytes_written), (0, 67));
+        b.last_write = None;
+        let long = [b'x'; MUCH];
+        assert_eq!(b.append([&long, b"\r\n"], sealed(1000, 9)), Ok(After::WakeWriter));
+        assert_eq!(b.queued(), 9);
     }
 }

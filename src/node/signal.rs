@@ -8,7 +8,7 @@
 //! All queues are bounded. When nobody takes the happenings, nothing more is read; then servers tell those who send us
 //! messages that we are busy.
 
-mod link;
+pub(super) mod link;
 #[cfg(all(test, feature = "server"))]
 mod tests;
 

@@ -16,6 +16,28 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     Some(limit.rlim_cur)
 }
 
+/// Lowers the soft limit so that only so many more files can be opened, until the guard is dropped. For tests in
+/// processes of their own.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn leave_open_files(count: usize) -> impl Drop {
+    struct Guard(libc::rlimit);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            // SAFETY: setrlimit reads the struct it is given.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.0) };
+        }
+    }
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, |list| list.count().saturating_sub(1));
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit fills and setrlimit reads the struct they are given.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        let lower = libc::rlimit { rlim_cur: (open + count) as libc::rlim_t, ..limit };
+        libc::setrlimit(libc::RLIMIT_NOFILE, &lower);
+    }
+    Guard(limit)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

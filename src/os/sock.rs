@@ -54,8 +54,8 @@ pub(crate) fn outgoing(to: SocketAddr, source: Option<IpAddr>) -> io::Result<std
     Ok(socket.into())
 }
 
-/// A socket for a port that may have several connections, and a listener, at once.
-fn shared(at: SocketAddr) -> io::Result<Socket> {
+/// A socket bound to a port that may have several connections, and a listener, at once. Port 0: one that nobody has.
+pub(crate) fn shared(at: SocketAddr) -> io::Result<Socket> {
     let socket = new(at)?;
     socket.set_reuse_address(true)?;
     // Every socket of the port needs it; without it a listener keeps all others out.
@@ -68,11 +68,52 @@ fn shared(at: SocketAddr) -> io::Result<Socket> {
 /// Begins to connect to `to` from exactly `from`. The SYN has left when this returns, so connections leave in the order
 /// of the calls; the socket is writable when the connection stands or has failed.
 pub(crate) fn connecting(to: SocketAddr, from: SocketAddr) -> io::Result<std::net::TcpStream> {
-    let socket = shared(from)?;
-    match socket.connect(&to.into()) {
+    connect_from(shared(from)?, to, None)
+}
+
+/// The same, from a socket that is bound already. `hops`: the SYN dies at the router after so many, which later packets
+/// do not.
+pub(crate) fn connect_from(
+    socket: Socket,
+    to: SocketAddr,
+    hops: Option<u8>,
+) -> io::Result<std::net::TcpStream> {
+    let usual = hops.map(|hops| shorten(&socket, to, hops)).transpose()?;
+    let begun = socket.connect(&to.into());
+    if let Some(usual) = usual {
+        set_hops(&socket, to, usual)?;
+    }
+    match begun {
         Err(e) if !in_progress(&e) => Err(e),
         _ => Ok(socket.into()),
     }
+}
+
+/// Gives what is sent next so many hops; tells how many there were.
+fn shorten(socket: &Socket, to: SocketAddr, hops: u8) -> io::Result<u32> {
+    let usual = if to.is_ipv4() { socket.ttl_v4()? } else { socket.unicast_hops_v6()? };
+    // The router that drops the SYN says so, and the system would end the attempt. But it believes no such message
+    // about a packet with fewer hops than this.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    set_least_hops(socket, to, 2)?;
+    set_hops(socket, to, hops.into())?;
+    Ok(usual)
+}
+
+fn set_hops(socket: &Socket, to: SocketAddr, hops: u32) -> io::Result<()> {
+    if to.is_ipv4() { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) }
+}
+
+/// What comes in with fewer hops left is dropped (RFC 5082), and so are errors about packets that had fewer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_least_hops(socket: &Socket, to: SocketAddr, hops: libc::c_int) -> io::Result<()> {
+    const IPV6_MINHOPCOUNT: libc::c_int = 73;
+    let option = if to.is_ipv4() {
+        (libc::IPPROTO_IP, libc::IP_MINTTL)
+    } else {
+        (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT)
+    };
+    set_int(socket, option, hops)
 }
 
 fn in_progress(e: &io::Error) -> bool {
@@ -92,15 +133,19 @@ pub(crate) fn listen_shared(addr: SocketAddr) -> io::Result<std::net::TcpListene
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
+    set_int(socket, (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT), 1)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_int(socket: &Socket, (level, name): (libc::c_int, libc::c_int), value: libc::c_int) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    let on: libc::c_int = 1;
     // SAFETY: the option takes an int; its address and size are given.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            std::ptr::from_ref(&on).cast(),
+            level,
+            name,
+            std::ptr::from_ref(&value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
@@ -109,7 +154,16 @@ fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
 
 /// Sets what every connection of the node has: no Nagle delay, keep-alive, a limit for unacknowledged data.
 pub(crate) fn prepare(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+/// The same for a socket that blocks.
+#[cfg_attr(not(feature = "reach"), allow(dead_code, reason = "HTTP is what blocks"))]
+pub(crate) fn tune(stream: &std::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+fn tune_socket(socket: &Socket, keep: KeepAlive) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if keep.idle > Duration::ZERO {
         let idle = Duration::from_secs(keep.idle.as_secs().max(1));

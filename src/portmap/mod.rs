@@ -11,6 +11,7 @@
 //!            ├─ way      a mapping: make, renew, look after, remove
 //!            │    ├─ pcp, natpmp   datagrams (udp) from the interface's own address
 //!            │    └─ upnp          igd-next on threads that can be left behind (threads)
+//!            ├─ unheard  what routers were asked to change, and have not answered
 //!            └─ journal  what we have mapped, for the time after a crash
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod testing;
 mod tests;
 mod threads;
 mod udp;
+mod unheard;
 #[cfg(feature = "upnp")]
 mod upnp;
 mod way;
@@ -193,6 +195,7 @@ struct Context {
     ports: Ports,
     threads: threads::Threads,
     journal: journal::Journal,
+    unheard: unheard::Unheard,
 }
 
 /// Maps the port and keeps it mapped until [`Order::Remove`] or until the other end of `orders` is dropped.

@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
+use super::udp::Fail;
+#[cfg(feature = "upnp")]
+use super::upnp;
 use super::way::{Grant, Held, Mapping};
 use super::{Context, FWD_NATPMP, FWD_PCP, FWD_UPNP, Gateway, natpmp, now, pcp};
-#[cfg(feature = "upnp")]
-use super::{udp::Fail, upnp};
 use crate::proto::portmap::Protocol;
 use crate::proto::portmap::contest::{Contest, Decision, Success};
 
@@ -49,15 +50,16 @@ pub(super) fn ways(gateways: &[Gateway], protocols: u32) -> Vec<Way> {
 
 /// What the tasks of a race share with the keeper.
 pub(super) struct Shared {
+    id: u64,
     contest: Mutex<Contest>,
     over: std::sync::atomic::AtomicBool,
     changed: Notify,
 }
 
 impl Shared {
-    pub(super) fn new(ways: &[Way], limit: Duration) -> Arc<Shared> {
+    pub(super) fn new(id: u64, ways: &[Way], limit: Duration) -> Arc<Shared> {
         let contest = Contest::new(ways.iter().map(Way::key), now(), limit);
-        Arc::new(Shared { contest: Mutex::new(contest), over: false.into(), changed: Notify::new() })
+        Arc::new(Shared { id, contest: Mutex::new(contest), over: false.into(), changed: Notify::new() })
     }
 
     pub(super) fn succeeded(&self, way: usize, mapping: &Mapping) {
@@ -72,9 +74,20 @@ impl Shared {
     }
 
     /// The request that changes the router: others leave it time for the answer, and give up if that is good.
-    async fn change<T, E>(&self, way: usize, ask: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn change<T>(
+        &self,
+        ctx: &Context,
+        way: usize,
+        wanted: Option<Mapping>,
+        ask: impl Future<Output = Result<T, Fail>>,
+    ) -> Result<T, Fail> {
+        // Time has passed since it was its turn, with the journal.
+        let pointless = self.contest.lock().may_map(way, now()).is_none();
+        if pointless || self.over.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Fail::Io("not needed any more".into()));
+        }
         self.contest.lock().asks(way, now());
-        let answer = ask.await;
+        let answer = ctx.unheard.ask((self.id, way), wanted, ask).await;
         match &answer {
             Ok(_) => self.contest.lock().granted(way),
             Err(_) => self.contest.lock().denied(way),
@@ -156,9 +169,10 @@ pub(super) async fn attempt(
             turn.await?;
             let nonce = pcp::nonce();
             let wanted = Mapping::wanted(ctx, gateway, Held::Pcp(nonce), None);
+            let asked = Some(wanted.clone());
             let make = async {
-                let map = shared.change(number, pcp::map(ctx, &gateway, nonce, None, left()));
-                Ok((Held::Pcp(nonce), map.await?))
+                let map = pcp::map(ctx, &gateway, nonce, None, left());
+                Ok((Held::Pcp(nonce), shared.change(ctx, number, asked, map).await?))
             };
             wanted.journalled(ctx, make).await
         }
@@ -167,8 +181,10 @@ pub(super) async fn attempt(
             let (_, ip) = shared.meanwhile(outside).await?;
             turn.await?;
             let wanted = Mapping::wanted(ctx, gateway, Held::NatPmp, Some(ip.into()));
+            let asked = Some(wanted.clone());
             let make = async {
-                let grant = shared.change(number, natpmp::map(ctx, &gateway, ctx.port, left())).await?;
+                let map = natpmp::map(ctx, &gateway, ctx.port, left());
+                let grant = shared.change(ctx, number, asked, map).await?;
                 Ok((Held::NatPmp, Grant { external_ip: Some(ip.into()), ..grant }))
             };
             wanted.journalled(ctx, make).await
@@ -180,11 +196,12 @@ pub(super) async fn attempt(
             turn.await?;
             let wanted = found.wanted().map(|held| Mapping::wanted(ctx, gateway, Held::Upnp(held), None));
             let make = async {
-                let made = shared.change(number, upnp::map(ctx, job, found)).await.map_err(Fail::Io);
-                made.map(|(held, grant)| (Held::Upnp(held), grant))
+                let map = async { upnp::map(ctx, job, found).await.map_err(Fail::Io) };
+                let (held, grant) = shared.change(ctx, number, None, map).await?;
+                Ok((Held::Upnp(held), grant))
             };
             let Some(wanted) = wanted else {
-                let (held, grant) = make.await.map_err(|fail| fail.to_string())?;
+                let (held, grant) = make.await.map_err(|fail: Fail| fail.to_string())?;
                 let mapping = Mapping { gateway, internal: gateway.ours(ctx.port), held, grant };
                 mapping.note_down(ctx).await;
                 return Ok(mapping);

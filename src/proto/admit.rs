@@ -55,8 +55,8 @@ pub fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-/// What counts as one address for the duplicate rule.
-fn party(ip: IpAddr) -> IpAddr {
+/// What counts as one address for the duplicate rule, and wherever one party is to have its share only.
+pub fn party(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) if !is_local_v6(v6) => {
             let bits = u128::from(v6) >> 64 << 64;

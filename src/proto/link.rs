@@ -2,10 +2,10 @@
 //!
 //! A link passes through an *opening* before the first line. In the classic dialect that is nothing at all on a p2p net,
 //! and a 64-byte nonce from the connector on a direct net (PyP2P 0.8.3: read whole before the connection is shown to the
-//! program, not answered, not checked). The secure dialect's handshake is another opening of the same shape. A net
-//! speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
+//! program, not answered, not checked). The secure dialect's opening is [`super::handshake`], which asks a question in its
+//! middle. A net speaks one dialect; nothing on the wire chooses between them, so there is nothing to downgrade.
 
-use super::conn_id::{NONCE_LEN, ZERO_NONCE};
+use super::conn_id::{NONCE_LEN, Nonce};
 
 /// Who opened the TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Role {
 /// [`Step::Open`].
 #[derive(Debug)]
 pub struct Opening {
-    hello: &'static [u8],
+    hello: Option<Nonce>,
     /// Bytes of the peer's nonce still to come.
     missing: usize,
     nonce: Vec<u8>,
@@ -39,19 +39,19 @@ pub enum Step {
 }
 
 impl Opening {
-    /// The opening of a classic link.
-    pub fn classic(direct_net: bool, role: Role) -> Opening {
-        let (hello, missing): (&[u8], usize) = match (direct_net, role) {
-            (false, _) => (&[], 0),
-            (true, Role::Connector) => (&ZERO_NONCE, 0),
-            (true, Role::Acceptor) => (&[], NONCE_LEN),
+    /// The opening of a classic link. `nonce` is what a connector on a direct net sends.
+    pub fn classic(direct_net: bool, role: Role, nonce: Nonce) -> Opening {
+        let (hello, missing) = match (direct_net, role) {
+            (false, _) => (None, 0),
+            (true, Role::Connector) => (Some(nonce), 0),
+            (true, Role::Acceptor) => (None, NONCE_LEN),
         };
         Opening { hello, missing, nonce: Vec::new() }
     }
 
     /// What to send first.
     pub fn hello(&self) -> &[u8] {
-        self.hello
+        self.hello.as_ref().map_or(&[], |nonce| nonce.as_slice())
     }
 
     /// Whether the link is open.
@@ -72,21 +72,22 @@ impl Opening {
         if self.missing == 0 { Step::Open { used } } else { Step::More }
     }
 
-    /// The peer's nonce, once the link is open on an acceptor of a direct net; else empty.
-    pub fn nonce(&self) -> &[u8] {
-        &self.nonce
+    /// The connector's nonce, once the link of a direct net is open.
+    pub fn nonce(&self) -> Option<Nonce> {
+        self.hello.or_else(|| self.nonce.as_slice().try_into().ok())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::conn_id::ZERO_NONCE;
 
     #[test]
     fn a_p2p_link_is_open_from_the_first_byte() {
         for role in [Role::Connector, Role::Acceptor] {
-            let o = Opening::classic(false, role);
-            assert!(o.is_open() && o.hello().is_empty());
+            let o = Opening::classic(false, role, ZERO_NONCE);
+            assert!(o.is_open() && o.hello().is_empty() && o.nonce().is_none());
         }
     }
 
@@ -94,7 +95,7 @@ mod tests {
     fn an_acceptor_takes_exactly_the_nonce_in_any_pieces() {
         let stream: Vec<u8> = (0..200).map(|i| i as u8).collect();
         for piece in 1..=70 {
-            let mut o = Opening::classic(true, Role::Acceptor);
+            let mut o = Opening::classic(true, Role::Acceptor, ZERO_NONCE);
             let mut at = 0;
             loop {
                 let end = (at + piece).min(stream.len());
@@ -106,14 +107,15 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(o.nonce(), &stream[..NONCE_LEN]);
+            assert_eq!(o.nonce().as_ref().map(|nonce| &nonce[..]), Some(&stream[..NONCE_LEN]));
         }
     }
 
     #[test]
     fn a_connector_sends_the_nonce_and_waits_for_nothing() {
-        let o = Opening::classic(true, Role::Connector);
+        let o = Opening::classic(true, Role::Connector, [b'7'; NONCE_LEN]);
         assert!(o.is_open());
-        assert_eq!(o.hello(), [b'0'; 64]);
+        assert_eq!(o.hello(), [b'7'; NONCE_LEN]);
+        assert_eq!(o.nonce(), Some([b'7'; NONCE_LEN]));
     }
 }

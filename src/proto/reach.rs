@@ -2,10 +2,12 @@
 //!
 //! Two forms exist (`docs/reach.md`): ours in JSON, and the texts of PyP2P's script. Anything else is refused with
 //! what was expected; a server is never given the benefit of the doubt. Answers are flat JSON objects with a handful
-//! of members, so a reader of that shape stands here instead of a JSON crate.
+//! of members, so a small reader does instead of a JSON crate.
 
 use std::fmt;
 use std::net::IpAddr;
+
+use super::json::{BadJson, Reader, Value};
 
 /// The longest answer that is looked at, in bytes.
 pub const MAX_ANSWER: usize = 4096;
@@ -122,148 +124,21 @@ pub fn wan_ip(body: &[u8]) -> Read<IpAddr> {
     Ok(ip)
 }
 
-/// A value; numbers and null are only skipped.
-#[derive(Debug, PartialEq)]
-enum Value {
-    Text(String),
-    Bool(bool),
-    Other,
-}
-
 /// The members of a flat JSON object, each name once.
 fn object(body: &[u8]) -> Read<Vec<(String, Value)>> {
     if body.len() > MAX_ANSWER {
         return Err(BadAnswer("the answer is too long"));
     }
-    let text = std::str::from_utf8(body).map_err(|_| BadAnswer("the answer is not UTF-8"))?;
-    let mut at = Cursor { rest: text };
-    let mut members: Vec<(String, Value)> = Vec::new();
-    at.expect('{')?;
-    if !at.take('}') {
-        loop {
-            at.expect('"')?;
-            let name = at.text()?;
-            at.expect(':')?;
-            let value = at.value()?;
-            if members.len() == MAX_MEMBERS {
-                return Err(BadAnswer("the answer has too many members"));
-            }
-            if members.iter().any(|(other, _)| *other == name) {
-                return Err(BadAnswer("the answer has a member twice"));
-            }
-            members.push((name, value));
-            if at.take('}') {
-                break;
-            }
-            at.expect(',')?;
-        }
-    }
-    at.space();
-    if at.rest.is_empty() { Ok(members) } else { Err(BadAnswer("something follows the JSON object")) }
+    let mut at = Reader::new(body)?;
+    let members = at.members(MAX_MEMBERS)?;
+    at.end()?;
+    Ok(members)
 }
 
-/// The rest of a JSON text (RFC 8259).
-struct Cursor<'a> {
-    rest: &'a str,
-}
-
-impl Cursor<'_> {
-    fn space(&mut self) {
-        self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+impl From<BadJson> for BadAnswer {
+    fn from(bad: BadJson) -> BadAnswer {
+        BadAnswer(bad.0)
     }
-
-    /// Steps over `wanted` if it comes next.
-    fn take(&mut self, wanted: char) -> bool {
-        self.space();
-        match self.rest.strip_prefix(wanted) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn expect(&mut self, wanted: char) -> Read<()> {
-        if self.take(wanted) { Ok(()) } else { Err(BadAnswer("the answer is not a flat JSON object")) }
-    }
-
-    /// A string; its opening quote has been taken.
-    fn text(&mut self) -> Read<String> {
-        const BROKEN: BadAnswer = BadAnswer("a string of the answer is broken");
-        let mut text = String::new();
-        let mut chars = self.rest.chars();
-        loop {
-            match chars.next().ok_or(BROKEN)? {
-                '"' => break,
-                '\\' => text.push(match chars.next().ok_or(BROKEN)? {
-                    c @ ('"' | '\\' | '/') => c,
-                    'b' => '\u{8}',
-                    'f' => '\u{c}',
-                    'n' => '\n',
-                    'r' => '\r',
-                    't' => '\t',
-                    'u' => {
-                        let mut code = 0;
-                        for _ in 0..4 {
-                            let digit = chars.next().and_then(|c| c.to_digit(16)).ok_or(BROKEN)?;
-                            code = code * 16 + digit;
-                        }
-                        // Nothing that is asked for needs a pair of surrogates.
-                        char::from_u32(code).ok_or(BROKEN)?
-                    }
-                    _ => return Err(BROKEN),
-                }),
-                c if c < ' ' => return Err(BROKEN),
-                c => text.push(c),
-            }
-        }
-        self.rest = chars.as_str();
-        Ok(text)
-    }
-
-    fn value(&mut self) -> Read<Value> {
-        if self.take('"') {
-            return self.text().map(Value::Text);
-        }
-        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        let end = self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
-        self.rest = rest;
-        match word {
-            "true" => Ok(Value::Bool(true)),
-            "false" => Ok(Value::Bool(false)),
-            "null" => Ok(Value::Other),
-            _ if is_number(word.as_bytes()) => Ok(Value::Other),
-            _ => {
-                Err(BadAnswer("a value of the answer is neither a string nor a number, true, false or null"))
-            }
-        }
-    }
-}
-
-/// The number of RFC 8259, section 6.
-fn is_number(word: &[u8]) -> bool {
-    /// Splits off leading digits; at least one.
-    fn digits(text: &[u8]) -> Option<&[u8]> {
-        let n = text.iter().take_while(|b| b.is_ascii_digit()).count();
-        text.get(n..).filter(|_| n > 0)
-    }
-    let bare = word.strip_prefix(b"-").unwrap_or(word);
-    let Some(mut rest) = digits(bare) else { return false };
-    if bare.first() == Some(&b'0') && rest.len() + 1 != bare.len() {
-        return false;
-    }
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let Some(after) = digits(fraction) else { return false };
-        rest = after;
-    }
-    if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
-        let bare = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
-        let Some(after) = digits(bare) else { return false };
-        rest = after;
-    }
-    rest.is_empty()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! A message is delivered at most once, and its sender learns of each exactly once what became of it. It is sent a second
 //! time, by another server, only if the first has said that the receiver is not there.
 
-mod backoff;
+pub(super) mod backoff;
 mod channel;
 mod keep;
 mod letters;

@@ -50,9 +50,9 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// A buffer twice as large that starts with the same `used` bytes.
-    pub(crate) fn grown(self, used: usize) -> Chunk {
-        let mut larger = self.pool.take(self.buf.len() * 2);
+    /// A buffer twice as large, or of `needed` bytes if that is more, that starts with the same `used` bytes.
+    pub(crate) fn grown(self, used: usize, needed: usize) -> Chunk {
+        let mut larger = self.pool.take((self.buf.len() * 2).max(needed));
         larger[..used].copy_from_slice(&self.buf[..used]);
         larger
     }
@@ -96,7 +96,7 @@ mod tests {
         let pool = Arc::new(Pool::default());
         let mut big = pool.take(LARGEST);
         big[7] = 42;
-        let bigger = big.grown(8);
+        let bigger = big.grown(8, 0);
         assert_eq!((bigger.len(), bigger[7]), (2 * LARGEST, 42));
         drop(bigger);
         let many: Vec<_> = (0..100).map(|_| pool.take(LARGEST)).collect();

@@ -34,7 +34,7 @@ LOAD = {"plain": 100, "bare": 100, "valgrind": 2, "asan": 5}
 HUNG = 600
 # What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
 ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16}
-BARE = ["settings", "report"]
+BARE = ["settings", "report", "dht"]
 
 passed, failed, skips = 0, 0, []
 

@@ -166,7 +166,7 @@ static void servers_have_the_form_of_their_kind(void)
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "[::1", "expected host:port"},
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "a b", "expected host:port"},
         {0, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
-        {4, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
+        {5, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
         {INT_MAX, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
     };
     static const char *const names[] = {"", "", "reachability server", "NTP server"};

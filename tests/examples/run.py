@@ -18,7 +18,7 @@ from process import Process, Server, run  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "examples-test"
 PREFIX = WORK / "prefix"
-C = ["alice", "bob", "game_loop", "epoll_loop"]
+C = ["alice", "bob", "direct", "game_loop", "epoll_loop"]
 WARN = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", f"-I{PREFIX}/include"]
 STATIC = [f"{PREFIX}/lib/libp2pnet.a", "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"]
 SHARED = [f"-L{PREFIX}/lib", "-lp2pnet", f"-Wl,-rpath,{PREFIX}/lib"]
@@ -113,8 +113,9 @@ def wrong_command_lines():
     for name in [*C, "chat"]:
         assert "usage: " in run([built(name), "--help"])
         assert "usage: " in run([built(name), "--nonsense"], status=2)
-        assert "usage: " in run([built(name), "--port", "x"], status=2)
-        assert "usage: " in run([built(name), "--port"], status=2)
+        if name != "direct":  # it takes no numbers
+            assert "usage: " in run([built(name), "--port", "x"], status=2)
+            assert "usage: " in run([built(name), "--port"], status=2)
 
 
 @check
@@ -163,6 +164,15 @@ def alice_does_not_pass_control_characters_on():
         with alice.connection("127.0.0.2", port) as raw:
             raw.sendall(b"\x1b[31mred\x00\x7f\r\n")
             alice.wait_for(r"^< \?\[31mred\?\?$")
+
+
+@check
+def alice_connects_to_bob_by_his_locator():
+    for dialect, begins in [([], "p2p3"), (["--classic"], "Ag")]:
+        text = run([built("direct"), "--explain", *dialect])
+        for part in [f"Bob's locator: {begins}", "Alice has connected to Bob at 127.0.0.5:", "Bob hears: Sup Bob.",
+                     "Alice hears: Not much, Alice.", '"state":"connected"', "\ndone\n"]:
+            assert part in text, f"no {part!r} in:\n{text}"
 
 
 @check

@@ -5,20 +5,26 @@
 //!   cargo test --features cli,server,testing --test lab -- run [FILTER...] [--times N] [--jobs N] [--json FILE]
 //!   cargo test --features cli,server,testing --test lab -- up TOPOLOGY HOST -- PROGRAM [ARGUMENT...]
 //!   cargo test --features cli,server,testing --test lab -- table
+//!   cargo test --features cli,server,testing --test lab -- demo
+//!   cargo test --features cli,server,testing --test lab -- matrix [--quick] [OPTION...]
 //! ```
 //!
 //! Without a command it runs every case. docs/lab.md tells how to write one. The map: `world` is the private place
 //! where it all happens, `topology` the words for a lab, `plan` works out addresses and commands, `network` makes it,
-//! `host` is a namespace, `kernel_nat`, `natbox` and `upnpd` are the routers, `probe` plain sockets, `runner` runs.
+//! `host` is a namespace, `kernel_nat`, `natbox` and `upnpd` are the routers, `probe` plain sockets, `peer` the
+//! library behind its C ABI, `runner` runs, `matrix` is every NAT against every other.
 
 #![allow(dead_code, reason = "a toolbox: not every tool is in use by some case")]
 
 mod cases;
+mod demo;
 mod host;
 mod kernel_nat;
+mod matrix;
 mod natbox;
 mod network;
 mod node;
+mod peer;
 mod plan;
 mod probe;
 mod runner;
@@ -51,7 +57,9 @@ fn main() -> ExitCode {
 
 fn command(arguments: &[String]) -> Result<ExitCode> {
     let (command, rest) = match arguments.split_first() {
-        Some((first, rest)) if ["list", "run", "table", "up", "case"].contains(&first.as_str()) => {
+        Some((first, rest))
+            if ["list", "run", "table", "matrix", "up", "demo", "case", "cell"].contains(&first.as_str()) =>
+        {
             (first.as_str(), rest)
         }
         // As a part of `cargo test` the arguments are a test's name or nothing.
@@ -68,6 +76,20 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
             runner::run_case(rest.first().ok_or("which case?")?)?;
             Ok(ExitCode::SUCCESS)
         }
+        "cell" => {
+            matrix::run_cell(rest.first().ok_or("which cell?")?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "matrix" => {
+            let options = matrix::Options::parse(rest)?;
+            if options.draw.is_none() {
+                if let Some(reason) = world::obstacle() {
+                    return Err(reason.into());
+                }
+                go_inside(arguments)?;
+            }
+            matrix::run(&options)
+        }
         "up" => {
             let request = up::Request::parse(rest)?;
             if let Some(reason) = world::obstacle() {
@@ -75,6 +97,13 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
             }
             go_inside(arguments)?;
             request.run()
+        }
+        "demo" => {
+            if let Some(reason) = world::obstacle() {
+                return Err(reason.into());
+            }
+            go_inside(arguments)?;
+            demo::run()
         }
         "table" => {
             if let Some(reason) = world::obstacle() {

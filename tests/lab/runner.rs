@@ -201,14 +201,46 @@ const RESULT: &str = "lab-result: ";
 /// takes connections meant for the next).
 fn try_one(case: &Case) -> Result<Outcome> {
     let begun = Instant::now();
+    let done = own_process(&["case", &case.name], HUNG)?;
+    let result = done.result.unwrap_or(Value::Null);
+    let reason = || result["reason"].as_str().unwrap_or_default().to_owned();
+    let verdict = match result["verdict"].as_str() {
+        _ if done.hung => Verdict::Failed(format!("hung for {HUNG:?}")),
+        Some("ok") => Verdict::Passed,
+        Some("skipped") => Verdict::Skipped(reason()),
+        Some(_) => Verdict::Failed(reason()),
+        None => Verdict::Failed(format!("its process ended without a result, {}", done.status)),
+    };
+    Ok(Outcome {
+        verdict,
+        seconds: begun.elapsed().as_secs_f64(),
+        notes: serde_json::from_value(result["notes"].clone()).unwrap_or_default(),
+        bring_ups: serde_json::from_value(result["bring_ups"].clone()).unwrap_or_default(),
+        output: done.output,
+    })
+}
+
+/// What a process of the lab came to.
+pub(crate) struct Done {
+    pub(crate) status: std::process::ExitStatus,
+    /// It had to be ended.
+    pub(crate) hung: bool,
+    /// What it gave to [`tell_result`].
+    pub(crate) result: Option<Value>,
+    /// What it wrote.
+    pub(crate) output: String,
+}
+
+/// Runs this program with other arguments, in a process group of its own that is killed in the end, or after so long.
+pub(crate) fn own_process(arguments: &[&str], patience: Duration) -> Result<Done> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["case", &case.name]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.process_group(0).spawn()?;
     let id = child.id();
     let (done, is_done) = mpsc::channel::<()>();
     let (output, hung) = thread::scope(|scope| {
         let watchdog = scope.spawn(move || {
-            let hung = is_done.recv_timeout(HUNG) == Err(mpsc::RecvTimeoutError::Timeout);
+            let hung = is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
             // Also what it may have left behind.
             sys::kill_group(id);
             hung
@@ -220,23 +252,14 @@ fn try_one(case: &Case) -> Result<Outcome> {
     let output = output?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let result = text.lines().rev().find_map(|line| line.strip_prefix(RESULT));
-    let result: Value = result.map_or(Ok(Value::Null), serde_json::from_str)?;
-    let reason = || result["reason"].as_str().unwrap_or_default().to_owned();
-    let verdict = match result["verdict"].as_str() {
-        _ if hung => Verdict::Failed(format!("hung for {HUNG:?}")),
-        Some("ok") => Verdict::Passed,
-        Some("skipped") => Verdict::Skipped(reason()),
-        Some(_) => Verdict::Failed(reason()),
-        None => Verdict::Failed(format!("its process ended without a result, {}", output.status)),
-    };
+    let result = result.map(serde_json::from_str).transpose()?;
     let said = text.lines().filter(|l| !l.starts_with(RESULT)).collect::<Vec<_>>().join("\n");
-    Ok(Outcome {
-        verdict,
-        seconds: begun.elapsed().as_secs_f64(),
-        notes: serde_json::from_value(result["notes"].clone()).unwrap_or_default(),
-        bring_ups: serde_json::from_value(result["bring_ups"].clone()).unwrap_or_default(),
-        output: said + &String::from_utf8_lossy(&output.stderr),
-    })
+    Ok(Done { status: output.status, hung, result, output: said + &String::from_utf8_lossy(&output.stderr) })
+}
+
+/// In such a process: its result.
+pub(crate) fn tell_result(result: &Value) {
+    println!("\n{RESULT}{result}");
 }
 
 /// In the process of a case: runs it, on a thread that carries its name, and tells what came of it.
@@ -257,7 +280,7 @@ pub(crate) fn run_case(name: &str) -> Result {
     let notes = notes.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let result =
         json!({ "verdict": verdict, "reason": reason, "notes": notes, "bring_ups": network::bring_ups() });
-    println!("\n{RESULT}{result}");
+    tell_result(&result);
     Ok(())
 }
 

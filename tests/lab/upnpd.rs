@@ -194,6 +194,22 @@ impl Daemon {
         Ok(rules.lines().filter_map(mapping).collect())
     }
 
+    /// Waits until it has no mapping any more. It has been asked to remove them; a stop gives it a second for that,
+    /// and where the machine has much to do it may need longer.
+    pub(crate) fn until_closed(&self) -> Result {
+        let begun = Instant::now();
+        loop {
+            let left = self.mappings()?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if begun.elapsed() > HUNG {
+                return Err(format!("still open after the stop: {left:?}\n{}", self.log()).into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The rules that let in IPv6, as nft writes them.
     pub(crate) fn pinholes(&self) -> Result<Vec<String>> {
         let rules = self.router.run("nft", &["-nn", "list", "chain", "inet", TABLE, "miniupnpd"])?;

@@ -19,7 +19,7 @@ def each(**variants):
             def one(world, value=value):
                 function(world, **{name: value})
             one.__name__ = f"{function.__name__}[{value}]"
-            one.__doc__ = function.__doc__
+            one.__doc__, one.__module__ = function.__doc__, function.__module__
             case(one)
         return function
     return register

@@ -183,10 +183,27 @@ class Driver:
         select.select([self.net.passive], [], [], 10)
         return self.do_add(ip, port)
 
-    def do_unl_connect(self, unl, nonce="0" * 64):
+    def do_unl_connect(self, unl, nonce="0" * 64, force_master=1):
         """unl.connect(); "connected" or "failed" follows."""
         self.net.unl.connect(unl, {"success": lambda con: self.tell(event="connected", con=self.number(con)),
-                                   "failure": lambda con: self.tell(event="failed")}, nonce=nonce)
+                                   "failure": lambda con: self.tell(event="failed")}, force_master=force_master,
+                             nonce=nonce)
+
+    def do_con_id(self, con):
+        """What the original calls a connection."""
+        from pyp2p.lib import get_lan_ip, is_ip_private
+        con = self.cons[con]
+        their_ip = con.s.getpeername()[0]
+        our_ip = get_lan_ip(self.net.interface) if is_ip_private(their_ip) else self.net.wan_ip
+        con_id = self.net.generate_con_id(con.nonce, their_ip, our_ip)
+        assert self.net.con_by_id(con_id) is con
+        return con_id
+
+    def do_read_unl(self, unl):
+        """What the original reads in a UNL; None if it cannot."""
+        from pyp2p.unl import UNL
+        read = UNL(value=unl, wan_ip="127.0.0.1").deconstruct()
+        return read and {**read, "value": None, "node_id": read["node_id"].hex()}
 
     def do_make_unl(self, **details):
         return self.net.unl.construct(details)

@@ -4,6 +4,7 @@ Events are pulled (`p2p_next_event`, `p2p_wait`) on the test's own thread, and c
 """
 import collections
 import ctypes
+import json
 import os
 import re
 import time
@@ -24,6 +25,7 @@ def constants():
 
 C = constants()
 EVENTS = {number: name[len("P2P_EVENT_"):] for name, number in C.items() if name.startswith("P2P_EVENT_")}
+VIA = {number: name[len("P2P_VIA_"):] for name, number in C.items() if name.startswith("P2P_VIA_")}
 OPENED, CLOSED, LINE, DONE, STOPPED, READY = "OPENED", "CLOSED", "LINE", "DONE", "STOPPED", "READY"
 
 
@@ -36,6 +38,12 @@ class CEvent(ctypes.Structure):
                 ("result", c_int32), ("os_error", c_int32), ("code", c_int32), ("reserved", c_uint32),
                 ("data", c_void_p), ("len", c_size_t), ("peer", c_char_p), ("conn_user", c_void_p),
                 ("time_ms", c_uint64)]
+
+
+class CConnInfo(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("via", c_int32), ("inbound", c_int32), ("reserved", c_uint32),
+                ("queued_bytes", c_uint64), ("unread_bytes", c_uint64), ("bytes_in", c_uint64), ("bytes_out", c_uint64),
+                ("age_ms", c_uint64), ("peer", c_char * 64), ("con_id", c_char * 72)]
 
 
 class CStats(ctypes.Structure):
@@ -56,7 +64,15 @@ PROTOTYPES = {
     "p2p_net_bootstrap": (c_int32, [c_void_p, POINTER(c_uint64), POINTER(CError)]),
     "p2p_net_advertise": (c_int32, [c_void_p, POINTER(c_uint64), POINTER(CError)]),
     "p2p_connect": (c_int32, [c_void_p, c_char_p, c_void_p, c_void_p, POINTER(c_uint64), POINTER(CError)]),
+    "p2p_unl_construct": (c_int32, [c_void_p, POINTER(c_char_p), c_size_t, c_char_p, c_size_t, POINTER(c_size_t),
+                                    POINTER(CError)]),
+    "p2p_unl_connect_classic": (c_int32, [c_void_p, c_char_p, c_char_p, c_int32, c_void_p, c_void_p, POINTER(c_uint64),
+                                          POINTER(CError)]),
+    "p2p_explain": (c_int32, [c_void_p, c_uint64, c_char_p, c_size_t, POINTER(c_size_t)]),
+    "p2p_conn_get_info": (c_int32, [c_void_p, c_uint64, POINTER(CConnInfo)]),
     "p2p_net_stop": (c_int32, [c_void_p]),
+    "p2p_dht_get_id": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_size_t)]),
+    "p2p_dht_put": (c_int32, [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(c_uint64), POINTER(CError)]),
     "p2p_net_free": (c_int32, [c_void_p]),
     "p2p_net_get_stats": (c_int32, [c_void_p, POINTER(CStats)]),
     "p2p_next_event": (c_int32, [c_void_p, POINTER(POINTER(CEvent))]),
@@ -99,13 +115,14 @@ def new_error():
 class Net:
     """One of our nodes. Options are names of P2P_OPT_* in lower case."""
 
-    def __init__(self, ip, port=0, servers=(), **options):
+    def __init__(self, ip, port=0, servers=(), mailbox=None, **options):
         options.setdefault("passive_bind", ip)
         options.setdefault("passive_port", port)
         options.setdefault("node_type", C["P2P_NODE_PASSIVE"])
         self.ip, self.port = ip, port
         # Taken from the library and not yet asked for.
         self.events = collections.deque()
+        self.log = []
         self.handle = c_void_p()
         self.is_stopped = False
         error, config = new_error(), LIB.p2p_config_new()
@@ -119,6 +136,8 @@ class Net:
             for address, server_port in servers:
                 check(LIB.p2p_config_add_server(config, C["P2P_SERVER_RENDEZVOUS"], b"%s:%d" % (
                     address.encode(), server_port), byref(error)), error)
+            if mailbox is not None:
+                check(LIB.p2p_config_add_server(config, C["P2P_SERVER_DHT"], mailbox.encode(), byref(error)), error)
             check(LIB.p2p_net_new(config, byref(self.handle), byref(error)), error)
         finally:
             LIB.p2p_config_free(config)
@@ -149,6 +168,62 @@ class Net:
         done = self.done(self.connect(ip, port))
         assert done.result == 0, done
         return self.expect(OPENED, conn=done.conn).conn
+
+    def unl(self, **changes):
+        """Our locator, with some of its facts replaced."""
+        texts = (c_char_p * len(changes))(*[f"{name}={value}".encode() for name, value in changes.items()])
+        error, text = new_error(), ctypes.create_string_buffer(256)
+        check(LIB.p2p_unl_construct(self.handle, texts, len(changes), text, len(text), byref(c_size_t()), byref(error)),
+              error)
+        return text.value.decode()
+
+    def unl_connect(self, unl, nonce=None, flags=0):
+        return self._request(LIB.p2p_unl_connect_classic, unl.encode(), nonce and nonce.encode(), flags, None, None)
+
+    def unl_connect_and_wait(self, unl, nonce=None, timeout=None):
+        """Gives the connection."""
+        request = self.unl_connect(unl, nonce)
+        done = self.expect(DONE, request=request, timeout=timeout or WATCHDOG)
+        assert done.result == 0, (done, self.explain(request))
+        return self.expect(OPENED, conn=done.conn).conn
+
+    def explain(self, request):
+        """The story of a request."""
+        text = ctypes.create_string_buffer(65536)
+        check(LIB.p2p_explain(self.handle, request, text, len(text), byref(c_size_t())))
+        return json.loads(text.value)
+
+    def conn_info(self, conn):
+        info = CConnInfo(struct_size=ctypes.sizeof(CConnInfo))
+        check(LIB.p2p_conn_get_info(self.handle, conn, byref(info)))
+        return info
+
+    def via(self, conn):
+        """How a connection came to be, and whether the peer opened it."""
+        info = self.conn_info(conn)
+        return VIA[info.via], bool(info.inbound)
+
+    def con_id(self, conn):
+        return self.conn_info(conn).con_id.decode()
+
+    def wait_log(self, text):
+        """Waits until the library says that. Needs log_level."""
+        end = time.monotonic() + WATCHDOG
+        while not any(text in line for line in self.log):
+            assert time.monotonic() < end, f"nothing like {text!r} in {self.log}"
+            self.pump(20)
+
+    def dht_id(self):
+        """Its name for messages, 20 bytes."""
+        digits = ctypes.create_string_buffer(41)
+        check(LIB.p2p_dht_get_id(self.handle, digits, 41, None))
+        return bytes.fromhex(digits.value.decode())
+
+    def dht_put(self, node_id, text):
+        """Sends a message and waits until it is with the mailbox."""
+        data = text.encode("utf-8")
+        done = self.done(self._request(LIB.p2p_dht_put, node_id.hex().encode(), data, len(data)))
+        assert done.result == 0, done
 
     def done(self, request):
         return self.expect(DONE, request=request)
@@ -193,7 +268,9 @@ class Net:
             e = event.contents
             data = ctypes.string_at(e.data, e.len)
             kind = EVENTS.get(e.kind, e.kind)
-            if kind != "LOG":
+            if kind == "LOG":
+                self.log.append(data.decode(errors="replace"))
+            else:
                 self.events.append(Event(kind, e.conn, e.request, e.result, e.code, data, e.peer.decode()))
             LIB.p2p_event_free(event)
 

@@ -7,7 +7,8 @@
   run.py --no-build       with what is built; P2PNET_LIB and P2PNET_SERVER may name other files
   run.py --venv DIR       with the original installed there (setup.py), for instance for another Python
 
-Each test is a process of its own, with addresses of its own under 127/8. The last line is
+Each test is a process of its own, with addresses of its own under 127/8 or, if NATs are needed, a network of its own of
+namespaces (as root; else these tests are skipped). The last line is
 "N passed, N failed, N skipped"; exit status 0 only if nothing failed. Where the original cannot be installed (no
 Python 3.8 to 3.11, no compiler, no PyPI), all tests are skipped and the reason is told.
 """
@@ -26,8 +27,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
 # A test that takes longer hangs.
-TEST_WATCHDOG = 60
-MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http"]
+TEST_WATCHDOG = 120
+MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http", "test_unl",
+           "test_nat", "test_mailbox"]
 WORKERS = 4
 
 
@@ -38,12 +40,21 @@ def load_cases():
     return CASES
 
 
+def needs_namespaces(case):
+    """Whether a test makes a network of its own."""
+    return getattr(sys.modules[case.__module__], "NAMESPACES", False)
+
+
 def child(name, network):
     """Runs one test in this process. Gives the exit status."""
     from world import World
+    case = load_cases()[name]
+    if needs_namespaces(case):
+        import natnet
+        natnet.enter()
     world = World(network)
     try:
-        load_cases()[name](world)
+        case(world)
     except BaseException:
         traceback.print_exc()
         for line in world.logs():
@@ -145,6 +156,12 @@ def main():
         print(f"0 passed, 0 failed, {len(names)} skipped")
         return 0
     os.environ["PYP2P_PYTHON"] = python
+    import natnet
+    reason = natnet.why_not()
+    skipped = [n for n in names if reason and needs_namespaces(cases[n])]
+    for name in skipped:
+        print(f"skipped: {name}: {reason}")
+        names.remove(name)
     network, claim = own_network()
     passed = failed = 0
     with claim, concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
@@ -157,8 +174,8 @@ def main():
             else:
                 failed += 1
                 print("".join(f"    {line}\n" for line in output.splitlines()), flush=True)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed or not passed else 0
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+    return 1 if failed or not passed + len(skipped) else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import queue
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -60,8 +61,8 @@ class Child:
 class Original(Child):
     """A node of the original; see original.py for its calls and events."""
 
-    def __init__(self, name, folder, settings):
-        command = [os.environ["PYP2P_PYTHON"], "-B", str(HERE / "original.py"), json.dumps(settings)]
+    def __init__(self, name, folder, settings, inside=()):
+        command = [*inside, os.environ["PYP2P_PYTHON"], "-B", str(HERE / "original.py"), json.dumps(settings)]
         super().__init__(name, command, folder)
         self.ip, self.port = settings["ip"], settings["port"]
         self.events = collections.deque()
@@ -118,6 +119,16 @@ class Original(Child):
                     return e
             self._take(end)
 
+    def expect_any(self, *events):
+        """Waits for the first of these events and takes it out."""
+        end = time.monotonic() + WATCHDOG
+        while True:
+            for i, e in enumerate(self.events):
+                if e["event"] in events:
+                    del self.events[i]
+                    return e
+            self._take(end)
+
     def lines(self, con, count):
         """The next `count` lines of a connection."""
         end, got = time.monotonic() + WATCHDOG, self.received[con]
@@ -130,6 +141,26 @@ class Original(Child):
         end = time.monotonic() + WATCHDOG
         while entry not in self.wire:
             self._take(end)
+
+
+class Ours(Child):
+    """A node of ours in a process of its own; see our_node.py for its calls."""
+
+    def __init__(self, inside, world, **settings):
+        command = [*inside, sys.executable, "-B", str(HERE / "our_node.py"), json.dumps(settings)]
+        super().__init__(f"our-node-{len(world.children)}", command, world.folder)
+        world.children.append(self)
+        assert self.next(time.monotonic() + WATCHDOG) == {"event": "ready"}
+        self.calls = 0
+
+    def call(self, do, **arguments):
+        """Calls `do_...` and gives what it returns."""
+        self.calls += 1
+        self.process.stdin.write((json.dumps({"id": self.calls, "do": do, **arguments}) + "\n").encode())
+        self.process.stdin.flush()
+        answer = self.next(time.monotonic() + 3 * WATCHDOG)
+        assert answer.get("id") == self.calls and "error" not in answer, f"{self.name}: {do}: {answer}"
+        return answer["result"]
 
 
 class Raw:
@@ -187,10 +218,10 @@ class World:
         self.children.append(child)
         return child
 
-    def start_original(self, host, **settings):
-        """Starts an original node and does not wait until it is ready."""
+    def start_original(self, host, inside=(), **settings):
+        """Starts an original node and does not wait until it is ready. `inside`: what goes before the command."""
         settings = {"ip": self.ip(host), "port": NODE_PORT, "wan_ip": self.ip(host), **settings}
-        return self._child(Original(f"original-{len(self.children)}", self.folder, settings))
+        return self._child(Original(f"original-{len(self.children)}", self.folder, settings, inside))
 
     def original(self, host, **settings):
         """An original node."""
@@ -205,15 +236,15 @@ class World:
             node.ready = node.expect("ready")
         return nodes
 
-    def server(self, kind, host=1):
+    def server(self, kind, host=1, ip=None, inside=()):
         """A rendezvous server, "original" or "ours"; gives its address."""
-        ip = self.ip(host)
+        ip = ip or self.ip(host)
         if kind == "original":
             command = [os.environ["PYP2P_PYTHON"], "-B", str(HERE / "original_server.py"), ip, str(RENDEZVOUS_PORT)]
         else:
             command = [os.environ["P2PNET_SERVER"], "--listen", f"{ip}:{RENDEZVOUS_PORT}", "--nat-listen", "off",
                        "--http", f"{ip}:{HTTP_PORT}", "--store", "memory", "--log-level", "debug", "--print-addrs"]
-        server = self._child(Child(f"server-{kind}-{host}", command, self.folder))
+        server = self._child(Child(f"server-{kind}-{host}", [*inside, *command], self.folder))
         server.next(time.monotonic() + WATCHDOG)
         return ip, RENDEZVOUS_PORT
 

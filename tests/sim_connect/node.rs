@@ -115,7 +115,7 @@ pub enum Event {
     Message { to: usize, from: PublicKey, server: String, bytes: Vec<u8> },
     Told(usize, u64, String),
     Outcome(usize, u64, p2pnet::proto::signal::Outcome),
-    PunchDial(usize, PunchId, punch::ConnId, crate::tcp::Key),
+    PunchDial(usize, PunchId, punch::ConnId, crate::tcp::Key, bool),
     Bound(usize, PunchId, SlotId, bool),
     Asked(usize, PunchId, SlotId, u16),
     NoGreeting(usize, u64),

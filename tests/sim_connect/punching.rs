@@ -46,12 +46,14 @@ impl World {
                     self.punch_input(i, punch, Input::Wake);
                 }
             }
-            Event::PunchDial(i, punch, conn, key) => {
+            Event::PunchDial(i, punch, conn, key, short) => {
                 let Some(known) = self.nodes[i].punches.get_mut(&punch) else { return };
                 if known.due.get(&conn).is_some_and(|at| *at <= self.net.now) {
                     known.due.remove(&conn);
                     if !self.net.homes[i].host.connect(Name::Punch(punch, conn), key) {
                         self.punch_input(i, punch, Input::AddressTaken { conn });
+                    } else if short {
+                        self.net.die_young(i);
                     }
                     self.net.flush(i);
                 }
@@ -82,12 +84,12 @@ impl World {
                 self.net.later(Duration::from_micros(20), Event::Bound(i, punch, slot, listen));
             }
             Output::Ask { slot } => self.ask(i, punch, slot),
-            Output::Connect { conn, slot, to, at } => {
+            Output::Connect { conn, slot, to, at, short } => {
                 assert!(to.port() >= LOWEST_PORT);
                 let Some(known) = self.nodes[i].punches.get_mut(&punch) else { return };
                 known.due.insert(conn, at);
                 let key = (known.slots[&slot], to);
-                self.net.at(at, Event::PunchDial(i, punch, conn, key));
+                self.net.at(at, Event::PunchDial(i, punch, conn, key, short));
             }
             Output::Frame { conn, frame } => {
                 self.net.homes[i].host.send(Name::Punch(punch, conn), Data::Frame(frame));

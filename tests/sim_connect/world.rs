@@ -255,7 +255,7 @@ impl World {
         while let Some(next) = self.net.next() {
             match next {
                 Next::Notice(i, notice) if i < self.nodes.len() => self.notice(i, notice),
-                Next::Notice(i, notice) => self.notice_stranger(i, notice),
+                Next::Notice(i, notice) => self.tell_stranger(i, notice),
                 Next::Event(event) => self.happen(event),
             }
         }
@@ -350,7 +350,7 @@ impl World {
         self.net.flush(stranger);
     }
 
-    fn notice_stranger(&mut self, i: usize, notice: Notice<Name, Data>) {
+    fn tell_stranger(&mut self, i: usize, notice: Notice<Name, Data>) {
         match notice {
             Notice::Accepted(key) => {
                 self.net.homes[i].host.take(key, Name::Conn(1 << 32 | u64::from(key.1.port())))

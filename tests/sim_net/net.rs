@@ -201,6 +201,15 @@ impl<T, C: Copy + Ord + Debug, D: Clone + Debug> Net<T, C, D> {
         self.notices.extend(notices.into_iter().map(|notice| (i, notice)));
     }
 
+    /// What a host sends now passes its router and ends behind it; nothing tells the host.
+    pub fn die_young(&mut self, i: usize) {
+        for packet in std::mem::take(&mut self.homes[i].host.out) {
+            if let Some(nat) = self.sites[self.homes[i].site].nats.first_mut() {
+                nat.outbound(self.now, packet.from, packet.to, packet.is_rst(), &mut self.rng);
+            }
+        }
+    }
+
     /// A connection to somewhere else that stays open: the outside address it has there.
     pub fn connect_out(&mut self, i: usize, local: SocketAddr, server: SocketAddr) -> SocketAddr {
         let mut outside = local;

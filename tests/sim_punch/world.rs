@@ -81,7 +81,7 @@ pub struct Peer {
 pub enum Event {
     Wake(usize),
     Signal(usize, Vec<u8>),
-    Dial(usize, ConnId, Key),
+    Dial(usize, ConnId, Key, bool),
     Bound(usize, SlotId, bool),
     Asked(usize, SlotId, u16),
     Death(usize),
@@ -155,12 +155,14 @@ impl World {
                 }
             }
             Event::Signal(i, bytes) => self.heard(i, &bytes),
-            Event::Dial(i, conn, key) => {
+            Event::Dial(i, conn, key, short) => {
                 if self.peers[i].due.get(&conn).is_some_and(|at| *at <= self.net.now) {
                     self.peers[i].due.remove(&conn);
                     self.peers[i].flows.insert(key);
                     if !self.net.homes[i].host.connect(conn, key) {
                         self.tell(i, Input::AddressTaken { conn });
+                    } else if short {
+                        self.net.die_young(i);
                     }
                     self.net.flush(i);
                 }
@@ -204,11 +206,11 @@ impl World {
                     self.net.later(after, Event::Bound(i, slot, listen));
                 }
                 Output::Ask { slot } => self.ask(i, slot),
-                Output::Connect { conn, slot, to, at } => {
+                Output::Connect { conn, slot, to, at, short } => {
                     assert_eq!(to.ip(), self.net.outside(1 - i), "only the peer");
                     assert!(to.port() >= LOWEST_PORT);
                     self.peers[i].due.insert(conn, at);
-                    self.net.at(at, Event::Dial(i, conn, (self.peers[i].slots[&slot], to)));
+                    self.net.at(at, Event::Dial(i, conn, (self.peers[i].slots[&slot], to), short));
                 }
                 Output::Frame { conn, frame } => self.net.homes[i].host.send(conn, frame),
                 Output::Close(Socket::Conn(conn)) => {

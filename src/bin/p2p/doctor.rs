@@ -48,7 +48,7 @@ pub(crate) struct Options {
     verbose: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(s) if (0.1..=600.0).contains(&s) => Ok(s),
         _ => Err("expected seconds between 0.1 and 600".into()),

@@ -6,6 +6,7 @@ use p2pnet::event::{Forwarding, NatType, NetInfo, Unsolicited};
 use p2pnet::report::{Report, Step, node_type_name};
 
 use crate::advice::advice;
+use crate::node::plain;
 
 /// Colours, if it is a terminal that shows them.
 pub(crate) struct Paint(bool);
@@ -19,11 +20,11 @@ impl Paint {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn good(&self, text: &str) -> String {
+    pub(crate) fn good(&self, text: &str) -> String {
         self.with("32", text)
     }
 
-    fn bad(&self, text: &str) -> String {
+    pub(crate) fn bad(&self, text: &str) -> String {
         self.with("33", text)
     }
 
@@ -43,11 +44,6 @@ pub(crate) fn whom(servers: usize, reach: usize, ntp: usize) -> String {
         count(ntp, "NTP server"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// Servers and routers choose parts of a text: nothing of it may steer the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// One answer.

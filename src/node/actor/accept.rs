@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::{Actor, Msg};
-use crate::config::NetType;
+use crate::config::{Dialect, NetType};
 use crate::error::{Code, Error};
 use crate::event::Via;
 use crate::node::link;
@@ -16,6 +16,7 @@ use crate::node::log::log;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
 use crate::proto::admit::{Refusal, canonical};
+use crate::proto::conn_id::ZERO_NONCE;
 
 /// How long accepting rests when the system has no descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);
@@ -27,9 +28,12 @@ const GLARE: Duration = Duration::from_secs(2);
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
     pub(super) fn may_accept(&self) -> bool {
-        self.accept_rest.is_none()
-            && self.table.taken(true) < self.shared.config.max_inbound
-            && self.shared.queue.has_room()
+        // In the secure dialect only peers that are known take a place.
+        let taken = match self.shared.config.dialect {
+            Dialect::Classic => self.table.taken(true),
+            Dialect::Secure => self.table.open(true),
+        };
+        self.accept_rest.is_none() && taken < self.shared.config.max_inbound && self.shared.queue.has_room()
     }
 
     pub(super) fn accept_failed(&mut self, e: &io::Error) {
@@ -42,6 +46,15 @@ impl Actor {
 
     pub(super) fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
         let from = canonical(from);
+        if self.secure.is_some() {
+            // Who it is shows by its key, whatever its address; a server that knocks shows none.
+            self.knocker.arrived(from);
+            match sock::prepare(&stream, self.keep_alive()) {
+                Ok(()) => self.secure_accepted(stream, from),
+                Err(e) => log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}"),
+            }
+            return;
+        }
         let may_be_a_knock = self.knocker.arrived(from) && self.shared.config.net_type == NetType::P2p;
         if let Err(refusal) = self.own.may_stay(from, self.table.ips()) {
             let local = stream.local_addr().map(|a| a.ip().to_canonical()).ok();
@@ -73,7 +86,7 @@ impl Actor {
                 let e = Error::new(Code::Closed, format!("{from} was only looking whether the port is open"));
                 return Some(Msg::Opened { id, outcome: Err(e) });
             }
-            let outcome = link::open(&shared, id, Via::Accept, from, stream).await;
+            let outcome = link::open(&shared, id, Via::Accept, from, stream, ZERO_NONCE).await;
             Some(Msg::Opened { id, outcome })
         });
         let state = State::Opening(task);

@@ -43,7 +43,7 @@ impl Actor {
         self.table.insert(id, Entry { ips: vec![], inbound: false, request, since, dialler: None, state });
     }
 
-    fn has_outbound_place(&self) -> Result<()> {
+    pub(super) fn has_outbound_place(&self) -> Result<()> {
         let max = self.shared.config.max_outbound;
         if self.table.taken(false) < max {
             return Ok(());
@@ -79,7 +79,7 @@ impl Actor {
     }
 
     /// Dials `to` for the entry `id`, which is made anew.
-    fn dial(&mut self, id: u64, to: Vec<SocketAddr>, request: u64, since: Instant) {
+    pub(super) fn dial(&mut self, id: u64, to: Vec<SocketAddr>, request: u64, since: Instant) {
         let ips = to.iter().map(SocketAddr::ip).collect();
         let (bound, limit) = (self.reach.bound, self.shared.config.connect_timeout);
         let first = to.first().copied();
@@ -121,9 +121,12 @@ impl Actor {
             let message = format!("not connecting to {to}: {}", Refusal::Own.text());
             return self.fail(id, Error::new(Code::SelfConnect, message));
         }
-        let shared = Arc::clone(&self.shared);
+        if self.secure.is_some() {
+            return self.secure_own_dial(id, stream, to);
+        }
+        let (shared, nonce) = (Arc::clone(&self.shared), self.classic.nonce_of(id));
         let task = self.spawn(async move {
-            let outcome = link::open(&shared, id, Via::Direct, to, stream).await;
+            let outcome = link::open(&shared, id, Via::Direct, to, stream, nonce).await;
             Some(Msg::Opened { id, outcome })
         });
         self.table.dialled(id, to.ip(), dialler, task);

@@ -5,7 +5,10 @@
 //! nothing to lock.
 
 mod accept;
+mod classic;
 mod connect;
+mod dht;
+mod secure;
 mod servers;
 mod situation;
 mod stop;
@@ -29,21 +32,54 @@ use super::rendezvous::Reach;
 use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
 use super::table::{State, Table};
+use crate::config::Dialect;
+use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::proto::admit::Own;
+use crate::proto::connect::classic::Options;
 use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
 use crate::queue::{Item, Notice};
 
 /// What the program asks for.
 pub(crate) enum Command {
-    Connect { request: u64, to: String },
-    Bootstrap { request: u64 },
-    Advertise { request: u64 },
+    Connect {
+        request: u64,
+        to: String,
+    },
+    UnlConnect {
+        request: u64,
+        unl: String,
+    },
+    /// The same in the classic dialect, with what the program wants to have different.
+    ClassicConnect {
+        request: u64,
+        unl: String,
+        options: Options,
+    },
+    Bootstrap {
+        request: u64,
+    },
+    Advertise {
+        request: u64,
+    },
     NetworkChanged,
-    Cancel { request: u64 },
+    Cancel {
+        request: u64,
+    },
     Stop,
+    /// Carry a message over the DHT.
+    DhtPut {
+        request: u64,
+        to: NodeId,
+        text: String,
+    },
+    /// The program has taken a message of ours that it is to carry; how that went.
+    DhtSent {
+        tag: u64,
+        outcome: std::result::Result<(), Code>,
+    },
 }
 
 /// What a task reports.
@@ -75,6 +111,10 @@ pub(crate) enum Msg {
     },
     /// Something about the node's situation.
     Found(situation::Found),
+    /// Something about connecting in the secure dialect.
+    Secure(secure::News),
+    /// From the channel by which simultaneous nodes are challenged.
+    Channel(crate::node::simultaneous::Happening),
     Panicked(String),
 }
 
@@ -87,6 +127,9 @@ enum Input {
     Timer,
     /// The queue may have room again: look whether connections may be accepted.
     Room,
+    /// From whatever carries messages that no connection does.
+    Dht(crate::dht::Happening),
+    Signal(crate::proto::signal::Happening),
 }
 
 pub(crate) struct Actor {
@@ -99,6 +142,8 @@ pub(crate) struct Actor {
     table: Table,
     upkeep: Upkeep,
     own: Own,
+    /// Connecting by UNL in the classic dialect.
+    classic: classic::Desk,
     reach: Reach,
     knocker: Knocker,
     /// How the node stands in its network.
@@ -107,6 +152,9 @@ pub(crate) struct Actor {
     candidates: Vec<SocketAddr>,
     /// Accepting rests until then, after an error such as "too many open files".
     accept_rest: Option<Instant>,
+    dht: dht::Desk,
+    /// Only in the secure dialect.
+    secure: Option<secure::Secure>,
 }
 
 impl Actor {
@@ -136,6 +184,9 @@ impl Actor {
         let reach = Reach { resolver: Resolver::new(), bound, limit: config.server_timeout };
         let knocker = Knocker::new(reach.resolver.clone());
         let at = Actor::standpoint(&shared, bound);
+        let dht = dht::Desk::new(&shared);
+        let secure = secure::Secure::new(&shared);
+        let classic = classic::Desk::new(&shared.config);
         Actor {
             at,
             knocker,
@@ -149,6 +200,9 @@ impl Actor {
             reach,
             candidates: Vec::new(),
             accept_rest: None,
+            dht,
+            secure,
+            classic,
             shared,
         }
     }
@@ -159,6 +213,9 @@ impl Actor {
             log!(self.shared, Info, "listening on {listener}");
         }
         self.begin_situation();
+        self.classic_due(Instant::now());
+        self.begin_dht();
+        self.begin_secure();
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
         loop {
@@ -169,6 +226,8 @@ impl Actor {
                 Input::Msg(msg) => self.message(msg),
                 Input::Accepted(stream, from) => self.accepted(stream, from),
                 Input::AcceptFailed(e) => self.accept_failed(&e),
+                Input::Dht(happening) => self.dht_happening(happening),
+                Input::Signal(happening) => self.signalled(happening),
                 Input::Timer | Input::Room => {}
             }
             self.keep_up();
@@ -179,7 +238,9 @@ impl Actor {
     async fn next(&mut self) -> Input {
         let load = self.load();
         let accepting = self.may_accept();
-        let deadlines = [self.upkeep.deadline(&load), self.accept_rest, self.at.deadline()];
+        let secure = self.secure.as_ref().and_then(secure::Secure::deadline);
+        let (upkeep, classic) = (self.upkeep.deadline(&load), self.classic.deadline());
+        let deadlines = [upkeep, self.accept_rest, self.at.deadline(), classic, secure];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
         tokio::pin!(timer);
@@ -200,6 +261,15 @@ impl Actor {
             }
             if accepting && let Poll::Ready(input) = self.poll_accept(cx) {
                 return Poll::Ready(input);
+            }
+            // As connections are: while the program takes nothing, nothing more is fetched for it.
+            if let Some(secure) = &mut self.secure
+                && let Poll::Ready(happening) = secure.poll(cx)
+            {
+                return Poll::Ready(Input::Signal(happening));
+            }
+            if !full && let Poll::Ready(happening) = self.dht.poll(cx) {
+                return Poll::Ready(Input::Dht(happening));
             }
             if full && room.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Input::Room);
@@ -226,10 +296,14 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
+            Command::ClassicConnect { request, unl, options } => self.classic_connect(request, unl, options),
+            Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
             Command::NetworkChanged => self.network_changed(),
             Command::Cancel { request } => self.cancel(request),
+            Command::DhtPut { request, to, text } => self.dht_put(to, text, request),
+            Command::DhtSent { tag, outcome } => self.dht_sent(tag, outcome),
             Command::Stop => {}
         }
     }
@@ -243,6 +317,8 @@ impl Actor {
             Msg::Gone { id } => self.gone(id),
             Msg::Server { chore, request, outcome } => self.server_done(chore, request, outcome),
             Msg::Found(found) => self.found(found),
+            Msg::Secure(news) => self.secure_news(news),
+            Msg::Channel(happening) => self.channel(happening),
             Msg::Panicked(_) => {}
         }
     }
@@ -269,13 +345,17 @@ impl Actor {
             self.begin(chore, 0);
         }
         self.situation_due(now);
+        self.secure_due(now);
+        self.classic_due(now);
         self.dial_candidates();
     }
 
     /// An open connection has ended; whoever learns it from the event may connect again.
     fn closed(&mut self, id: u64) {
         self.table.ending(id);
+        self.classic_closed(id);
         self.count_connections();
+        self.secure_closed(id);
     }
 
     /// An open connection's task has ended.
@@ -289,6 +369,14 @@ impl Actor {
         let mut info = self.shared.info.lock();
         info.inbound = self.table.open(true);
         info.outbound = self.table.open(false);
+    }
+
+    /// The program wants a connection to the node with this locator.
+    fn unl_connect(&mut self, request: u64, unl: &str) {
+        match self.shared.config.dialect {
+            Dialect::Secure => self.secure_connect(request, unl),
+            Dialect::Classic => self.classic_connect(request, unl.to_owned(), Options::default()),
+        }
     }
 
     /// Starts a task whose panic ends the net instead of vanishing.
@@ -313,27 +401,15 @@ impl Actor {
         let Some(entry) = self.table.get_mut(id) else { return };
         let request = entry.request;
         match outcome {
-            Ok(conn) => {
+            Ok(mut conn) => {
                 entry.request = 0;
-                if !self.table.open_up(id, Arc::clone(&conn)) {
-                    return;
-                }
-                self.shared.conns.write().insert(id, Arc::clone(&conn));
-                self.shared.counters.opened.add(1);
-                self.upkeep.connected();
-                self.count_connections();
-                let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
-                self.shared.queue.push(Item::Notice(Box::new(notice)));
+                let Some(request) = self.claim(id, request, &mut conn) else { return };
+                self.enter(id, Arc::clone(&conn), request);
                 if request != 0 {
-                    let outcome = Outcome { conn: Some(Arc::clone(&conn)), ..Outcome::ok(0, String::new()) };
+                    let outcome = Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
                 }
-                let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
-                self.spawn(async move {
-                    let closed = move || drop(report.send(Msg::Closed { id }));
-                    super::link::run(shared, conn, closed).await;
-                    Some(Msg::Gone { id })
-                });
+                self.classic_act();
             }
             Err(e) => {
                 log!(self.shared, Debug, "{e}");
@@ -342,16 +418,39 @@ impl Actor {
         }
     }
 
+    /// A connection in the table is the program's from now on: OPENED, and the task that works for it.
+    fn enter(&mut self, id: u64, conn: Arc<Conn>, request: u64) {
+        if !self.table.open_up(id, Arc::clone(&conn)) {
+            return;
+        }
+        self.shared.conns.write().insert(id, Arc::clone(&conn));
+        self.shared.counters.opened.add(1);
+        self.upkeep.connected();
+        self.count_connections();
+        let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
+        self.shared.queue.push(Item::Notice(Box::new(notice)));
+        let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
+        self.spawn(async move {
+            let closed = move || drop(report.send(Msg::Closed { id }));
+            super::link::run(shared, conn, closed).await;
+            Some(Msg::Gone { id })
+        });
+    }
+
     /// A connection that was to be opened will not be.
     fn fail(&mut self, id: u64, e: Error) {
-        if let Some(entry) = self.table.remove(id)
-            && entry.request != 0
-        {
+        let Some(entry) = self.table.remove(id) else { return };
+        if entry.request != 0 {
             self.shared.done(entry.request, e.into());
+        } else {
+            self.classic_failed(id, e);
         }
     }
 
     fn cancel(&mut self, request: u64) {
+        if self.classic_cancel(request) {
+            return;
+        }
         if self.at.forget_advertise(request) {
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         } else if let Some(id) = self.table.by_request(request) {
@@ -360,6 +459,7 @@ impl Actor {
             }
             self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
         } else {
+            self.secure_cancel(request);
             // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
             // One that has not begun never does.
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());

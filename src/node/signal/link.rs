@@ -23,7 +23,7 @@ const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(60), dead: D
 
 /// What a connection tells.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(in crate::node) enum Report {
     Connected(SocketAddr),
     Failed(String),
     /// One or more complete lines with their ends.
@@ -41,7 +41,7 @@ enum Ready {
 
 /// Serves one connection until either side ends it. It is hung up by dropping the other end of `texts`; what was given
 /// before is still written.
-pub(super) async fn connect(
+pub(in crate::node) async fn connect(
     link: LinkId,
     server: String,
     guest: bool,

@@ -11,6 +11,7 @@ use super::{AFTER_RESTART, Keeper, LOOK, Note, REMOVAL, RENEWAL, jittered};
 use crate::portmap::race::Way;
 use crate::portmap::way::{Mapping, News, Trouble};
 use crate::portmap::{Happening, Mapped, now};
+use crate::proto::portmap::Protocol;
 use crate::proto::portmap::epoch::Epoch;
 use crate::proto::portmap::lease::Lease;
 
@@ -36,7 +37,16 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             // A little longer than the lease, so that an answer just before its end still counts.
             let limit = RENEWAL.min(left + Duration::from_secs(1));
             self.spawn(async move {
-                let result = mapping.renew(&ctx, limit).await;
+                // Sent once more after the removal it would bring the mapping back. A thread of UPnP's is not to be
+                // stopped; the end waits for it.
+                let renewing = mapping.renew(&ctx, limit);
+                let result = match mapping.protocol() {
+                    Protocol::Upnp => renewing.await,
+                    Protocol::Pcp | Protocol::NatPmp => match ctx.unheard.until_the_end(renewing).await {
+                        Some(result) => result,
+                        None => return Note::Dropped(None),
+                    },
+                };
                 if let Ok(renewed) = &result {
                     if renewed.grant.external_port != mapping.grant.external_port {
                         mapping.forget(&ctx).await;

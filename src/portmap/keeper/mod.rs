@@ -93,6 +93,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             ports: wish.ports,
             threads: super::threads::Threads::new(),
             journal: super::journal::Journal::new(wish.state_dir),
+            unheard: super::unheard::Unheard::default(),
         };
         Keeper {
             ctx: Arc::new(ctx),

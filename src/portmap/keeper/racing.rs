@@ -21,7 +21,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
             None => self.seats[at].distrust.filter(all),
         };
         let id = self.new_id();
-        let shared = Shared::new(&ways, self.ctx.limit);
+        let shared = Shared::new(id, &ways, self.ctx.limit);
         // The ways end before the race, so that its report is complete.
         let limit = self.ctx.limit.mul_f64(0.95);
         for (number, way) in ways.iter().copied().enumerate() {
@@ -39,7 +39,8 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         }
         let got = ways.iter().map(|_| None).collect();
         self.seats[at].attempts.clear();
-        self.seats[at].state = State::Race(Race { id, shared, got, repair: only.is_some() });
+        self.seats[at].state =
+            State::Race(Race { id, shared, got, unheard: Vec::new(), repair: only.is_some() });
         // Without any way it is lost already.
         if ways.is_empty() {
             self.lost_race(at);
@@ -52,6 +53,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         race.shared.end();
         let Some(mapping) = race.got.get_mut(way).and_then(Option::take) else { return self.lost_race(at) };
         let losers: Vec<_> = race.got.drain(..).flatten().collect();
+        let unheard = std::mem::take(&mut race.unheard);
         let lease = Lease::new(mapping.grant.asked, mapping.grant.lease, self.rng.fork());
         let mut epoch = mapping.clock_rule().map(Epoch::new);
         if let (Some(epoch), Some(clock)) = (&mut epoch, mapping.grant.epoch) {
@@ -66,6 +68,9 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         seat.state = State::Hold(Box::new(hold));
         for loser in losers {
             self.drop_loser(at, loser);
+        }
+        for loser in unheard {
+            self.keep_unheard(at, loser);
         }
         self.failure_told = false;
         (self.report)(Happening::Mapped(mapped));
@@ -109,6 +114,7 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
     ) {
         (self.report)(Happening::Tried(attempt.clone()));
         self.seats[at].attempts.push(attempt);
+        let unheard = self.ctx.unheard.take((race, number));
         match (&mut self.seats[at].state, result) {
             (State::Race(current), Ok(mapping)) if current.id == race => {
                 current.shared.succeeded(number, &mapping);
@@ -116,11 +122,18 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
                     *slot = Some(mapping);
                 }
             }
-            (State::Race(current), Err(_)) if current.id == race => current.shared.failed(number),
+            (State::Race(current), Err(_)) if current.id == race => {
+                current.shared.failed(number);
+                current.unheard.extend(unheard);
+            }
             // Too late for its race.
             (State::Hold(_), Ok(mapping)) => self.drop_loser(at, mapping),
             (_, Ok(mapping)) => self.drop_mapping(mapping),
-            (_, Err(_)) => {}
+            (_, Err(_)) => {
+                if let Some(mapping) = unheard {
+                    self.keep_unheard(at, mapping);
+                }
+            }
         }
     }
 }

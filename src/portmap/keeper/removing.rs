@@ -61,6 +61,16 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
         }
     }
 
+    /// What was asked for without an answer may be there, if its router answers others: the winner's entry of
+    /// the table, made anew, and not the winner's to remove any more. A router that answers nobody does nothing.
+    pub(super) fn keep_unheard(&mut self, at: usize, loser: Mapping) {
+        if let State::Hold(hold) = &mut self.seats[at].state
+            && hold.mapping.gateway == loser.gateway
+        {
+            hold.twins.push(loser);
+        }
+    }
+
     /// Removes what a seat has held.
     pub(super) fn drop_hold(&mut self, hold: Hold) {
         self.drop_mapping(hold.mapping);
@@ -75,6 +85,9 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
     /// Removes everything and ends, both within the limit.
     pub(super) async fn end(mut self) {
         let until = now() + REMOVAL;
+        for mapping in self.ctx.unheard.end() {
+            self.drop_mapping(mapping);
+        }
         for at in 0..FAMILIES {
             match std::mem::replace(&mut self.seats[at].state, State::Empty) {
                 State::Hold(hold) => self.drop_hold(*hold),

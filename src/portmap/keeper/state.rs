@@ -15,6 +15,8 @@ pub(super) struct Race {
     pub(super) id: u64,
     pub(super) shared: Arc<Shared>,
     pub(super) got: Vec<Option<Mapping>>,
+    /// What was asked for, without an answer.
+    pub(super) unheard: Vec<Mapping>,
     /// Only the way whose mapping was dead is tried again.
     pub(super) repair: bool,
 }

@@ -14,6 +14,7 @@ mod life;
 mod model;
 #[cfg(feature = "upnp")]
 mod soap;
+mod unheard;
 #[cfg(feature = "upnp")]
 mod upnp;
 

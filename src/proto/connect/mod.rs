@@ -56,15 +56,18 @@
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
 //! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
+//! | [`classic`] | another machine: PyP2P's way, by UNLs of version 2 |
 //!
 //! `docs/connect.md` draws the ladder and the race, and says how each message is limited.
 
 mod answer;
 mod attempt;
 mod call;
+pub mod classic;
 mod connector;
 mod core;
 mod dial;
+mod json;
 mod limits;
 pub mod message;
 mod pair;

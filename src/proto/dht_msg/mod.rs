@@ -101,12 +101,12 @@ pub fn deserialize_evaluated(digits: &str) -> Result<Value, DhtError> {
     deserialize(digits).map(Value::evaluated)
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(super) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn from_hex(digits: &str) -> Result<Vec<u8>, DhtError> {
+pub(super) fn from_hex(digits: &str) -> Result<Vec<u8>, DhtError> {
     if digits.len() > 2 * MAX_PACKED {
         return Err(DhtError::TooLarge);
     }

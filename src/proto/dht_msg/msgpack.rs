@@ -31,10 +31,20 @@ pub fn pack_text(text: &str) -> Result<Vec<u8>, DhtError> {
 /// # Errors
 /// The first thing wrong.
 pub fn unpack(bytes: &[u8]) -> Result<Value, DhtError> {
+    unpack_first(bytes).map(|(value, _)| value)
+}
+
+/// Reads the value at the start of `bytes`, and gives what follows it.
+///
+/// # Errors
+/// The first thing wrong.
+pub fn unpack_first(bytes: &[u8]) -> Result<(Value, &[u8]), DhtError> {
     if bytes.len() > MAX_PACKED {
         return Err(DhtError::TooLarge);
     }
-    get(&mut { bytes }, MAX_DEPTH)
+    let mut rest = bytes;
+    let value = get(&mut rest, MAX_DEPTH)?;
+    Ok((value, rest))
 }
 
 /// How lengths of a family of forms are written: up to `fix.1` in the byte `fix.0` itself, else behind one of

@@ -36,12 +36,17 @@ use crate::proto::rdv_msg::{Reply, Request, Transport, ntp_seconds};
 
 /// Seconds between the time in ACCEPT and the fight.
 pub const LEAD: f64 = 6.0;
-/// A fight so many seconds ahead is not waited for.
-pub const MAX_AHEAD: f64 = 300.0;
 /// A challenge within so long of the last fight is ignored: the server repeats them.
 pub const BETWEEN_FIGHTS: Duration = Duration::from_secs(2);
 /// For PREDICTION SET, and for FIGHT.
 const REPLY_TIME: Duration = Duration::from_secs(10);
+/// How long PREDICTION SET may come later than the answer to what was asked after it. Servers answer in order, so not at
+/// all; but who waits can be wrong about the order of what was on its way.
+const OUT_OF_ORDER: Duration = Duration::from_millis(300);
+/// How much later than ACCEPT was sent FIGHT may arrive, in seconds. Beyond that the clocks are not one.
+const MAX_TRANSIT: f64 = 1.0;
+/// What it takes usually, in seconds.
+const TRANSIT: f64 = 0.1;
 /// How long after its begin a fight may take.
 const FIGHT_TIME: Duration = Duration::from_secs(10);
 /// Who may come in by the listeners.
@@ -72,6 +77,10 @@ pub struct Fight {
     phase: Phase,
     until: Instant,
     their_ports: Vec<u16>,
+    /// Challenger: the server has taken the challenge.
+    taken: bool,
+    /// Answers to SOURCE TCP that are still to come.
+    sources: u32,
     attempts: BTreeMap<ConnId, Attempt>,
     /// Connections, and by which port.
     open: BTreeMap<ConnId, SlotId>,
@@ -105,6 +114,8 @@ impl Fight {
             phase: Phase::Binding,
             until: now + REPLY_TIME,
             their_ports,
+            taken: false,
+            sources: 0,
             attempts: BTreeMap::new(),
             open: BTreeMap::new(),
             next_conn: 0,
@@ -144,6 +155,7 @@ impl Fight {
             }
             FightInput::BindFailed => self.fail(Reason::NoLocalPort, budget),
             FightInput::Reply(reply) => self.reply(now, reply, budget),
+            FightInput::ServerLost => self.server_lost(budget),
             FightInput::Connected { conn } => {
                 if let Some(attempt) = self.attempts.remove(&conn) {
                     budget.end(1);
@@ -180,6 +192,10 @@ impl Fight {
         let (ip, transport) = (self.setup.peer_ip, Transport::Tcp);
         if self.challenger {
             self.line(&Request::Candidate { ip, transport, predictions });
+            // A server that does not know the other node says nothing at all. It answers in order, so its answer to
+            // something else behind it shows that.
+            self.line(&Request::SourceTcp { local_port: local.first().copied() });
+            self.sources = if remote.is_some() { 1 } else { 2 };
             self.phase = Phase::Waiting;
             self.until = now + REPLY_TIME;
         } else {
@@ -190,6 +206,15 @@ impl Fight {
         }
     }
 
+    /// Once the fight is arranged, the server is not needed any more.
+    fn server_lost(&mut self, budget: &mut Budget) {
+        match self.phase {
+            Phase::Binding if self.challenger => self.fail(Reason::NoLocalPort, budget),
+            Phase::Waiting => self.fail(Reason::Silent, budget),
+            _ => {}
+        }
+    }
+
     fn line(&mut self, request: &Request<'_>) {
         self.outputs.push_back(FightOutput::Line(request.to_string()));
     }
@@ -197,7 +222,16 @@ impl Fight {
     fn reply(&mut self, now: Instant, reply: &Reply, budget: &mut Budget) {
         match reply {
             _ if self.phase != Phase::Waiting => {}
-            Reply::PredictionSet => self.until = now + REPLY_TIME,
+            Reply::PredictionSet => {
+                self.taken = true;
+                self.until = now + REPLY_TIME;
+            }
+            Reply::RemoteTcp(_) if !self.taken => {
+                self.sources = self.sources.saturating_sub(1);
+                if self.sources == 0 {
+                    self.until = self.until.min(now + OUT_OF_ORDER);
+                }
+            }
             Reply::Fight { ip, predictions, transport: Transport::Tcp, ntp }
                 if ip.to_canonical() == self.setup.peer_ip.to_canonical() =>
             {
@@ -213,11 +247,12 @@ impl Fight {
 
     /// Sends off the attempts for six seconds after `ntp`.
     fn fight(&mut self, now: Instant, ntp: f64, budget: &mut Budget) {
-        let ahead = ntp + LEAD - self.setup.unix_at(now);
-        // The original gives up, too, if the time has passed.
-        if !(0.0..MAX_AHEAD).contains(&ahead) {
-            return self.fail(Reason::TooLong, budget);
-        }
+        let by_clock = ntp + LEAD - self.setup.unix_at(now);
+        // The other side begins six seconds after it has sent ACCEPT, whatever its clock says. If that and our clock do
+        // not fit together, one of the two is wrong, and what the message took is the smaller error. The original
+        // would give up, or miss.
+        let fits = (LEAD - MAX_TRANSIT..=LEAD + MAX_TRANSIT / 10.0).contains(&by_clock);
+        let ahead = if !self.challenger || fits { by_clock } else { LEAD - TRANSIT };
         let at = now + Duration::from_secs_f64(ahead);
         self.phase = Phase::Fighting;
         self.until = at + FIGHT_TIME;
@@ -253,6 +288,13 @@ impl Fight {
         self.phase == Phase::Over
     }
 
+    /// Gives back to the budget what the fight still has of it, when its I/O ends before it does. The fight is of no use
+    /// afterwards.
+    pub fn release(&mut self, budget: &mut Budget) {
+        budget.end(std::mem::take(&mut self.attempts).len());
+        self.phase = Phase::Over;
+    }
+
     fn fail(&mut self, reason: Reason, budget: &mut Budget) {
         self.finish(Err(Failure { reason, by_peer: false }), budget);
     }
@@ -272,3 +314,6 @@ impl Fight {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,8 @@ pub struct Options {
     /// How long a round is given before the next begins, besides four round trips. Its sockets stay open
     /// meanwhile.
     pub round: Duration,
-    /// How long sockets are held after the last round was fired: two repetitions of a SYN that was lost (1 s
-    /// and 3 s).
+    /// How long sockets are held after the last round was fired: a SYN that was lost is repeated after a second, and
+    /// those of the rounds before have been repeated meanwhile.
     pub hold: Duration,
     /// And a little longer: connections often come just after a limit.
     pub grace: Duration,
@@ -51,7 +51,7 @@ impl Default for Options {
             spray_guesses: 320,
             pace: Duration::from_micros(200),
             round: Duration::from_millis(700),
-            hold: Duration::from_secs(4),
+            hold: Duration::from_millis(1500),
             grace: Duration::from_millis(200),
             silence: Duration::from_secs(4),
             ask: Duration::from_millis(1500),

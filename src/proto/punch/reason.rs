@@ -28,6 +28,8 @@ pub enum Reason {
     Cancelled,
     /// It took too long altogether.
     TooLong,
+    /// The rendezvous server does not know the peer (classic fights).
+    Absent,
     /// The peer has a reason that we do not know.
     Other(u8),
 }
@@ -49,6 +51,7 @@ impl Reason {
             Reason::Budget => 37,
             Reason::Cancelled => 38,
             Reason::TooLong => 39,
+            Reason::Absent => 40,
             Reason::Other(number) => number,
         }
     }
@@ -68,6 +71,7 @@ impl Reason {
             37 => Reason::Budget,
             38 => Reason::Cancelled,
             39 => Reason::TooLong,
+            40 => Reason::Absent,
             other => Hopeless::from_number(other).map_or(Reason::Other(other), Reason::Hopeless),
         }
     }
@@ -89,6 +93,7 @@ impl fmt::Display for Reason {
             Reason::Budget => "too many connection attempts are open or were begun within a minute",
             Reason::Cancelled => "it was called off",
             Reason::TooLong => "it took too long",
+            Reason::Absent => "the rendezvous server does not know the peer as one that can be punched to",
             Reason::Other(number) => return write!(f, "reason {number}, which this version does not know"),
         })
     }

@@ -104,6 +104,7 @@ proptest! {
                 match value {
                     Value::Text(text) => prop_assert_eq!(full[&name].as_str(), Some(text.as_str())),
                     Value::Bool(yes) => prop_assert_eq!(full[&name].as_bool(), Some(yes)),
+                    Value::Whole(n) => prop_assert_eq!(full[&name].as_u64(), Some(n)),
                     Value::Other => prop_assert!(full[&name].is_number() || full[&name].is_null()),
                 }
             }

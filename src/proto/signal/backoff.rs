@@ -9,19 +9,19 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// How many times in a row it did not work out.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(in crate::proto) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// It worked.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::proto) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// The pause after one more failure that asks for `least`: doubling, a half more or less at random, so that the nodes of
     /// a server that was restarted do not all come back at the same moment.
-    pub(super) fn next(&mut self, rng: &mut fastrand::Rng, least: Duration) -> Duration {
+    pub(in crate::proto) fn next(&mut self, rng: &mut fastrand::Rng, least: Duration) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(16));
         self.failures += 1;
         let pause = doubled.min(LONGEST).max(least);

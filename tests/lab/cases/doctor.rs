@@ -44,8 +44,7 @@ fn mapped(_: &Notes) -> Result {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
     assert_eq!(status, 0, "{text}");
-    assert_eq!(network.upnpd("a").mappings()?, [], "the port is closed again: {text}");
-    Ok(())
+    network.upnpd("a").until_closed().map_err(|e| format!("{e}\n{text}").into())
 }
 
 fn closed(_: &Notes) -> Result {

@@ -3,12 +3,17 @@
 mod boxed;
 pub(crate) mod catalogue;
 mod changes;
+mod connect;
 mod doctor;
+mod fight;
+mod hostile;
 mod kernel;
 mod life;
 mod line;
+mod meeting;
 mod nat;
 pub(crate) mod portmap;
+mod punch;
 mod situation;
 mod table;
 mod topologies;
@@ -31,6 +36,12 @@ pub(crate) fn all() -> Vec<Case> {
         situation::cases(),
         changes::cases(),
         doctor::cases(),
+        punch::cases(),
+        connect::cases(),
+        meeting::cases(),
+        hostile::cases(),
+        crate::matrix::tests::cases(),
+        fight::cases(),
     ];
     files.into_iter().flatten().collect()
 }

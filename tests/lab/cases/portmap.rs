@@ -106,8 +106,16 @@ fn until(net: &Network, number: usize) -> Result {
 
 /// Stops a mapper, after which the router has no mapping any more.
 fn stop(net: &Network, mapper: PortMapper) -> Result {
-    let told = mapper.stop();
+    closed(net, &mapper.stop())
+}
+
+/// The router has no mapping any more, after a stop that has told this.
+fn closed(net: &Network, told: &[String]) -> Result {
     let daemon = net.upnpd("a");
+    if told.iter().any(|t| t.contains("was not removed")) {
+        // The router has been asked and has not answered yet.
+        return daemon.until_closed();
+    }
     assert_eq!(daemon.mappings()?, [], "{told:#?}\n{}", daemon.log());
     Ok(())
 }
@@ -128,10 +136,9 @@ fn maps((_, daemon, protocols, protocol): Way, notes: &Notes) -> Result {
     arrives(&net, "a", outside(&mapping)?)?;
     assert_eq!(net.upnpd("a").mappings()?.len(), 1);
     let begun = Instant::now();
-    mapper.stop();
+    let told = mapper.stop();
     notes.note("stopped_ms", begun.elapsed().as_secs_f64() * 1e3);
-    assert_eq!(net.upnpd("a").mappings()?, [], "gone after the stop");
-    Ok(())
+    closed(&net, &told)
 }
 
 /// What the host's interface has sent and received: packets and bytes of each.
@@ -199,7 +206,8 @@ fn crash((_, daemon, protocols, _): Way, _: &Notes) -> Result {
     let mut program = child_that_maps(&net, PORT, protocols, &journal)?;
     program.0.kill()?;
     program.0.wait()?;
-    assert_eq!(net.upnpd("a").mappings()?.len(), 1, "a crash tells nobody");
+    // A crash tells nobody. A second protocol that asked as well has the router write its entry anew.
+    until(&net, 1)?;
     // On another port, so that the new mapping does not replace the old one.
     let mapper = start(
         &net,

@@ -46,6 +46,30 @@ fn ours_against_everybody() {
     }
 }
 
+/// The challenged side begins six seconds after it has sent ACCEPT, whatever time it calls that; so nothing depends on the
+/// challenger's clock, and the challenged side's has to be right enough for the server only (600 s).
+#[test]
+fn clocks_that_are_wrong() {
+    let preserve = KINDS[1];
+    for (challenger, challenged) in [
+        (30.0, 0.0),
+        (-30.0, 0.0),
+        (86_400.0, 0.0),
+        (-86_400.0, 0.0),
+        (0.0, 30.0),
+        (0.0, -30.0),
+        (-300.0, 300.0),
+    ] {
+        for seed in crate::seeds(10) {
+            let mut arena = Arena::new([preserve, preserve], [Program::Ours; 2], seed);
+            (arena.nodes[0].off, arena.nodes[1].off) = (challenger, challenged);
+            arena.run();
+            let ends = (&arena.nodes[0].end, &arena.nodes[1].end);
+            assert!(arena.usable(), "{challenger} {challenged} SIM_SEED={seed}: {ends:?}");
+        }
+    }
+}
+
 /// What our rule is for.
 #[test]
 fn originals_among_themselves_lose_some() {

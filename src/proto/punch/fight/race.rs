@@ -49,7 +49,11 @@ impl Fight {
             }
         }
         if now >= self.until {
-            let reason = if self.phase == Phase::Fighting { Reason::Unmet } else { Reason::Silent };
+            let reason = match self.phase {
+                Phase::Fighting => Reason::Unmet,
+                Phase::Waiting if !self.taken && self.sources == 0 => Reason::Absent,
+                _ => Reason::Silent,
+            };
             self.fail(reason, budget);
         }
     }

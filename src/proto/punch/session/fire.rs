@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::signal::HEAD_START;
 use super::state::{Half, Phase};
 use super::{ConnId, Output, Role, RoundReport, Session, Socket};
 use crate::proto::punch::aim::{Aim, Situation};
 use crate::proto::punch::budget::Budget;
+use crate::proto::punch::side::Foresight;
 use crate::proto::punch::technique::Technique;
 
 /// How often attempts that wait for the budget look again.
@@ -33,12 +35,17 @@ impl Session {
         if self.ours.outside_ip.is_some_and(|ip| ip.to_canonical() == self.peer_ip) {
             aims.retain(|aim| !self.round.our_ports.contains(&aim.port));
         }
-        let lasts = self.options.pace.saturating_mul(u32::try_from(aims.len()).unwrap_or(0));
+        let lasts = |count: usize| self.options.pace.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        // Guesses come when the ways they are to meet are open.
+        let guess = technique == (Technique::Spray { we_guess: true });
+        let at = if guess { at + lasts(self.options.spray_sockets) } else { at };
+        let lasts = lasts(aims.len());
         self.round.backlog = (0u32..).map(|n| at + self.options.pace.saturating_mul(n)).zip(aims).collect();
         self.round.fired = Some(at);
         self.phase = Phase::Fired;
         let last = self.role == Role::Responder || self.round.number >= self.options.rounds;
         let held = if last { self.options.hold } else { self.options.round };
+        let held = if guess && self.role == Role::Initiator { self.options.round } else { held };
         self.until = at + lasts + held + self.settle();
         self.reports.push(RoundReport {
             round: self.round.number,
@@ -77,10 +84,41 @@ impl Session {
         let Some(slot) = self.round.slots.get(aim.slot).copied() else { return false };
         let (conn, to) = (self.next_conn(), SocketAddr::new(self.peer_ip, aim.port));
         let guess = self.technique() == Some(Technique::Spray { we_guess: true });
-        self.half.insert(conn, Half { slot, to, round: self.round.number, at, tries: 1, guess });
-        self.outputs.push_back(Output::Connect { conn, slot, to, at });
+        let short = self.is_short();
+        let at = if short { at } else { at + self.put_off() };
+        self.half.insert(conn, Half { slot, to, round: self.round.number, at, tries: 1, guess, short });
+        self.outputs.push_back(Output::Connect { conn, slot, to, at, short });
         self.report(|report| report.flows += 1);
         true
+    }
+
+    /// Whether the next attempt only opens the way. A NAT that refuses what nobody asked for thus gets nothing to refuse:
+    /// the side that fires first opens its ways, and the other side comes in by them, whenever that is. Where there is
+    /// another NAT beyond the first this fails (until TCP repeats it a second later), so it is every second one; of many
+    /// all, once something has been refused. Not again if nobody refuses anything.
+    fn is_short(&self) -> bool {
+        let all = matches!(self.technique(), Some(Technique::Spray { .. })) && self.round.number > 1;
+        let earlier = self.reports.iter().rev().skip(1);
+        let refused = self.round.number == 1 || earlier.map(|round| round.refused).sum::<usize>() > 0;
+        let even = self.reports.last().is_some_and(|round| round.flows % 2 == 0);
+        self.opens_ways() && refused && (even || all)
+    }
+
+    /// By how much the other attempts of that side are put off, so that they never arrive before the initiator has
+    /// fired, however near it is. A refused SYN can take a port of the row from a NAT.
+    fn put_off(&self) -> Duration {
+        let predict = self.technique() == Some(Technique::Predict);
+        let way = self.rtt.best().unwrap_or_default() / 2;
+        if predict && self.opens_ways() { (HEAD_START * 2).saturating_sub(way) } else { Duration::ZERO }
+    }
+
+    /// Whether we are the side that opens its ways for the other to come in by: the one with many ports, or else the
+    /// one that fires on the other's word.
+    fn opens_ways(&self) -> bool {
+        match self.technique() {
+            Some(Technique::Spray { we_guess }) => !we_guess,
+            _ => self.role == Role::Responder,
+        }
     }
 
     /// Guesses that would have been answered by now make room for others. The NAT remembers them, and the
@@ -107,17 +145,27 @@ impl Session {
         if self.open.contains_key(&conn) {
             return self.ended(now, conn, budget);
         }
+        let opens = self.opens_ways();
         let Some(half) = self.half.get_mut(&conn) else { return };
         let current = half.round == self.round.number && self.phase == Phase::Fired;
-        if half.guess || !current || half.tries >= self.options.tries {
+        // An error message from where it ended; the way is open, and the listener takes who comes by it.
+        let as_meant = half.short && unreachable;
+        // Each takes another port of the row, and only so many were told.
+        let row = self.ours.foresight() == Foresight::Row { shared: false };
+        let used_up = row && self.round.repeated * 2 >= self.round.our_ports.len();
+        if as_meant || used_up || half.guess || !current || half.tries >= self.options.tries {
             self.drop_half(conn, budget);
         } else {
             let rtt = self.rtt.best().unwrap_or_default().max(LEAST_RTT);
             let most = u64::try_from(rtt.as_micros() * 2).unwrap_or(u64::MAX);
             half.at = now + Duration::from_micros(self.rng.u64(0..=most));
             half.tries += 1;
-            let (slot, to, at) = (half.slot, half.to, half.at);
-            self.outputs.push_back(Output::Connect { conn, slot, to, at });
+            // The one that was refused in full opens the way now; the one that got further than it was meant to goes all
+            // of it.
+            half.short = !half.short && opens;
+            let (slot, to, at, short) = (half.slot, half.to, half.at, half.short);
+            self.outputs.push_back(Output::Connect { conn, slot, to, at, short });
+            self.round.repeated += 1;
         }
         self.report(|report| if unreachable { report.unreachable += 1 } else { report.refused += 1 });
     }

@@ -22,6 +22,8 @@ const PING_EVERY: Duration = Duration::from_millis(30);
 const PINGS: usize = 4;
 /// Between repetitions, besides two round trips.
 const AGAIN_AFTER: Duration = Duration::from_millis(60);
+/// How long the responder has at least to fire first. Less than the way there takes, as a rule.
+pub(super) const HEAD_START: Duration = Duration::from_millis(5);
 /// Between repetitions as long as nothing is known of the round trip.
 const AGAIN_UNKNOWN: Duration = Duration::from_millis(300);
 
@@ -175,8 +177,9 @@ impl Session {
         self.send_go();
         self.resend = Some(now + self.pause());
         self.rtt.next = None;
-        // When the message arrives there, if it takes half of what it takes there and back.
-        self.fire(now, now + rtt / 2, budget);
+        // When the message arrives there, if it takes half of what it takes there and back; not before the other side,
+        // which opens the way.
+        self.fire(now, now + (rtt / 2).max(HEAD_START), budget);
     }
 
     fn send_go(&mut self) {

@@ -41,6 +41,8 @@ pub(super) struct Round {
     pub(super) fired: Option<Instant>,
     /// Attempts that wait for the budget, with the time they were due.
     pub(super) backlog: VecDeque<(Instant, Aim)>,
+    /// Attempts that were repeated.
+    pub(super) repeated: usize,
     /// Whether the peer was told that nothing is left (responder).
     pub(super) said_again: bool,
 }
@@ -76,6 +78,8 @@ pub(super) struct Half {
     pub(super) tries: u32,
     /// One of many guesses: not repeated.
     pub(super) guess: bool,
+    /// Its SYN was not meant to arrive.
+    pub(super) short: bool,
 }
 
 /// A connection.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod script;
+mod short;
 
 use super::*;
 use crate::proto::nat::behaviour::{Allocation, Mapping};

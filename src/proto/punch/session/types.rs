@@ -168,6 +168,9 @@ pub enum Output {
         to: SocketAddr,
         /// When.
         at: Instant,
+        /// Whether the SYN is to open the way through our own NAT only: it gets so few hops to live that it ends
+        /// before the peer's NAT, which thus cannot refuse it. All later packets get as many as usual.
+        short: bool,
     },
     /// Send these octets on a connection.
     Frame {

@@ -1,0 +1,364 @@
+//! The connections of the secure dialect: dialled or accepted, seen through by an usher, then the program's.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::super::Actor;
+use super::News;
+use crate::error::{Code, Error, Result};
+use crate::event::Via;
+use crate::node::dial::dial_one;
+use crate::node::greet::{Greeted, Role};
+use crate::node::log::log;
+use crate::node::table::{Entry, State};
+use crate::node::usher::{Step, Word, usher};
+use crate::os::sock;
+use crate::proto::admit::party;
+use crate::proto::connect::{Closing, ConnId, Input, Token};
+use crate::proto::handshake::{Answer, Peer};
+use crate::proto::identity::PublicKey;
+
+/// Strangers in the middle of a handshake. One more, and the oldest of the address that has most of them has to go: who
+/// opens many gets in his own way first.
+const MAX_HALF_OPEN: usize = 128;
+
+/// Where a connection stands.
+pub(super) enum Link {
+    /// A task dials.
+    Dialling(AbortHandle),
+    /// It stands, and nothing has been said on it yet.
+    Standing(TcpStream, SocketAddr),
+    /// An usher has it.
+    Ushered(Ushered),
+    /// It is the program's, by this id.
+    Open(u64),
+}
+
+/// A connection that is being seen through.
+pub(super) struct Ushered {
+    words: UnboundedSender<Word>,
+    task: AbortHandle,
+    /// Whether the peer was told that it is welcome.
+    welcomed: bool,
+    /// The peer's end.
+    at: SocketAddr,
+    /// Whether we opened it.
+    ours: bool,
+    /// Its entry in the table, if it has one: those that came in by the listener.
+    id: Option<u64>,
+    /// Whether the connector has heard of it.
+    known: bool,
+    /// It is to be the program's, in this way, and these requests wait for that.
+    opening: Option<(Via, Vec<u64>)>,
+}
+
+impl Actor {
+    pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
+        let (bound, limit, report) =
+            (self.reach.bound, self.shared.config.connect_timeout, self.report_secure());
+        let task = self.spawn(async move {
+            let outcome = match timeout(limit, dial_one(to, bound)).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let ms = limit.as_millis();
+                    Err(Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)")))
+                }
+            };
+            report(News::Dialled { conn, outcome });
+            None
+        });
+        if let Some(secure) = &mut self.secure {
+            secure.links.insert(conn, Link::Dialling(task));
+        }
+    }
+
+    pub(super) fn secure_dialled(&mut self, conn: ConnId, outcome: Result<TcpStream>) {
+        let keep_alive = self.keep_alive();
+        let Some(secure) = &mut self.secure else { return };
+        if !matches!(secure.links.get(&conn), Some(Link::Dialling(_))) {
+            return;
+        }
+        let ready = outcome.and_then(|stream| {
+            let at = stream.peer_addr().and_then(|at| sock::prepare(&stream, keep_alive).map(|()| at));
+            at.map(|at| (stream, at)).map_err(|e| Error::io("preparing the connection", &e))
+        });
+        match ready {
+            Ok((stream, at)) => {
+                secure.links.insert(conn, Link::Standing(stream, at));
+                self.secure_input(Input::Connected { conn });
+            }
+            Err(e) => {
+                secure.links.remove(&conn);
+                let (os_error, text) = (e.os_error, e.message.into_owned());
+                self.secure_input(Input::DialFailed { conn, os_error, text });
+            }
+        }
+    }
+
+    /// A connection that a punch has made, named by the connector.
+    pub(super) fn secure_stands(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr) {
+        if let Some(secure) = &mut self.secure {
+            secure.links.insert(conn, Link::Standing(stream, at));
+        }
+    }
+
+    /// The node has dialled an address by itself, or for p2p_connect(); whoever is there is asked who it is.
+    pub(in super::super) fn secure_own_dial(&mut self, id: u64, stream: TcpStream, at: SocketAddr) {
+        let Some(secure) = &mut self.secure else { return };
+        let conn = secure.connector.next_conn();
+        let role = Role::Connect { to: None, token: Token::default(), chosen: false };
+        self.see_through(conn, stream, at, role, Some(id));
+    }
+
+    /// Begins to talk to the node that should be there.
+    pub(super) fn greet(&mut self, conn: ConnId, peer: PublicKey, token: Token, chosen: bool) {
+        let Some(secure) = &mut self.secure else { return };
+        match secure.links.remove(&conn) {
+            Some(Link::Standing(stream, at)) => {
+                let role = Role::Connect { to: Some(peer), token, chosen };
+                self.see_through(conn, stream, at, role, None);
+            }
+            Some(other) => drop(secure.links.insert(conn, other)),
+            None => {}
+        }
+    }
+
+    /// Lets the other side of a connection say who it is: one that came in by the listener (`id`: its entry in the table), or
+    /// one of a punch that the peer began.
+    pub(super) fn receive(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, id: Option<u64>) {
+        self.see_through(conn, stream, at, Role::Accept, id);
+    }
+
+    /// A connection has come in by the listener.
+    pub(in super::super) fn secure_accepted(&mut self, stream: TcpStream, from: SocketAddr) {
+        self.displace_half_open();
+        let Some(secure) = &mut self.secure else { return };
+        let conn = secure.connector.next_conn();
+        let id = self.shared.new_id();
+        self.receive(conn, stream, from, Some(id));
+    }
+
+    fn see_through(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, role: Role, id: Option<u64>) {
+        let ours = matches!(role, Role::Connect { .. });
+        let (words, heard) = unbounded_channel();
+        let (shared, report) = (Arc::clone(&self.shared), self.report_secure());
+        let task = self.spawn(async move {
+            usher(shared, stream, at, role, heard, |step| report(News::Usher { conn, step })).await;
+            None
+        });
+        let abort = task.clone();
+        match id {
+            Some(id) if ours => self.table.dialled(id, at.ip(), None, task),
+            Some(id) => {
+                let (ips, since, dialler) = (vec![at.ip()], Instant::now(), Some(at));
+                let state = State::Opening(task);
+                self.table.insert(id, Entry { ips, inbound: true, request: 0, since, dialler, state });
+            }
+            None => {}
+        }
+        if let Some(secure) = &mut self.secure {
+            let known = id.is_none();
+            let ushered = Ushered { words, task: abort, welcomed: false, at, ours, id, known, opening: None };
+            secure.links.insert(conn, Link::Ushered(ushered));
+        }
+    }
+
+    /// Peers that have come by the listener and were welcomed, whose connection is not the program's yet.
+    pub(super) fn welcomed(&self) -> usize {
+        let coming =
+            |link: &&Link| matches!(link, Link::Ushered(u) if u.welcomed && !u.ours && u.id.is_some());
+        self.secure.as_ref().map_or(0, |secure| secure.links.values().filter(coming).count())
+    }
+
+    /// Makes room for another stranger.
+    fn displace_half_open(&mut self) {
+        if self.table.taken(true) - self.table.open(true) < MAX_HALF_OPEN {
+            return;
+        }
+        let Some(secure) = &self.secure else { return };
+        let half_open = || {
+            secure.links.iter().filter_map(|(conn, link)| match link {
+                Link::Ushered(Ushered { id: Some(_), ours: false, opening: None, at, .. }) => {
+                    Some((*conn, party(at.ip())))
+                }
+                _ => None,
+            })
+        };
+        let mut each: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        half_open().for_each(|(_, ip)| *each.entry(ip).or_default() += 1);
+        let most = each.iter().max_by_key(|(_, n)| **n).map(|(ip, _)| *ip);
+        let Some((conn, _)) = half_open().find(|(_, ip)| Some(*ip) == most) else { return };
+        self.shared.counters.rejected.add(1);
+        let why = "another stranger took its place in the middle of the handshake";
+        if self.let_go(conn, Error::new(Code::Limit, why)) {
+            self.secure_input(Input::Closed { conn, os_error: 0, text: why.into() });
+        }
+    }
+
+    /// Says something to a connection.
+    pub(super) fn word(&mut self, conn: ConnId, word: Word) {
+        if let Some(ushered) = self.ushered(conn) {
+            ushered.welcomed |= matches!(word, Word::Answer(Answer::Welcome { .. }));
+            // One that has ended has said so, or is about to.
+            let _ = ushered.words.send(word);
+        }
+    }
+
+    fn ushered(&mut self, conn: ConnId) -> Option<&mut Ushered> {
+        match self.secure.as_mut()?.links.get_mut(&conn)? {
+            Link::Ushered(ushered) => Some(ushered),
+            _ => None,
+        }
+    }
+
+    pub(super) fn usher_says(&mut self, conn: ConnId, step: Step) {
+        // Whoever comes now is judged by the places there are now.
+        self.secure_room();
+        let Some(ushered) = self.ushered(conn) else { return };
+        match step {
+            Step::Met(Peer { key: peer, token, chosen, live }) => {
+                let at = ushered.at;
+                ushered.known = true;
+                let input = if ushered.ours {
+                    Input::Met { conn, peer, at, chosen }
+                } else {
+                    Input::Came { conn, peer, from: at, token, chosen, live }
+                };
+                self.secure_input(input);
+            }
+            Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
+            Step::Chosen => self.secure_input(Input::Chosen { conn }),
+            Step::Closed(e) => {
+                log!(self.shared, Debug, "{e}");
+                if self.let_go(conn, e.clone()) {
+                    let (os_error, text) = (e.os_error, e.message.into_owned());
+                    self.secure_input(Input::Closed { conn, os_error, text });
+                }
+            }
+            Step::Passed(passed) => self.passed(conn, *passed),
+        }
+    }
+
+    /// Forgets a connection that is not open; the requests that were to have it end with `why`. Whether the connector
+    /// knows of it.
+    fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
+        let Some(secure) = &mut self.secure else { return false };
+        match secure.links.remove(&conn) {
+            Some(Link::Ushered(Ushered { id, known, opening, task, .. })) => {
+                task.abort();
+                if let Some(id) = id {
+                    // The request of a dial of ours ends with it.
+                    self.fail(id, why.clone());
+                }
+                for request in opening.into_iter().flat_map(|(_, requests)| requests) {
+                    self.shared.done(request, why.clone().into());
+                }
+                known
+            }
+            Some(Link::Dialling(task)) => {
+                task.abort();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// This connection is to be the program's.
+    pub(super) fn secure_open(&mut self, conn: ConnId, _at: SocketAddr, via: Via) {
+        if let Some(ushered) = self.ushered(conn) {
+            ushered.opening = Some((via, Vec::new()));
+        }
+        self.word(conn, Word::Pass);
+    }
+
+    /// A request has this connection, as soon as it is open.
+    pub(super) fn secure_done(&mut self, request: u64, conn: ConnId) {
+        match self.secure.as_mut().and_then(|s| s.links.get_mut(&conn)) {
+            Some(Link::Ushered(Ushered { opening: Some((_, requests)), .. })) => requests.push(request),
+            Some(Link::Open(id)) => {
+                let id = *id;
+                self.secure_succeeded(request, id);
+            }
+            _ => {
+                let e = Error::new(Code::Closed, "the connection was made, and ended before it was open");
+                self.shared.done(request, e.into());
+            }
+        }
+    }
+
+    fn passed(&mut self, conn: ConnId, passed: Greeted) {
+        let Some(Link::Ushered(ushered)) = self.secure.as_mut().and_then(|s| s.links.remove(&conn)) else {
+            return;
+        };
+        let Ushered { at, ours, id, opening, .. } = ushered;
+        let (via, mut requests) = opening.unwrap_or((Via::Accept, Vec::new()));
+        // That of a dial of ours.
+        let own = id.and_then(|id| self.table.get_mut(id)).map(|entry| std::mem::take(&mut entry.request));
+        requests.extend(own.filter(|request| *request != 0));
+        let known = id.is_some();
+        let id = id.unwrap_or_else(|| self.shared.new_id());
+        let open = passed.into_conn(id, via, !ours, &self.shared);
+        if !known {
+            let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
+            let dialler = None;
+            self.table.insert(id, Entry { ips, inbound: !ours, request: 0, since, dialler, state });
+        }
+        if let Some(secure) = &mut self.secure {
+            secure.links.insert(conn, Link::Open(id));
+            secure.open.insert(id, conn);
+        }
+        self.enter(id, open, requests.first().copied().unwrap_or(0));
+        for request in requests {
+            self.secure_succeeded(request, id);
+        }
+    }
+
+    /// Ends a connection, as the connector wants it.
+    pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
+        let Some(secure) = &mut self.secure else { return };
+        match secure.links.get(&conn) {
+            Some(Link::Open(id)) => {
+                let id = *id;
+                secure.links.remove(&conn);
+                secure.open.remove(&id);
+                if let Some(open) = self.shared.conn(id) {
+                    log!(
+                        self.shared,
+                        Info,
+                        "closing the connection with {}: {}",
+                        open.peer.to_string_lossy(),
+                        why.text()
+                    );
+                    open.close();
+                }
+            }
+            Some(Link::Ushered(ushered)) if !ushered.ours && !ushered.welcomed && why == Closing::Full => {
+                // The usher says so, and ends.
+                let _ = ushered.words.send(Word::Answer(Answer::Full));
+                let id = ushered.id;
+                secure.links.remove(&conn);
+                if let Some(id) = id {
+                    self.fail(id, Error::new(Code::Limit, why.text()));
+                }
+            }
+            Some(_) => drop(self.let_go(conn, Error::new(Code::Canceled, why.text()))),
+            None => {}
+        }
+    }
+
+    /// A connection of the program's has ended.
+    pub(in super::super) fn secure_closed(&mut self, id: u64) {
+        let Some(conn) = self.secure.as_mut().and_then(|s| s.open.remove(&id)) else { return };
+        if let Some(secure) = &mut self.secure {
+            secure.links.remove(&conn);
+        }
+        self.secure_input(Input::Closed { conn, os_error: 0, text: "it has ended".into() });
+    }
+}

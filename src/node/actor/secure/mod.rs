@@ -1,0 +1,239 @@
+//! The secure dialect's side of the actor: carries out what [`crate::proto::connect`] decides.
+//!
+//! ```text
+//!   program ─ unl_connect, cancel ─▶ ┌───────────┐ ◀─ steps ─ ushers (one per connection that is not open yet)
+//!   situation ─ what we are ───────▶ │ Connector │ ◀─ happenings ─ signalling (one task)
+//!                                    └───────────┘ ◀─ says, ends ─ punches (one task each)
+//! ```
+//!
+//! `links` has the connections, `signalling` and `punches` the tasks, `own` what the node knows of itself.
+
+mod links;
+mod own;
+mod punches;
+mod signalling;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::{Actor, Msg};
+use crate::config::Dialect;
+use crate::error::{Code, Error, Result};
+use crate::node::log::log;
+use crate::node::shared::{Outcome, Shared};
+use crate::node::{key, punch, signal, usher};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
+use crate::proto::handshake::Answer;
+use crate::proto::punch::Budget;
+use crate::proto::signal::Happening;
+use crate::proto::unl::UnlV3;
+use links::Link;
+
+/// The secure dialect's state; `None` in the actor of a classic net.
+pub(super) struct Secure {
+    connector: Connector,
+    /// Where each connection stands that the connector knows of.
+    links: BTreeMap<ConnId, Link>,
+    /// Those that are open, by the id the program knows.
+    open: BTreeMap<u64, ConnId>,
+    punches: BTreeMap<PunchId, punches::Punching>,
+    budget: Arc<Mutex<Budget>>,
+    signal: Option<mpsc::Sender<signal::Order>>,
+    happenings: Option<mpsc::Receiver<Happening>>,
+    /// What the connector was told last of the node.
+    full: bool,
+    /// Requests that go on.
+    running: BTreeSet<u64>,
+}
+
+/// What a task of this part reports.
+pub(crate) enum News {
+    /// A dial has ended.
+    Dialled { conn: ConnId, outcome: Result<tokio::net::TcpStream> },
+    /// A connection says something.
+    Usher { conn: ConnId, step: usher::Step },
+    /// A punch wants to tell the peer something.
+    PunchSend { punch: PunchId, message: crate::proto::punch::Message },
+    /// A punch has ended.
+    Punched { punch: PunchId, end: Box<punch::Punched> },
+}
+
+impl Secure {
+    /// The state of a node that begins; `None` if its net is a classic one.
+    pub(super) fn new(shared: &Shared) -> Option<Secure> {
+        let config = &shared.config;
+        if config.dialect != Dialect::Secure {
+            return None;
+        }
+        // The start has made sure that there is one.
+        let identity = shared.identity().ok()?;
+        let settings = Settings {
+            local_peers: config.local_peers,
+            punching: config.simultaneous,
+            limit: config.unl_connect_timeout,
+            handshake: config.handshake_timeout,
+            ..Settings::new(identity.public(), config.network)
+        };
+        let secret = match config.seed {
+            0 => key::random().ok()?,
+            seed => {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                std::array::from_fn(|_| rng.u8(..))
+            }
+        };
+        Some(Secure {
+            connector: Connector::new(settings, Own::default(), secret),
+            links: BTreeMap::new(),
+            open: BTreeMap::new(),
+            punches: BTreeMap::new(),
+            budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
+            signal: None,
+            happenings: None,
+            full: false,
+            running: BTreeSet::new(),
+        })
+    }
+
+    /// When [`Actor::secure_due`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.connector.deadline()
+    }
+
+    /// The next happening of the signalling.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happening> {
+        match self.happenings.as_mut().map(|rx| rx.poll_recv(cx)) {
+            Some(Poll::Ready(Some(happening))) => Poll::Ready(happening),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Actor {
+    /// The program wants a connection to the node with this locator.
+    pub(super) fn secure_connect(&mut self, request: u64, unl: &str) {
+        if let Err(e) = self.has_outbound_place() {
+            return self.shared.done(request, e.into());
+        }
+        let unl = match UnlV3::decode(unl) {
+            Ok(unl) => unl,
+            Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
+        };
+        self.secure_refresh();
+        if let Some(secure) = &mut self.secure {
+            secure.connector.connect(Instant::now(), request, &unl, None);
+            secure.running.insert(request);
+        }
+        self.secure_act();
+    }
+
+    /// Gives a request up, if it is one of these.
+    pub(super) fn secure_cancel(&mut self, request: u64) {
+        if let Some(secure) = &mut self.secure {
+            secure.connector.cancel(Instant::now(), request);
+            self.secure_act();
+        }
+    }
+
+    /// Does what has become due.
+    pub(super) fn secure_due(&mut self, now: Instant) {
+        if self.secure.as_ref().and_then(Secure::deadline).is_some_and(|due| due <= now) {
+            self.secure_input(Input::Wake);
+        }
+        self.secure_room();
+    }
+
+    /// Gives the connector something that has happened, and does what it says.
+    fn secure_input(&mut self, input: Input) {
+        if let Some(secure) = &mut self.secure {
+            secure.connector.handle(Instant::now(), input);
+        }
+        self.secure_act();
+    }
+
+    /// Does what the connector says, until it says nothing more.
+    fn secure_act(&mut self) {
+        while let Some(output) = self.secure.as_mut().and_then(|s| s.connector.poll_output()) {
+            match output {
+                Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
+                Output::Greet { conn, peer, token, chosen } => self.greet(conn, peer, token, chosen),
+                Output::Answer { conn, chosen } => {
+                    self.word(conn, usher::Word::Answer(Answer::Welcome { chosen }))
+                }
+                Output::Choose { conn } => self.word(conn, usher::Word::Choose),
+                Output::Open { conn, at, via, story, .. } => {
+                    if story.request != 0 {
+                        self.shared.stories.lock().put(*story);
+                    }
+                    self.secure_open(conn, at, via);
+                }
+                Output::Close { conn, why } => self.secure_close(conn, why),
+                Output::Tell { tag, to, via, message } => self.tell(tag, to, via, message),
+                Output::Punch { punch, begin } => self.begin_punch(punch, *begin),
+                Output::PunchMessage { punch, message } => {
+                    self.order_punch(punch, punch::Inbox::Message(message));
+                }
+                Output::PunchCancel { punch } => self.order_punch(punch, punch::Inbox::Cancel),
+                Output::Done { request, outcome, story } => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.running.remove(&request);
+                    }
+                    self.shared.stories.lock().put(*story);
+                    match outcome {
+                        Ok(conn) => self.secure_done(request, conn),
+                        Err(e) => {
+                            log!(self.shared, Debug, "{e}");
+                            self.shared.done(request, e.into());
+                        }
+                    }
+                }
+                Output::Log(text) => log!(self.shared, Info, "{text}"),
+            }
+        }
+        if let Some(secure) = &self.secure {
+            let mut stories = self.shared.stories.lock();
+            secure.running.iter().filter_map(|r| secure.connector.story(*r)).for_each(|s| stories.put(s));
+        }
+    }
+
+    /// Takes what a task of this part reports.
+    pub(super) fn secure_news(&mut self, news: News) {
+        match news {
+            News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
+            News::Usher { conn, step } => self.usher_says(conn, step),
+            News::PunchSend { punch, message } => self.secure_input(Input::PunchSend { punch, message }),
+            News::Punched { punch, end } => self.punched(punch, *end),
+        }
+    }
+
+    /// Ends what this part has under way. The signalling says goodbye by itself.
+    pub(super) fn end_secure(&mut self) {
+        let Some(secure) = self.secure.take() else { return };
+        if let Some(signal) = &secure.signal {
+            let _ = signal.try_send(signal::Order::Leave);
+        }
+    }
+
+    /// A request of this part has its connection.
+    fn secure_succeeded(&self, request: u64, id: u64) {
+        match self.shared.conn(id) {
+            Some(conn) => {
+                self.shared.done(request, Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) });
+            }
+            None => {
+                let message = "the connection was made, and has ended since";
+                self.shared.done(request, Error::new(Code::Closed, message).into());
+            }
+        }
+    }
+
+    fn report_secure(&self) -> impl Fn(News) + Send + 'static {
+        let report = self.report.clone();
+        // The actor is gone only when the net has ended.
+        move |news| drop(report.send(Msg::Secure(news)))
+    }
+}

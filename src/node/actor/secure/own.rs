@@ -1,0 +1,68 @@
+//! What the node knows of itself, for the connector.
+
+use std::net::IpAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::super::Actor;
+use crate::config::NodeType;
+use crate::node::locator;
+use crate::os;
+use crate::proto::connect::Own;
+use crate::proto::punch::Side;
+use crate::proto::unl::{self, Overrides, UnlV3};
+
+impl Actor {
+    /// Tells the connector how things stand, as something about that has changed.
+    pub(in super::super) fn secure_refresh(&mut self) {
+        let Some(secure) = &self.secure else { return };
+        let info = self.shared.info.lock().clone();
+        let side = match &self.at.probed {
+            Some(probed) => Side::from(&probed.report),
+            None => Side {
+                outside_ip: info.wan_ip,
+                mapping: info.mapping,
+                allocation: info.allocation,
+                ..Side::default()
+            },
+        };
+        let locator = locator::locator(&self.shared, &Overrides::default()).ok();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let own = Own {
+            locator: locator.and_then(|text| UnlV3::decode(&text).ok()),
+            node_type: match info.node_type {
+                NodeType::Unknown => None,
+                NodeType::Passive => Some(unl::NodeType::Passive),
+                NodeType::Active => Some(unl::NodeType::Active),
+                NodeType::Simultaneous => Some(unl::NodeType::Simultaneous),
+            },
+            nat: info.nat,
+            side,
+            outside6: match info.wan_ip6 {
+                Some(IpAddr::V6(ip)) => Some(ip),
+                _ => None,
+            },
+            hairpin: info.hairpin,
+            addresses: os::iface::addresses()
+                .map_or_else(|_| Vec::new(), |all| all.iter().map(|a| a.ip).collect()),
+            listen: self.own.listen.clone(),
+            servers: self.shared.homes.lock().clone(),
+            full: secure.full,
+            clock: Some((Instant::now(), unix)),
+        };
+        if let Some(secure) = &mut self.secure {
+            secure.connector.set_own(Instant::now(), own);
+        }
+        self.secure_act();
+    }
+
+    /// Tells the connector whether there is room for peers that come by themselves, if that has changed.
+    pub(super) fn secure_room(&mut self) {
+        let full = self.table.open(true) + self.welcomed() >= self.shared.config.max_inbound;
+        if self.secure.as_ref().is_some_and(|s| s.full != full) {
+            if let Some(secure) = &mut self.secure {
+                secure.full = full;
+            }
+            self.secure_refresh();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether what was measured is what is wanted.
+
+use crate::matrix::kinds::Class;
+use crate::matrix::record::{Cell, Record, Try, median, sorted};
+use crate::peer::NO_PATH;
+
+/// A goal and what became of it.
+pub(crate) struct Goal {
+    pub(crate) what: &'static str,
+    pub(crate) wanted: String,
+    pub(crate) found: String,
+    pub(crate) met: bool,
+}
+
+impl Goal {
+    pub(crate) fn line(&self) -> String {
+        let verdict = if self.met { "met   " } else { "MISSED" };
+        format!("{verdict} {}: wanted {}, found {}", self.what, self.wanted, self.found)
+    }
+}
+
+/// The slowest failure of what cannot be, in milliseconds.
+const FAILS_WITHIN: f64 = 5000.0;
+const PUNCHED_MEDIAN: f64 = 300.0;
+const PUNCHED_WORST: f64 = 2000.0;
+/// How long the library itself may take over the round trips of a plain connection.
+const OVER: f64 = 20.0;
+/// Round trips until OPENED: TCP's and the handshake's; and the way of the call before, if the peer comes to us.
+const DIRECT_TRIPS: f64 = 2.0;
+const REVERSE_TRIPS: f64 = 2.5;
+
+/// All goals that this record can tell of.
+pub(crate) fn of(record: &Record) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for class in [Class::Direct, Class::Reverse, Class::Predict] {
+        let cells = of_class(record, class);
+        let whole = cells.iter().filter(|c| c.good().count() == c.tries.len()).count();
+        count(&mut goals, class.what(), "every try of every pair", &cells, whole);
+    }
+    let cells = of_class(record, Class::Spray);
+    let whole = cells.iter().filter(|c| c.good().count() * 10 >= c.tries.len() * 9).count();
+    count(&mut goals, Class::Spray.what(), "18 of 20 of every pair", &cells, whole);
+    special(&mut goals, record);
+    failures(&mut goals, record);
+    times(&mut goals, record);
+    let disagreed: Vec<&String> = everything(record).flat_map(|c| &c.disagreed).collect();
+    goals.push(Goal {
+        what: "both sides agree about the connection",
+        wanted: "always".into(),
+        found: disagreed
+            .first()
+            .map_or_else(|| "always".into(), |first| format!("{} times not: {first}", disagreed.len())),
+        met: disagreed.is_empty(),
+    });
+    goals
+}
+
+fn everything(record: &Record) -> impl Iterator<Item = &Cell> {
+    record.cells.iter().chain(&record.special)
+}
+
+pub(crate) fn of_class(record: &Record, class: Class) -> Vec<&Cell> {
+    record.cells.iter().filter(|c| c.class == Some(class)).collect()
+}
+
+fn count(goals: &mut Vec<Goal>, what: &'static str, wanted: &str, cells: &[&Cell], whole: usize) {
+    if cells.is_empty() {
+        return;
+    }
+    let (good, all) = cells.iter().map(|c| c.score()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let mut found = format!("{good} of {all} tries, {whole} of {} pairs", cells.len());
+    let worst = cells.iter().min_by_key(|c| c.good().count() * 1000 / c.tries.len().max(1));
+    if let Some(cell) = worst.filter(|_| whole < cells.len()) {
+        let (good, all) = cell.score();
+        found += &format!("; worst: {} to {} ({}): {good} of {all}", cell.caller, cell.called, cell.setting);
+    }
+    goals.push(Goal { what, wanted: wanted.into(), found, met: whole == cells.len() });
+}
+
+/// Whether it fails as what is impossible should: soon, and because there is no way.
+pub(crate) fn fails_well(tried: &Try) -> bool {
+    tried.code == NO_PATH && tried.opened <= FAILS_WITHIN
+}
+
+/// Whether a special case went as it has to.
+pub(crate) fn as_expected(cell: &Cell) -> bool {
+    let expected = cell.expected.as_deref().unwrap_or_default();
+    match expected {
+        "fails" => cell.tries.iter().all(fails_well),
+        ways => cell.tries.iter().all(|t| t.via.as_ref().is_ok_and(|via| ways.split(',').any(|w| w == via))),
+    }
+}
+
+fn special(goals: &mut Vec<Goal>, record: &Record) {
+    if record.special.is_empty() {
+        return;
+    }
+    let (good, bad): (Vec<&Cell>, Vec<&Cell>) = record.special.iter().partition(|c| as_expected(c));
+    let mut found = format!("{} of {}", good.len(), record.special.len());
+    if !bad.is_empty() {
+        found += &format!("; not {}", bad.iter().map(|c| c.caller.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    let wanted = "each as it has to go, every time".into();
+    goals.push(Goal { what: "special cases", wanted, found, met: bad.is_empty() });
+}
+
+fn failures(goals: &mut Vec<Goal>, record: &Record) {
+    let cells = of_class(record, Class::Hopeless);
+    let failed = || cells.iter().flat_map(|c| c.bad());
+    let Some(slowest) = failed().map(|t| t.opened).max_by(f64::total_cmp) else { return };
+    // The words of punching for what cannot be foreseen.
+    let told = |why: &str| why.contains("unforeseeable");
+    let untold =
+        failed().filter(|t| t.code != NO_PATH || t.via.as_ref().is_err_and(|why| !told(why))).count();
+    goals.push(Goal {
+        what: Class::Hopeless.what(),
+        wanted: format!("a failure within {:.0} s that says why", FAILS_WITHIN / 1e3),
+        found: format!(
+            "{} failures, the slowest after {:.2} s, {untold} without the reason",
+            failed().count(),
+            slowest / 1e3
+        ),
+        met: slowest <= FAILS_WITHIN && untold == 0,
+    });
+}
+
+fn times(goals: &mut Vec<Goal>, record: &Record) {
+    let at = |cells: &[&Cell], via: &str, time: fn(&Try) -> f64| {
+        let cells = cells.iter().filter(|c| c.setting.delay_ms == 25);
+        sorted(cells.flat_map(|c| c.good()).filter(|t| t.via.as_deref() == Ok(via)).map(time))
+    };
+    let punched = [of_class(record, Class::Predict), of_class(record, Class::Spray)].concat();
+    let all = at(&punched, "punch", |t| t.usable);
+    if let (Some(median), Some(&worst)) = (median(&all), all.last()) {
+        goals.push(Goal {
+            what: "punched, 25 ms one way: time until a line has gone both ways",
+            wanted: format!("median under {PUNCHED_MEDIAN:.0} ms, worst under {PUNCHED_WORST:.0} ms"),
+            found: format!("median {median:.0} ms, worst {worst:.0} ms of {}", all.len()),
+            met: median < PUNCHED_MEDIAN && worst < PUNCHED_WORST,
+        });
+    }
+    for (class, via, trips) in
+        [(Class::Direct, "direct", DIRECT_TRIPS), (Class::Reverse, "reverse", REVERSE_TRIPS)]
+    {
+        let all = at(&of_class(record, class), via, |t| t.opened);
+        let Some(median) = median(&all) else { continue };
+        let limit = trips * 50.0 + OVER;
+        goals.push(Goal {
+            what: if via == "direct" {
+                "direct, 25 ms one way: time to OPENED"
+            } else {
+                "reverse, 25 ms one way: time to OPENED"
+            },
+            wanted: format!("median within {trips} round trips and {OVER:.0} ms ({limit:.0} ms)"),
+            found: format!("median {median:.0} ms of {}", all.len()),
+            met: median <= limit,
+        });
+    }
+}

@@ -1,0 +1,428 @@
+//! Whole nodes of the secure dialect on loopback, and what a hostile network does to them.
+#![cfg(all(feature = "server", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use p2pnet::config::{Dialect, DuplicateIp, Framing, NodeType};
+use p2pnet::event::Kind;
+use p2pnet::proto::network::NetworkId;
+use p2pnet::testing::TestNode;
+use p2pnet::{Code, Config};
+
+/// A test that waits this long for something hangs.
+const HUNG: Duration = Duration::from_secs(120);
+
+fn config() -> Config {
+    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
+    Config {
+        dialect: Dialect::Secure,
+        passive_bind: Some(ip.into()),
+        node_type: NodeType::Passive,
+        duplicate_ip: DuplicateIp::Allow,
+        bootstrap: false,
+        advertise: false,
+        ..Config::default()
+    }
+}
+
+fn node(change: impl FnOnce(&mut Config)) -> TestNode {
+    let mut config = config();
+    change(&mut config);
+    TestNode::start(config).unwrap()
+}
+
+/// Connects, and gives the connection's number at both ends.
+fn connect(from: &TestNode, to: &TestNode) -> (u64, u64) {
+    let at = to.listens().to_string();
+    let here = from.request(|net| net.connect(&at)).unwrap().conn;
+    (here, to.expect(Kind::Opened).conn)
+}
+
+/// Sends, waiting for room as a program does.
+fn send(node: &TestNode, conn: u64, data: &[u8], raw: bool) {
+    let send = || if raw { node.net.send(conn, data) } else { node.net.send_line(conn, data) };
+    while let Err(e) = send() {
+        assert_eq!(e, Code::WouldBlock);
+        node.expect(Kind::Writable);
+    }
+}
+
+#[test]
+fn lines_of_every_length_arrive_in_order_both_ways() {
+    let (alice, bob) = (node(|_| {}), node(|_| {}));
+    let (a, b) = connect(&alice, &bob);
+    let lines: Vec<Vec<u8>> = (0..2000usize)
+        .map(|i| {
+            let len = match i % 200 {
+                0 => 300_000,
+                100 => 70_000,
+                n if n % 10 == 0 => 16 * 1024 + n - 100,
+                n => 1 + n * 3,
+            };
+            (0..len).map(|at| b'a' + ((i * 31 + at) % 26) as u8).collect()
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for (from, conn) in [(&alice, a), (&bob, b)] {
+            let lines = &lines;
+            scope.spawn(move || {
+                // One thread per node does both, as most programs do.
+                let mut got = 0;
+                let mut take = || {
+                    while let Some(event) = from.net.next_event().unwrap() {
+                        if event.kind == Kind::Line {
+                            assert!(event.data == lines[got], "line {got}");
+                            got += 1;
+                        }
+                        assert_ne!(event.kind, Kind::Closed, "{event:?}");
+                    }
+                    got
+                };
+                let start = Instant::now();
+                for line in lines {
+                    while from.net.send_line(conn, line) == Err(Code::WouldBlock) {
+                        take();
+                        from.net.wait(Some(Duration::from_millis(5))).unwrap();
+                        assert!(start.elapsed() < HUNG, "hung");
+                    }
+                }
+                while take() < lines.len() {
+                    from.net.wait(Some(Duration::from_secs(1))).unwrap();
+                    assert!(start.elapsed() < HUNG, "hung");
+                }
+            });
+        }
+    });
+    let total: u64 = lines.iter().map(|l| l.len() as u64 + 2).sum();
+    let info = alice.net.conn_info(a).unwrap();
+    assert!(info.bytes_out > total && info.bytes_out < total + total / 50 + 2000 * 18, "{info:?}");
+}
+
+#[test]
+fn raw_bytes_arrive_whole() {
+    let (alice, bob) = (node(|c| c.framing = Framing::Raw), node(|c| c.framing = Framing::Raw));
+    let (a, b) = connect(&alice, &bob);
+    let data: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| data.chunks(77_777).for_each(|part| send(&alice, a, part, true)));
+        let mut got = Vec::new();
+        while got.len() < data.len() {
+            let event = bob.expect(Kind::Data);
+            assert_eq!(event.conn, b);
+            got.extend(event.data);
+        }
+        assert!(got == data);
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_take_its_lines_slows_the_sender_and_nothing_is_lost() {
+    let (alice, bob) = (node(|c| c.send_buffer = 100_000), node(|c| c.recv_buffer = 100_000));
+    let (a, b) = connect(&alice, &bob);
+    let mut sent = 0u32;
+    while alice.net.send_line(a, format!("{sent:01000}").as_bytes()) != Err(Code::WouldBlock) {
+        sent += 1;
+        assert!(sent < 1_000_000, "it is never full");
+    }
+    let mut got = 0u32;
+    let mut writable = false;
+    let start = Instant::now();
+    while got < sent || !writable {
+        assert!(start.elapsed() < HUNG, "hung after {got} of {sent}");
+        while let Some(event) = bob.net.next_event().unwrap() {
+            if event.kind == Kind::Line {
+                assert_eq!((event.conn, event.data), (b, format!("{got:01000}").into_bytes()));
+                got += 1;
+            }
+        }
+        while let Some(event) = alice.net.next_event().unwrap() {
+            writable |= event.kind == Kind::Writable;
+        }
+        bob.net.wait(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!(got, sent);
+}
+
+#[test]
+fn what_was_sent_before_closing_arrives() {
+    let (alice, bob) = (node(|_| {}), node(|_| {}));
+    let (a, _) = connect(&alice, &bob);
+    for i in 0..500 {
+        send(&alice, a, format!("{i:0300}").as_bytes(), false);
+    }
+    alice.net.close(a).unwrap();
+    for i in 0..500 {
+        assert_eq!(bob.expect(Kind::Line).text(), format!("{i:0300}"));
+    }
+    assert_eq!(bob.expect(Kind::Closed).result, Err(Code::Closed));
+    assert_eq!(alice.expect(Kind::Closed).result, Ok(()));
+}
+
+#[test]
+fn a_line_longer_than_allowed_ends_the_connection() {
+    let (alice, bob) = (node(|_| {}), node(|c| c.max_line = 10_000));
+    let (a, _) = connect(&alice, &bob);
+    send(&alice, a, b"before", false);
+    send(&alice, a, &[b'x'; 10_001], false);
+    assert_eq!(bob.expect(Kind::Line).text(), "before");
+    let closed = bob.expect(Kind::Closed);
+    assert_eq!(closed.result, Err(Code::Protocol));
+    assert!(closed.text().contains("max_line"), "{closed:?}");
+}
+
+#[test]
+fn dialects_and_networks_do_not_mix() {
+    let secure = node(|_| {});
+    let at = secure.listens().to_string();
+    let other = node(|c| c.network = Some(NetworkId::of("go")));
+    let e = other.request(|net| net.connect(&at)).unwrap_err();
+    assert_eq!(e.code, Code::Refused);
+    assert!(e.message.contains("network"), "{e}");
+    // A connection to ourselves is seen by the addresses before anybody shakes hands.
+    let e = secure.request(|net| net.connect(&at)).unwrap_err();
+    assert_eq!(e.code, Code::SelfConnect);
+    // A classic node shows its program a connection that says something in a foreign tongue, as ever; ours gives up.
+    let classic = node(|c| c.dialect = Dialect::Classic);
+    let conn = classic.request(|net| net.connect(&at)).unwrap().conn;
+    classic.net.send_line(conn, b"hello").unwrap();
+    classic.expect(Kind::Closed);
+    assert!(secure.net.conns().is_empty());
+    let at = classic.listens().to_string();
+    let quick = node(|c| c.handshake_timeout = Duration::from_millis(300));
+    let e = quick.request(|net| net.connect(&at)).unwrap_err();
+    assert_eq!(e.code, Code::Timeout);
+    assert!(e.message.contains("handshake"), "{e}");
+}
+
+/// A machine in the middle, for one connection at a time.
+struct Middle {
+    at: SocketAddr,
+    wishes: std::sync::mpsc::Sender<Wish>,
+}
+
+/// What it does: towards the server (`true`) or the client, at which byte of the stream.
+#[derive(Clone, Copy)]
+enum Wish {
+    Flip(bool, usize, u8),
+    Cut(bool, usize),
+    /// Everything from there on a second time.
+    Repeat(bool, usize, usize),
+}
+
+impl Middle {
+    fn before(target: SocketAddr) -> Middle {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let (wishes, wanted) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for wish in wanted {
+                let (client, _) = listener.accept().unwrap();
+                let server = TcpStream::connect(target).unwrap();
+                for (to_server, from, to) in [
+                    (true, client.try_clone().unwrap(), server.try_clone().unwrap()),
+                    (false, server, client),
+                ] {
+                    std::thread::spawn(move || carry(from, to, to_server, wish));
+                }
+            }
+        });
+        Middle { at, wishes }
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, to_server: bool, wish: Wish) {
+    let mut at = 0;
+    let mut buf = vec![0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut buf) {
+        let mut part = buf[..n].to_vec();
+        match wish {
+            Wish::Flip(way, byte, bits) if way == to_server && (at..at + n).contains(&byte) => {
+                part[byte - at] ^= bits;
+            }
+            Wish::Cut(way, byte) if way == to_server && (at..at + n).contains(&byte) => {
+                let _ = to.write_all(&part[..byte - at]);
+                break;
+            }
+            Wish::Repeat(way, byte, len) if way == to_server && (at..at + n).contains(&byte) => {
+                let end = (byte - at + len).min(n);
+                let again = part[byte - at..end].to_vec();
+                part.splice(end..end, again);
+            }
+            _ => {}
+        }
+        at += n;
+        if to.write_all(&part).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+}
+
+const SAID: [&str; 4] = ["one", "two, a little longer", "three", "four"];
+
+fn impatient(c: &mut Config) {
+    c.handshake_timeout = Duration::from_secs(2);
+}
+
+/// A short talk through the middle: what each side heard before it ended.
+///
+/// Alice is another node each time: with one that it is connected to, or was a moment ago, a node has no second connection.
+fn talk(middle: &Middle, wish: Wish, bob: &TestNode) -> [Vec<String>; 2] {
+    let alice = &node(impatient);
+    middle.wishes.send(wish).unwrap();
+    let before = bob.net.stats().opened;
+    let mut heard = [Vec::new(), Vec::new()];
+    let Ok(opened) = alice.request(|net| net.connect(&middle.at.to_string())) else {
+        return heard;
+    };
+    let a = opened.conn;
+    // One side's changes may be seen by the other only when it answers.
+    for said in SAID {
+        let _ = alice.net.send_line(a, said.as_bytes());
+    }
+    let start = Instant::now();
+    let mut ends = [None, None];
+    let mut b = 0;
+    while ends[0].is_none() || (b != 0 && ends[1].is_none()) {
+        assert!(start.elapsed() < HUNG, "hung: {heard:?}");
+        for (i, node) in [alice, bob].into_iter().enumerate() {
+            while let Some(event) = node.net.next_event().unwrap() {
+                match event.kind {
+                    Kind::Opened if i == 1 => {
+                        b = event.conn;
+                        for said in SAID {
+                            let _ = bob.net.send_line(b, said.as_bytes());
+                        }
+                    }
+                    Kind::Line if event.conn == [a, b][i] => {
+                        heard[i].push(event.text().into_owned());
+                        if heard[i].len() == SAID.len() {
+                            let _ = node.net.close(event.conn);
+                        }
+                    }
+                    Kind::Closed if event.conn == [a, b][i] => ends[i] = Some(event.result),
+                    _ => {}
+                }
+            }
+        }
+        alice.net.wait(Some(Duration::from_micros(200))).unwrap();
+    }
+    if b == 0 && bob.net.stats().opened > before {
+        bob.expect(Kind::Opened);
+        bob.expect(Kind::Closed);
+    }
+    heard
+}
+
+fn is_prefix(heard: &[String]) -> bool {
+    heard.len() <= SAID.len() && heard.iter().zip(SAID).all(|(got, said)| got == said)
+}
+
+/// Every byte of the connection changed, cut off at, or repeated from there: nobody ever reads what was not said, twice or
+/// with a gap before it.
+#[test]
+fn a_machine_in_the_middle_can_only_end_the_talk() {
+    let bob = node(impatient);
+    let middle = Middle::before(bob.listens());
+    let whole = talk(&middle, Wish::Flip(true, usize::MAX, 0), &bob);
+    assert!(whole.iter().all(|heard| heard == &SAID), "{whole:?}");
+    for to_server in [true, false] {
+        for byte in 0..300 {
+            for wish in [
+                Wish::Flip(to_server, byte, 1 << (byte % 8)),
+                Wish::Cut(to_server, byte),
+                Wish::Repeat(to_server, byte, 1 + byte % 60),
+            ] {
+                // The two bytes of a length, made larger, are a wait for what never comes.
+                let heard = talk(&middle, wish, &bob);
+                assert!(heard.iter().all(|heard| is_prefix(heard)), "byte {byte}: {heard:?}");
+            }
+        }
+    }
+}
+
+/// Ten thousand strangers who say nothing, or half of a greeting, from many addresses.
+#[test]
+fn ten_thousand_half_open_handshakes_leave_the_node_serving() {
+    let alice = node(|_| {});
+    let bob = node(|c| c.max_inbound = 4);
+    let at = bob.listens();
+    let mut strangers: Vec<TcpStream> = Vec::new();
+    let mut refused = 0;
+    for i in 0..10_000u32 {
+        let [.., c, d] = i.to_be_bytes();
+        let from = IpAddr::from([127, 200 + (i >> 12) as u8, c, d.max(1)]);
+        match stranger(from, at) {
+            Ok(mut stranger) => {
+                let _ = stranger.write_all(&[0, 178, 1, 7][..(i % 5) as usize]);
+                strangers.push(stranger);
+            }
+            Err(_) => refused += 1,
+        }
+        if i % 2000 == 1999 {
+            let (a, b) = connect(&alice, &bob);
+            send(&alice, a, format!("after {i}").as_bytes(), false);
+            assert_eq!(bob.expect(Kind::Line).text(), format!("after {i}"));
+            alice.net.close(a).unwrap();
+            alice.expect(Kind::Closed);
+            bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == b);
+        }
+    }
+    assert_eq!((refused, strangers.len()), (0, 10_000));
+    assert!(bob.net.conns().is_empty());
+    // All but the last few have been closed to make room.
+    let still_open = strangers.iter().filter(|s| is_open(s)).count();
+    assert!(still_open <= 128, "{still_open} are still open");
+    assert!(bob.net.stats().rejected >= 9_000);
+}
+
+fn stranger(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
+}
+
+fn is_open(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    matches!(stream.read(&mut [0; 8]), Err(e) if e.kind() == ErrorKind::WouldBlock)
+}
+
+/// Who opens many displaces himself, not others.
+#[test]
+fn a_flooder_does_not_displace_a_slow_stranger() {
+    let bob = node(|_| {});
+    let at = bob.listens();
+    let slow = stranger([127, 9, 9, 9].into(), at).unwrap();
+    let flood: Vec<_> = (0..1000).map(|_| stranger([127, 8, 8, 8].into(), at).unwrap()).collect();
+    let start = Instant::now();
+    while bob.net.stats().rejected < 1000 - 128 {
+        assert!(start.elapsed() < HUNG, "hung: {:?}", bob.net.stats());
+        std::thread::yield_now();
+    }
+    assert!(is_open(&slow));
+    drop(flood);
+}
+
+/// Only peers that are known take a place, and never one too many.
+#[test]
+fn places_are_for_known_peers() {
+    let bob = node(|c| c.max_inbound = 2);
+    let at = bob.listens();
+    let _silent: Vec<_> = (1..20u8).map(|i| stranger([127, 7, 7, i].into(), at).unwrap()).collect();
+    let peers: Vec<_> = (0..6).map(|_| node(|c| c.handshake_timeout = Duration::from_secs(2))).collect();
+    std::thread::scope(|scope| {
+        for peer in &peers {
+            let at = at.to_string();
+            scope.spawn(move || peer.request(|net| net.connect(&at)).is_ok());
+        }
+    });
+    bob.expect(Kind::Opened);
+    bob.expect(Kind::Opened);
+    assert_eq!(bob.net.conns().len(), 2);
+    assert_eq!(bob.net.stats().opened, 2);
+}
