@@ -71,8 +71,12 @@ fn a_confirmed_one_ends_the_others() {
     let (mine, (token, _)) = (dialled(&out), call(&out));
     bench.give(Input::Connected { conn: mine });
     let (theirs, _) = bench.came(token, true, false);
+    let mut unheard = bench.connector.deadline();
     let out = bench.give(Input::Verdict { conn: theirs, chosen: true });
     assert_eq!(short(&out), [format!("close {} Beaten", mine.0)]);
+    // Or after a second without any word.
+    assert_eq!(unheard.take(), Some(bench.now + MS * 1000));
+    assert_eq!(bench.connector.deadline(), None);
 }
 
 #[test]
