@@ -85,6 +85,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         actions,
         first_chooses: None,
         options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
+        deaf: rng.bool(),
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Plan {
     /// The first host's key is the smaller one.
     pub first_chooses: Option<bool>,
     pub options: Options,
+    /// The I/O does not tell what the handshake says once the connection is the program's.
+    pub deaf: bool,
 }
 
 impl Plan {
@@ -101,6 +103,7 @@ impl Plan {
             actions: vec![(Duration::ZERO, Action::Connect(0, 1))],
             first_chooses: None,
             options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
+            deaf: false,
         }
     }
 }

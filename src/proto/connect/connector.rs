@@ -75,6 +75,14 @@ impl Connector {
         }
     }
 
+    /// The node stops: requests end, whatever is being opened is closed, punches are called off. Open connections stay, and
+    /// are the program's. [`Input::Punched`] and [`Input::Outcome`] may still be given.
+    pub fn stop(&mut self, now: Instant) {
+        for peer in self.pairs.keys().copied().collect::<Vec<_>>() {
+            self.with(now, peer, |pair, core| pair.stop(now, core));
+        }
+    }
+
     /// Takes what has happened. What concerns something unknown is ignored, or closed.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
@@ -237,5 +245,17 @@ impl Connector {
         pair.wake = pair.deadline().map(|at| at.max(now + Duration::from_millis(1)));
         self.wakes.extend(pair.wake.map(|at| (at, peer)));
         self.pairs.insert(peer, pair);
+    }
+}
+
+#[cfg(test)]
+impl Connector {
+    /// Whether nothing is remembered but open connections.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let core = &self.core;
+        core.conns.len() == self.pairs.len()
+            && core.punches.is_empty()
+            && core.requests.is_empty()
+            && (core.dialling, core.answering) == (0, 0)
     }
 }

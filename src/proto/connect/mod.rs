@@ -24,7 +24,8 @@
 //!   peer (the reply is in) say [`Input::Met`], and give the handshake what [`Output::Answer`] says.
 //! * **Accepting.** Run the handshake as acceptor; when it knows the peer say [`Input::Came`], and give it what
 //!   [`Output::Answer`] says (or turn the peer away, if [`Output::Close`] comes instead). When the peer's third message is in
-//!   and it was not live before, say [`Input::Verdict`]. A socket that ends earlier than `Came` is nobody's business here.
+//!   and it was not live before, say [`Input::Verdict`], also if the connection is open by then (if it cannot be told any more, the
+//!   connector manages without). A socket that ends earlier than `Came` is nobody's business here.
 //! * **Afterwards.** [`Input::Chosen`] for a CHOOSE that arrives, [`Output::Choose`] to send one. [`Output::Open`]: the
 //!   connection is the program's from now on. [`Input::Closed`] once for each connection that ends by itself, or by the
 //!   program, at whatever time after it was named; not for one that [`Output::Close`] has ended.
@@ -79,6 +80,9 @@ mod settings;
 mod tale;
 mod types;
 mod why;
+
+#[cfg(test)]
+mod tests;
 
 pub use connector::Connector;
 pub use settings::{Own, Settings};

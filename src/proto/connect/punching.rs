@@ -30,20 +30,22 @@ const MOST_PUNCHES: usize = 16;
 pub(super) enum Wish {
     /// No.
     None,
-    /// From then on.
-    At(Instant),
+    /// Then, or as soon as nothing else is left to be waited for.
+    By(Instant),
+    /// Not before.
+    From(Instant),
 }
 
 impl Wish {
     pub(super) fn deadline(self) -> Option<Instant> {
         match self {
             Wish::None => None,
-            Wish::At(at) => Some(at),
+            Wish::By(at) | Wish::From(at) => Some(at),
         }
     }
 
     pub(super) fn is_due(self, now: Instant) -> bool {
-        matches!(self, Wish::At(at) if at <= now)
+        matches!(self, Wish::By(at) | Wish::From(at) if at <= now)
     }
 
     /// Whether a punch may still begin.
@@ -106,7 +108,7 @@ impl Pair {
         } else if aim(record, core, true).or_else(|| aim(record, core, false)).is_none() {
             "of one side no outside address is known"
         } else {
-            attempt.wish = Wish::At(at);
+            attempt.wish = Wish::By(at);
             return;
         };
         attempt.no_punch = Some(why);
@@ -134,11 +136,12 @@ impl Pair {
             || self.links.values().any(|link| link.step < Step::Open)
             || core.own.is_reachable() && self.attempt.as_ref().is_some_and(|a| !a.call.is_over(now));
         let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.wish.is_open()) else { return };
+        let waiting = waiting || matches!(attempt.wish, Wish::From(_));
         if self.punch.is_some() || !attempt.wish.is_due(now) && waiting {
             return;
         }
         if self.is_crowded(core) {
-            return self.set_wish(Wish::At(now + LOOK_AGAIN));
+            return self.set_wish(Wish::From(now + LOOK_AGAIN));
         }
         match self.next_aim(core) {
             Some(aim) => self.initiate(now, aim, core),
@@ -213,7 +216,7 @@ impl Pair {
                 self.stop_punch(now, Result::GivenUp, core);
                 if let Some(attempt) = self.attempt.as_mut().filter(|_| target.is_some()) {
                     attempt.punched[usize::from(!v4)] = false;
-                    attempt.wish = Wish::At(now);
+                    attempt.wish = Wish::By(now);
                 }
             }
             // What could not be done with the old locator may be possible now.
@@ -222,7 +225,7 @@ impl Pair {
                 && core.settings.punching
                 && self.next_aim(core).is_some() =>
             {
-                self.set_wish(Wish::At(now));
+                self.set_wish(Wish::By(now));
             }
             _ => {}
         }
@@ -338,12 +341,12 @@ impl Pair {
         if again {
             // It was the peer's and it has lost interest, or has a connection that we will hear of. We have not.
             attempt.punched = [false; 2];
-            attempt.wish = Wish::At(now + NEXT);
+            attempt.wish = Wish::From(now + NEXT);
             return;
         }
         attempt.punch_failure = Some(failure);
         if ours && self.next_aim(core).is_some() {
-            self.set_wish(Wish::At(now));
+            self.set_wish(Wish::By(now));
         }
     }
 }

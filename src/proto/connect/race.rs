@@ -255,6 +255,11 @@ impl Pair {
         }
     }
 
+    /// When the open connection counts as confirmed, whatever is heard.
+    pub(super) fn confirm_at(&self) -> Option<Instant> {
+        self.open.filter(|_| !self.confirmed).map(|(_, since)| since + SPARE)
+    }
+
     /// The other end has the open connection, too.
     fn confirm(&mut self, now: Instant, core: &mut Core) {
         if !self.confirmed {
@@ -288,6 +293,9 @@ impl Pair {
             self.tale.note(now, "the chosen connection is silent, another one is alive");
             self.close_link(now, choice, Closing::Silent, Result::Failed, core);
             self.after_losses(now, core);
+        }
+        if self.confirm_at().is_some_and(|at| at <= now) {
+            self.confirm(now, core);
         }
         let late = |link: &Link| link.until.is_some_and(|at| at <= now);
         while let Some(conn) = self.links.iter().find(|(_, link)| late(link)).map(|(conn, _)| *conn) {

@@ -86,7 +86,7 @@ fn stagger(good: &[(Candidate, Technique)], own: &Own, settings: &Settings, reac
         } else {
             let at_once = reachable && v4 && !seen_v4 && !hairpin(candidate);
             let nth = if at_once { 0 } else { far + u32::from(hairpin(candidate)) };
-            far += u32::from(!at_once);
+            far = if at_once { far.max(1) } else { far + 1 };
             seen_v4 |= v4;
             settings.stagger * nth
         };
