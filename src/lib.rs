@@ -40,7 +40,6 @@ mod portmap;
 pub mod proto;
 mod queue;
 #[cfg(feature = "reach")]
-#[allow(dead_code, reason = "used by the actor once wired")]
 mod reach;
 pub mod report;
 #[cfg(feature = "server")]

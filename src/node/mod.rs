@@ -36,20 +36,16 @@ pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;
 mod outlet;
-#[allow(dead_code, reason = "used by the actor once wired")]
 pub(crate) mod punch;
 mod receive;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
-#[allow(dead_code, reason = "used by the actor once wired")]
 mod signal;
 mod simultaneous;
-#[allow(dead_code, reason = "filled once connecting by locator is wired")]
 pub(crate) mod stories;
 mod table;
-#[allow(dead_code, reason = "used by the secure dialect once wired")]
 mod usher;
 
 pub(crate) use measure::PROTOCOLS;

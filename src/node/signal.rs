@@ -51,8 +51,6 @@ pub(crate) enum Order {
     },
     /// [`Signalling::network_changed`]
     NetworkChanged,
-    /// [`Signalling::measure`]
-    Measure,
     /// [`Signalling::leave`]; then the task ends.
     Leave,
 }
@@ -159,7 +157,6 @@ impl Task {
                 }
             }
             Order::NetworkChanged => self.node.network_changed(now),
-            Order::Measure => self.node.measure(now),
             Order::Leave => self.node.leave(now),
         }
     }

@@ -97,6 +97,9 @@ fn story(end: &Punched) -> String {
             }
         }
     }
+    for (number, count) in &end.errors {
+        text += &format!("; {count} times: {}", std::io::Error::from_raw_os_error(*number));
+    }
     if let Some(rtt) = end.rtt {
         text += &format!("; round trip by signalling {:.1} ms", rtt.as_secs_f64() * 1000.0);
     }
