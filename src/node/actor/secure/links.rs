@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use super::super::Actor;
 use super::News;
 use crate::error::{Code, Error, Result};
 use crate::event::Via;
+use crate::node::conn::Conn;
 use crate::node::dial::dial_one;
 use crate::node::greet::{Greeted, Role};
 use crate::node::log::log;
@@ -37,8 +39,28 @@ pub(super) enum Link {
     Standing(TcpStream, SocketAddr),
     /// An usher has it.
     Ushered(Ushered),
-    /// It is the program's, by this id.
-    Open(u64),
+}
+
+impl Link {
+    /// Stops whatever works for it.
+    pub(super) fn abort(&self) {
+        match self {
+            Link::Dialling(task) | Link::Ushered(Ushered { task, .. }) => task.abort(),
+            Link::Standing(..) => {}
+        }
+    }
+
+    /// A request does not wait for it any more.
+    pub(super) fn leave(&mut self, request: u64) {
+        if let Link::Ushered(Ushered { opening: Some((_, requests)), .. }) = self {
+            requests.retain(|other| *other != request);
+        }
+    }
+
+    /// Whether it is ours, about to be the program's, and not in the table.
+    pub(super) fn is_opening_outwards(&self) -> bool {
+        matches!(self, Link::Ushered(Ushered { ours: true, id: None, opening: Some(_), .. }))
+    }
 }
 
 /// A connection that is being seen through.
@@ -102,7 +124,7 @@ impl Actor {
         }
     }
 
-    /// A connection that a punch has made, named by the connector.
+    /// A connection that a punch has made, under the name that the connector is told.
     pub(super) fn secure_stands(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr) {
         if let Some(secure) = &mut self.secure {
             secure.links.insert(conn, Link::Standing(stream, at));
@@ -130,10 +152,15 @@ impl Actor {
         }
     }
 
-    /// Lets the other side of a connection say who it is: one that came in by the listener (`id`: its entry in the table), or
-    /// one of a punch that the peer began.
-    pub(super) fn receive(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, id: Option<u64>) {
-        self.see_through(conn, stream, at, Role::Accept, id);
+    /// Lets the other side of a connection say who it is that came of a punch that the peer began. Unless the connector has
+    /// no use for it any more: then it is closed already.
+    pub(super) fn receive(&mut self, conn: ConnId) {
+        let Some(secure) = &mut self.secure else { return };
+        match secure.links.remove(&conn) {
+            Some(Link::Standing(stream, at)) => self.see_through(conn, stream, at, Role::Accept, None),
+            Some(other) => drop(secure.links.insert(conn, other)),
+            None => {}
+        }
     }
 
     /// A connection has come in by the listener.
@@ -142,7 +169,7 @@ impl Actor {
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
         let id = self.shared.new_id();
-        self.receive(conn, stream, from, Some(id));
+        self.see_through(conn, stream, from, Role::Accept, Some(id));
     }
 
     fn see_through(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, role: Role, id: Option<u64>) {
@@ -209,6 +236,32 @@ impl Actor {
             // One that has ended has said so, or is about to.
             let _ = ushered.words.send(word);
         }
+    }
+
+    /// The program does not want the connection any more that it dialled, in the table as `id`. If it has been decided that
+    /// this is the one between the two nodes, it stays: the peer may have it already, and other requests wait for it.
+    /// False if nobody has begun to talk on it yet.
+    pub(in super::super) fn secure_cancel_dial(&mut self, id: u64, why: &Error) -> bool {
+        let ours = |(conn, link): (&ConnId, &Link)| match link {
+            Link::Ushered(u) if u.id == Some(id) => Some((*conn, u.opening.is_some())),
+            _ => None,
+        };
+        match self.secure.as_ref().and_then(|s| s.links.iter().find_map(ours)) {
+            Some((_, true)) => {
+                if let Some(entry) = self.table.get_mut(id) {
+                    let request = std::mem::take(&mut entry.request);
+                    self.shared.done(request, why.clone().into());
+                }
+            }
+            Some((conn, false)) => {
+                let text = why.message.clone().into_owned();
+                if self.let_go(conn, why.clone()) {
+                    self.secure_input(Input::Closed { conn, os_error: 0, text });
+                }
+            }
+            None => return false,
+        }
+        true
     }
 
     fn ushered(&mut self, conn: ConnId) -> Option<&mut Ushered> {
@@ -280,12 +333,11 @@ impl Actor {
 
     /// A request has this connection, as soon as it is open.
     pub(super) fn secure_done(&mut self, request: u64, conn: ConnId) {
+        if let Some(id) = self.secure.as_ref().and_then(|s| s.given.get(&conn)).copied() {
+            return self.secure_succeeded(request, id);
+        }
         match self.secure.as_mut().and_then(|s| s.links.get_mut(&conn)) {
             Some(Link::Ushered(Ushered { opening: Some((_, requests)), .. })) => requests.push(request),
-            Some(Link::Open(id)) => {
-                let id = *id;
-                self.secure_succeeded(request, id);
-            }
             _ => {
                 let e = Error::new(Code::Closed, "the connection was made, and ended before it was open");
                 self.shared.done(request, e.into());
@@ -311,7 +363,7 @@ impl Actor {
             self.table.insert(id, Entry { ips, inbound: !ours, request: 0, since, dialler, state });
         }
         if let Some(secure) = &mut self.secure {
-            secure.links.insert(conn, Link::Open(id));
+            secure.given.insert(conn, id);
             secure.open.insert(id, conn);
         }
         self.enter(id, open, requests.first().copied().unwrap_or(0));
@@ -323,22 +375,16 @@ impl Actor {
     /// Ends a connection, as the connector wants it.
     pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
         let Some(secure) = &mut self.secure else { return };
-        match secure.links.get(&conn) {
-            Some(Link::Open(id)) => {
-                let id = *id;
-                secure.links.remove(&conn);
-                secure.open.remove(&id);
-                if let Some(open) = self.shared.conn(id) {
-                    log!(
-                        self.shared,
-                        Info,
-                        "closing the connection with {}: {}",
-                        open.peer.to_string_lossy(),
-                        why.text()
-                    );
-                    open.close();
-                }
+        if let Some(id) = secure.given.remove(&conn) {
+            secure.open.remove(&id);
+            if let Some(open) = self.shared.conn(id) {
+                let peer = open.peer.to_string_lossy();
+                log!(self.shared, Info, "closing the connection with {peer}: {}", why.text());
+                open.close();
             }
+            return;
+        }
+        match secure.links.get(&conn) {
             Some(Link::Ushered(ushered)) if !ushered.ours && !ushered.welcomed && why == Closing::Full => {
                 // The usher says so, and ends.
                 let _ = ushered.words.send(Word::Answer(Answer::Full));
@@ -348,8 +394,20 @@ impl Actor {
                     self.fail(id, Error::new(Code::Limit, why.text()));
                 }
             }
-            Some(_) => drop(self.let_go(conn, Error::new(Code::Canceled, why.text()))),
+            Some(_) => drop(self.let_go(conn, Error::new(code_of(why), why.text()))),
             None => {}
+        }
+    }
+
+    /// The program has closed its connection with this peer, or it has ended: it is not one to be had any more, though its
+    /// last bytes may still be on their way.
+    pub(super) fn forget_ending(&mut self, peer: &PublicKey) {
+        let Some(secure) = &self.secure else { return };
+        let id = secure.connector.open(peer).and_then(|conn| secure.given.get(&conn)).copied();
+        let Some(id) = id else { return };
+        let ends = |conn: Arc<Conn>| conn.closed.load(Relaxed) || conn.out.lock().is_closing();
+        if self.shared.conn(id).is_none_or(ends) {
+            self.secure_closed(id);
         }
     }
 
@@ -357,8 +415,19 @@ impl Actor {
     pub(in super::super) fn secure_closed(&mut self, id: u64) {
         let Some(conn) = self.secure.as_mut().and_then(|s| s.open.remove(&id)) else { return };
         if let Some(secure) = &mut self.secure {
-            secure.links.remove(&conn);
+            secure.given.remove(&conn);
         }
         self.secure_input(Input::Closed { conn, os_error: 0, text: "it has ended".into() });
+    }
+}
+
+/// What a request is told whose connection the connector does not want: one by an address, or one that was about to open.
+fn code_of(why: Closing) -> Code {
+    match why {
+        Closing::Beaten => Code::Duplicate,
+        Closing::Silent => Code::Timeout,
+        Closing::Full => Code::Limit,
+        Closing::Replaced | Closing::Unknown => Code::Closed,
+        Closing::GivenUp => Code::Canceled,
     }
 }
