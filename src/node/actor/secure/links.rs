@@ -77,6 +77,8 @@ pub(super) struct Ushered {
     id: Option<u64>,
     /// Whether the connector has heard of it.
     known: bool,
+    /// Who is there, once that is known.
+    peer: Option<PublicKey>,
     /// It is to be the program's, in this way, and these requests wait for that.
     opening: Option<(Via, Vec<u64>)>,
 }
@@ -192,7 +194,17 @@ impl Actor {
         }
         if let Some(secure) = &mut self.secure {
             let known = id.is_none();
-            let ushered = Ushered { words, task: abort, welcomed: false, at, ours, id, known, opening: None };
+            let ushered = Ushered {
+                words,
+                task: abort,
+                welcomed: false,
+                at,
+                ours,
+                id,
+                known,
+                peer: None,
+                opening: None,
+            };
             secure.links.insert(conn, Link::Ushered(ushered));
         }
     }
@@ -278,7 +290,7 @@ impl Actor {
         match step {
             Step::Met(Peer { key: peer, token, chosen, live }) => {
                 let at = ushered.at;
-                ushered.known = true;
+                (ushered.known, ushered.peer) = (true, Some(peer));
                 let input = if ushered.ours {
                     Input::Met { conn, peer, at, chosen }
                 } else {
@@ -289,6 +301,14 @@ impl Actor {
             Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
             Step::Chosen => self.secure_input(Input::Chosen { conn }),
             Step::Closed(e) => {
+                // By its address it was another one.
+                let held = ushered.ours && ushered.id.is_some() && ushered.opening.is_none();
+                let peer = ushered.peer.filter(|_| held);
+                let twice = |peer| self.secure.as_ref().is_some_and(|s| s.connector.open(peer).is_some());
+                let e = match peer.as_ref().is_some_and(twice) {
+                    true => Error::new(Code::Duplicate, "that node is connected already, as its key shows"),
+                    false => e,
+                };
                 log!(self.shared, Debug, "{e}");
                 if self.let_go(conn, e.clone()) {
                     let (os_error, text) = (e.os_error, e.message.into_owned());
