@@ -337,6 +337,27 @@ fn stopped_while_connecting() {
     requests.iter().for_each(|request| ended_once(&alice, *request));
 }
 
+/// A node that has lost its connection, or that another one has the key of: the newer connection is the one.
+#[test]
+fn two_nodes_with_one_key() {
+    let mut keys = [[1; 32], [2; 32]].map(|secret| Arc::new(Identity::from_secret(&secret)));
+    keys.sort_by_key(|key| key.public());
+    // Whichever side chooses among connections.
+    for [ours, theirs] in [[0, 1], [1, 0]] {
+        let bob = alone(|c| c.key = Some(Arc::clone(&keys[ours])));
+        let twins = [(); 2].map(|()| alone(|c| c.key = Some(Arc::clone(&keys[theirs]))));
+        let (a, b) = connect(&twins[0], &bob);
+        talk(&twins[0], a, &bob, b);
+        let (a, newer) = connect(&twins[1], &bob);
+        let closed = bob.wait_for("CLOSED", |e| e.kind == Kind::Closed);
+        assert_eq!((closed.conn, closed.result), (b, Err(Code::Closed)));
+        assert!(closed.text().contains("another connection"), "{closed:?}");
+        talk(&twins[1], a, &bob, newer);
+        assert_eq!(bob.net.conns(), [newer]);
+        twins[0].expect(Kind::Closed);
+    }
+}
+
 #[test]
 fn fifty_peers_of_one_node() {
     let bob = alone(|c| c.max_inbound = 50);
