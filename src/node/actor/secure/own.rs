@@ -61,12 +61,10 @@ impl Actor {
     /// Tells the connector whether there is room for peers that come by themselves, if that has changed.
     pub(super) fn secure_room(&mut self) {
         let full = self.table.open(true) + self.welcomed() >= self.shared.config.max_inbound;
-        if self.secure.as_ref().is_some_and(|s| s.full != full) {
-            if let Some(secure) = &mut self.secure {
-                secure.full = full;
-                // Nothing else of what we are has changed, and strangers can make this happen often.
-                secure.connector.set_full(full);
-            }
+        if let Some(secure) = &mut self.secure {
+            secure.full = full;
+            // Nothing else of what we are has changed, and strangers can make this happen often.
+            secure.connector.set_full(full);
         }
     }
 }
