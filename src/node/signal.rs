@@ -51,6 +51,9 @@ pub(crate) enum Order {
     },
     /// [`Signalling::network_changed`]
     NetworkChanged,
+    /// [`Signalling::measure`]
+    #[allow(dead_code, reason = "punches measure the way to the peer themselves")]
+    Measure,
     /// [`Signalling::leave`]; then the task ends.
     Leave,
 }
@@ -157,6 +160,7 @@ impl Task {
                 }
             }
             Order::NetworkChanged => self.node.network_changed(now),
+            Order::Measure => self.node.measure(now),
             Order::Leave => self.node.leave(now),
         }
     }
