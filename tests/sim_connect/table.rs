@@ -9,7 +9,8 @@ use p2pnet::proto::nat::behaviour::Unsolicited;
 use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
-use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
+use crate::plan::{Action, HostPlan, Plan, SitePlan, Stale};
+use crate::world::World;
 
 fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).expect("a kind")

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::aim::Wish;
 use super::call::Call;
 use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{Pair, Step};
-use super::punching::Wish;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
 use super::tale::Tale;

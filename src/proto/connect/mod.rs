@@ -49,11 +49,11 @@
 //! | `connector` | finds the pair that an input concerns |
 //! | `core` | what all pairs share: names, limits, outputs |
 //! | `pair` | everything between us and one peer |
-//! | `race` | which connection of several is kept |
+//! | `race`, `patience` | which connection of several is kept; how long each is waited for |
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
 //! | `call`, `answer` | calling the peer; being called |
-//! | `punching` | when a punch begins, and whose it is |
+//! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
 //! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
@@ -61,6 +61,7 @@
 //!
 //! `docs/connect.md` draws the ladder and the race, and says how each message is limited.
 
+mod aim;
 mod answer;
 mod attempt;
 mod call;
@@ -72,6 +73,7 @@ mod json;
 mod limits;
 pub mod message;
 mod pair;
+mod patience;
 mod punching;
 mod race;
 pub mod report;
