@@ -193,6 +193,7 @@ impl World {
                     (link.peer.expect("greeted"), self.net.homes[i].host.conns[&Name::Conn(conn)].1);
                 self.input(i, Input::Met { conn: id, peer, at, chosen });
             }
+            Data::Third { .. } if link.step == Step::Open && self.plan.deaf => {}
             Data::Third { chosen } => self.input(i, Input::Verdict { conn: id, chosen }),
             Data::Choose => self.input(i, Input::Chosen { conn: id }),
             Data::Line => {

@@ -12,7 +12,8 @@ use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
 use crate::net::Way;
-use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
+use crate::plan::{Action, HostPlan, Plan, SitePlan, Stale};
+use crate::world::World;
 
 fn plan(rng: &mut fastrand::Rng) -> Plan {
     let ms = Duration::from_millis;
@@ -85,6 +86,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         actions,
         first_chooses: None,
         options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
+        deaf: rng.bool(),
     }
 }
 

@@ -8,8 +8,9 @@ use p2pnet::error::Code;
 use p2pnet::proto::connect::report::{End, Result as Ended, Story};
 
 use crate::node::Name;
+use crate::plan::Action;
 use crate::sim_net::tcp::State;
-use crate::world::{Action, PORT, World};
+use crate::world::{PORT, World};
 
 /// A request ends by then, a little later if the world is slow.
 const LIMIT: Duration = Duration::from_millis(10_001);

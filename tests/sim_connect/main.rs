@@ -9,6 +9,7 @@ mod carry;
 mod chaos;
 mod check;
 mod node;
+mod plan;
 mod punching;
 #[path = "../sim_net/mod.rs"]
 mod sim_net;

@@ -119,7 +119,7 @@ pub enum Event {
     Bound(usize, PunchId, SlotId, bool),
     Asked(usize, PunchId, SlotId, u16),
     NoGreeting(usize, u64),
-    Action(crate::world::Action),
+    Action(crate::plan::Action),
 }
 
 pub type Network = Net<Event, Name, Data>;

@@ -9,7 +9,8 @@ use p2pnet::proto::nat::behaviour::Unsolicited;
 use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
-use crate::world::{Action, HostPlan, Plan, SitePlan, Stale, World};
+use crate::plan::{Action, HostPlan, Plan, SitePlan, Stale};
+use crate::world::World;
 
 fn kind(name: &str) -> Kind {
     *KINDS.iter().find(|kind| kind.name == name).expect("a kind")
@@ -102,10 +103,10 @@ fn cases(ms: u64) -> Vec<Case> {
     let mut stale = pair("eim", "eim", ms);
     stale.hosts[1].stale = Stale::Nothing;
     cases.push(case("eim to eim, a wrong address in the locator", stale, By(Via::Punch, 15, 405)));
-    let mut mute = pair("public", "public", ms);
+    let mut mute = pair("eim", "public", ms);
     mute.hosts[1].stale = Stale::Mute;
     // Its turn comes after a quarter of a second; then as long again, and a little more, for the one that says nothing.
-    cases.push(case("public to public, something mute at an old address", mute, By(Via::Direct, 6, 252)));
+    cases.push(case("NAT to public, something mute at an old address", mute, By(Via::Direct, 6, 252)));
     let mut mute = pair("eim", "eim", ms);
     mute.hosts[1].stale = Stale::Mute;
     cases.push(case("eim to eim, something mute at an old address", mute, By(Via::Punch, 17, 655)));

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::aim::Wish;
 use super::call::Call;
 use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{Pair, Step};
-use super::punching::Wish;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
 use super::tale::Tale;
@@ -150,10 +150,26 @@ impl Pair {
         self.aim_again(now, core);
     }
 
-    /// The request is not wanted any more. False if there is none.
+    /// The request is not wanted any more.
     pub(super) fn cancel(&mut self, now: Instant, request: u64, core: &mut Core) {
         let error = Error::new(Code::Canceled, "the request was cancelled");
         self.drop_request(now, request, error, core);
+    }
+
+    /// Ends everything but an open connection.
+    pub(super) fn stop(&mut self, now: Instant, core: &mut Core) {
+        let waiting =
+            self.attempt.iter().flat_map(|attempt| attempt.waiting.iter().map(|(request, _)| *request));
+        for request in waiting.collect::<Vec<_>>() {
+            let error = Error::new(Code::Canceled, "the net was stopped");
+            self.drop_request(now, request, error, core);
+        }
+        self.end_called(now, core);
+        self.stop_punch(now, Result::GivenUp, core);
+        let opening = self.links.iter().filter(|(_, link)| link.step < Step::Open);
+        for conn in opening.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.close_link(now, conn, Closing::GivenUp, Result::GivenUp, core);
+        }
     }
 
     /// Requests that have run out of time.

@@ -97,7 +97,9 @@ impl Pair {
                 "the locator names no signalling server, and this node is in none",
             )),
             None => Call::Wanted { until: now + PREPARATION },
-            Some(_) if attempt.wish.is_due(now) => Call::Wanted { until: now + OFFER },
+            Some(_) if attempt.wish.is_due(now) && self.punch.is_none() => {
+                Call::Wanted { until: now + OFFER }
+            }
             Some(_) => Call::Wanted { until: now },
         };
     }
@@ -118,7 +120,11 @@ impl Pair {
         if attempt.call.deadline().is_none_or(|until| until > now) {
             // What waits for our locator may go as soon as it is there.
             let early = matches!(attempt.call, Call::Wanted { .. }) && attempt.calls == 0;
-            if !(early && core.own.locator.is_some() && self.punch.is_none() && !self.is_punch_due(now)) {
+            let offer = match &self.punch {
+                Some(punch) => punch.ours,
+                None => self.is_punch_due(now),
+            };
+            if !early || offer || core.own.locator.is_none() {
                 return;
             }
             return self.call(now, None, core);

@@ -45,6 +45,11 @@ impl Connector {
         }
     }
 
+    /// Whether the node has no room for peers that it did not ask for, as [`Own::full`] says, has changed.
+    pub fn set_full(&mut self, full: bool) {
+        self.core.own.full = full;
+    }
+
     /// The program wants a connection to the node whose locator this is. Ends with one [`Output::Done`]. `request` is the
     /// caller's name for it, not one of a request that goes on; `limit` is [`Settings::limit`] unless it says otherwise.
     pub fn connect(&mut self, now: Instant, request: u64, unl: &UnlV3, limit: Option<Duration>) {
@@ -72,6 +77,14 @@ impl Connector {
     pub fn cancel(&mut self, now: Instant, request: u64) {
         if let Some(peer) = self.core.requests.get(&request).copied() {
             self.with(now, peer, |pair, core| pair.cancel(now, request, core));
+        }
+    }
+
+    /// The node stops: requests end, whatever is being opened is closed, punches are called off. Open connections stay, and
+    /// are the program's. [`Input::Punched`] and [`Input::Outcome`] may still be given.
+    pub fn stop(&mut self, now: Instant) {
+        for peer in self.pairs.keys().copied().collect::<Vec<_>>() {
+            self.with(now, peer, |pair, core| pair.stop(now, core));
         }
     }
 
@@ -237,5 +250,17 @@ impl Connector {
         pair.wake = pair.deadline().map(|at| at.max(now + Duration::from_millis(1)));
         self.wakes.extend(pair.wake.map(|at| (at, peer)));
         self.pairs.insert(peer, pair);
+    }
+}
+
+#[cfg(test)]
+impl Connector {
+    /// Whether nothing is remembered but open connections.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let core = &self.core;
+        core.conns.len() == self.pairs.len()
+            && core.punches.is_empty()
+            && core.requests.is_empty()
+            && (core.dialling, core.answering) == (0, 0)
     }
 }

@@ -24,7 +24,8 @@
 //!   peer (the reply is in) say [`Input::Met`], and give the handshake what [`Output::Answer`] says.
 //! * **Accepting.** Run the handshake as acceptor; when it knows the peer say [`Input::Came`], and give it what
 //!   [`Output::Answer`] says (or turn the peer away, if [`Output::Close`] comes instead). When the peer's third message is in
-//!   and it was not live before, say [`Input::Verdict`]. A socket that ends earlier than `Came` is nobody's business here.
+//!   and it was not live before, say [`Input::Verdict`], also if the connection is open by then (if it cannot be told any more, the
+//!   connector manages without). A socket that ends earlier than `Came` is nobody's business here.
 //! * **Afterwards.** [`Input::Chosen`] for a CHOOSE that arrives, [`Output::Choose`] to send one. [`Output::Open`]: the
 //!   connection is the program's from now on. [`Input::Closed`] once for each connection that ends by itself, or by the
 //!   program, at whatever time after it was named; not for one that [`Output::Close`] has ended.
@@ -48,11 +49,11 @@
 //! | `connector` | finds the pair that an input concerns |
 //! | `core` | what all pairs share: names, limits, outputs |
 //! | `pair` | everything between us and one peer |
-//! | `race` | which connection of several is kept |
+//! | `race`, `patience` | which connection of several is kept; how long each is waited for |
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
 //! | `call`, `answer` | calling the peer; being called |
-//! | `punching` | when a punch begins, and whose it is |
+//! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
 //! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
@@ -60,6 +61,7 @@
 //!
 //! `docs/connect.md` draws the ladder and the race, and says how each message is limited.
 
+mod aim;
 mod answer;
 mod attempt;
 mod call;
@@ -71,6 +73,7 @@ mod json;
 mod limits;
 pub mod message;
 mod pair;
+mod patience;
 mod punching;
 mod race;
 pub mod report;
@@ -79,6 +82,9 @@ mod settings;
 mod tale;
 mod types;
 mod why;
+
+#[cfg(test)]
+mod tests;
 
 pub use connector::Connector;
 pub use settings::{Own, Settings};

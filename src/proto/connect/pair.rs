@@ -60,6 +60,8 @@ pub(super) struct Link {
     pub(super) until: Option<Instant>,
     /// Its place in the story.
     pub(super) entry: Option<usize>,
+    /// What there is to tell of how it came about, for people; "" = nothing.
+    pub(super) story: String,
 }
 
 /// A call of the peer.
@@ -172,7 +174,13 @@ impl Pair {
         let called = self.called.iter().map(|called| called.until);
         let rungs = self.rungs.first().map(|(at, _)| *at);
         let attempt = self.attempt.as_ref().and_then(Attempt::deadline);
-        links.chain(called).chain(rungs).chain(attempt).chain(self.impatient_at()).min()
+        links
+            .chain(called)
+            .chain(rungs)
+            .chain(attempt)
+            .chain(self.impatient_at())
+            .chain(self.confirm_at())
+            .min()
     }
 
     /// Servers by which the peer is told something, the best first.

@@ -6,15 +6,14 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::aim::{Aim, Wish, aim, is_easy, outside};
 use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{Link, Pair, Punching, Step};
 use super::report::{Result, Technique};
 use super::rungs::Ladder;
 use super::types::{Begin, ConnId, Output, PunchId};
-use crate::proto::nat::scope::Scope;
-use crate::proto::punch::{self, Body, Failure, Foresight, Reason, Setup, Side, Token};
-use crate::proto::unl::{CandidateKind, Record};
+use crate::proto::punch::{self, Body, Failure, Foresight, Reason, Setup, Token};
 
 /// Most punches that a peer may begin in one attempt of its.
 const MOST_RESPONSES: u8 = 4;
@@ -24,72 +23,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const NEXT: Duration = Duration::from_millis(200);
 /// Most punches at a time, of both sides' making.
 const MOST_PUNCHES: usize = 16;
-
-/// Whether we want to punch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// No.
-    None,
-    /// From then on.
-    At(Instant),
-}
-
-impl Wish {
-    pub(super) fn deadline(self) -> Option<Instant> {
-        match self {
-            Wish::None => None,
-            Wish::At(at) => Some(at),
-        }
-    }
-
-    pub(super) fn is_due(self, now: Instant) -> bool {
-        matches!(self, Wish::At(at) if at <= now)
-    }
-
-    /// Whether a punch may still begin.
-    pub(super) fn is_open(self) -> bool {
-        self != Wish::None
-    }
-}
-
-/// Two ends that can be aimed at each other.
-#[derive(Clone, Copy, Debug)]
-struct Aim {
-    ours: Side,
-    theirs: Side,
-    target: IpAddr,
-}
-
-/// The peer's outside address of a family, as its locator has it.
-fn outside(record: &Record, v4: bool) -> Option<IpAddr> {
-    let fits = |ip: IpAddr| ip.is_ipv4() == v4 && Scope::of(ip) != Scope::None;
-    let mut candidates = record.candidates.iter().filter(|c| fits(c.ip));
-    let wan = candidates.clone().find(|c| c.kind == CandidateKind::Wan);
-    wan.or_else(|| candidates.find(|c| c.kind == CandidateKind::Mapped)).map(|c| c.ip)
-}
-
-fn aim(record: &Record, core: &Core, v4: bool) -> Option<Aim> {
-    let target = outside(record, v4)?;
-    let (ours, theirs) = if v4 {
-        let nat = record.nat;
-        let theirs = Side {
-            outside_ip: Some(target),
-            mapping: nat.mapping,
-            allocation: nat.allocation,
-            ..Side::default()
-        };
-        core.own.side.outside_ip.map(|_| (core.own.side, theirs))?
-    } else {
-        (Side::untranslated(core.own.outside6?.into()), Side::untranslated(target))
-    };
-    Some(Aim { ours, theirs, target })
-}
-
-/// Whether both ends can foresee their ports exactly.
-fn is_easy(aim: &Aim) -> bool {
-    let exact = |side: &Side| matches!(side.foresight(), Foresight::Asked | Foresight::Computed { .. });
-    exact(&aim.ours) && exact(&aim.theirs)
-}
 
 impl Pair {
     /// Decides whether and when to punch.
@@ -106,7 +39,7 @@ impl Pair {
         } else if aim(record, core, true).or_else(|| aim(record, core, false)).is_none() {
             "of one side no outside address is known"
         } else {
-            attempt.wish = Wish::At(at);
+            attempt.wish = Wish::By(at);
             return;
         };
         attempt.no_punch = Some(why);
@@ -134,11 +67,12 @@ impl Pair {
             || self.links.values().any(|link| link.step < Step::Open)
             || core.own.is_reachable() && self.attempt.as_ref().is_some_and(|a| !a.call.is_over(now));
         let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.wish.is_open()) else { return };
+        let waiting = waiting || matches!(attempt.wish, Wish::From(_));
         if self.punch.is_some() || !attempt.wish.is_due(now) && waiting {
             return;
         }
         if self.is_crowded(core) {
-            return self.set_wish(Wish::At(now + LOOK_AGAIN));
+            return self.set_wish(Wish::From(now + LOOK_AGAIN));
         }
         match self.next_aim(core) {
             Some(aim) => self.initiate(now, aim, core),
@@ -213,7 +147,7 @@ impl Pair {
                 self.stop_punch(now, Result::GivenUp, core);
                 if let Some(attempt) = self.attempt.as_mut().filter(|_| target.is_some()) {
                     attempt.punched[usize::from(!v4)] = false;
-                    attempt.wish = Wish::At(now);
+                    attempt.wish = Wish::By(now);
                 }
             }
             // What could not be done with the old locator may be possible now.
@@ -222,7 +156,7 @@ impl Pair {
                 && core.settings.punching
                 && self.next_aim(core).is_some() =>
             {
-                self.set_wish(Wish::At(now));
+                self.set_wish(Wish::By(now));
             }
             _ => {}
         }
@@ -293,7 +227,7 @@ impl Pair {
     ) {
         let Some(punch) = self.punch.take() else { return };
         match outcome {
-            Ok((conn, at)) => self.won(now, conn, at, &punch, core),
+            Ok((conn, at)) => self.won(now, conn, at, &punch, text, core),
             Err(failure) => {
                 let why = failure.to_string();
                 let text = if text.is_empty() { why } else { format!("{why} ({text})") };
@@ -309,6 +243,7 @@ impl Pair {
         conn: ConnId,
         at: std::net::SocketAddr,
         punch: &Punching,
+        text: &str,
         core: &mut Core,
     ) {
         let link = Link {
@@ -324,6 +259,7 @@ impl Pair {
             trip: None,
             until: Some(now + core.settings.handshake),
             entry: punch.entry,
+            story: text.to_owned(),
         };
         self.links.insert(conn, link);
         core.conns.insert(conn, self.peer);
@@ -338,12 +274,12 @@ impl Pair {
         if again {
             // It was the peer's and it has lost interest, or has a connection that we will hear of. We have not.
             attempt.punched = [false; 2];
-            attempt.wish = Wish::At(now + NEXT);
+            attempt.wish = Wish::From(now + NEXT);
             return;
         }
         attempt.punch_failure = Some(failure);
         if ours && self.next_aim(core).is_some() {
-            self.set_wish(Wish::At(now));
+            self.set_wish(Wish::By(now));
         }
     }
 }

@@ -29,15 +29,11 @@ use super::types::{Closing, ConnId, Output, Token};
 use crate::event::Via;
 use crate::proto::nat::scope::Scope;
 
-/// How much longer than two round trips a chosen connection may take to prove alive when another one is.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// A round trip that was not measured.
-const FAR: Duration = Duration::from_millis(500);
 /// How long the follower waits for the choice.
 const CHOICE: Duration = Duration::from_secs(10);
 /// How long the follower keeps a connection that nobody needs, in case it is chosen: shorter than the chooser's hold, so that
 /// this one can tell it from one whose other end has lost the open one.
-const SPARE: Duration = Duration::from_secs(1);
+pub(super) const SPARE: Duration = Duration::from_secs(1);
 
 impl Pair {
     /// A connection that we have opened is there: greets.
@@ -117,6 +113,7 @@ impl Pair {
             trip: None,
             until: None,
             entry,
+            story: String::new(),
         }
     }
 
@@ -208,14 +205,14 @@ impl Pair {
         }
     }
 
-    fn choose(&mut self, now: Instant, conn: ConnId, core: &mut Core) {
+    pub(super) fn choose(&mut self, now: Instant, conn: ConnId, core: &mut Core) {
         self.choice = Some(conn);
         core.push(Output::Choose { conn });
         self.open_link(now, conn, true, core);
     }
 
     /// This is the one: all others end. If it is not confirmed yet, those that might have to take its place stay until it is.
-    fn open_link(&mut self, now: Instant, conn: ConnId, confirmed: bool, core: &mut Core) {
+    pub(super) fn open_link(&mut self, now: Instant, conn: ConnId, confirmed: bool, core: &mut Core) {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
@@ -225,7 +222,8 @@ impl Pair {
             self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
         let via = via(&link);
-        self.tale.ended(link.entry, now, Result::Won, 0, "this is the connection");
+        let text = if link.story.is_empty() { "this is the connection".to_owned() } else { link.story };
+        self.tale.ended(link.entry, now, Result::Won, 0, text);
         self.open = Some((conn, now));
         self.confirmed = confirmed;
         self.close_others(now, core);
@@ -256,7 +254,7 @@ impl Pair {
     }
 
     /// The other end has the open connection, too.
-    fn confirm(&mut self, now: Instant, core: &mut Core) {
+    pub(super) fn confirm(&mut self, now: Instant, core: &mut Core) {
         if !self.confirmed {
             self.confirmed = true;
             self.close_others(now, core);
@@ -271,39 +269,6 @@ impl Pair {
             self.failed_dial(&link, text);
         }
         self.after_losses(now, core);
-    }
-
-    /// When a chosen connection is let go of because another one is alive.
-    pub(super) fn impatient_at(&self) -> Option<Instant> {
-        let choice = self.links.get(&self.choice?).filter(|link| link.step < Step::Proved)?;
-        let alive = self.links.values().filter(|link| link.step == Step::Proved);
-        let trips: Vec<Option<Duration>> = alive.map(|link| link.trip).collect();
-        let known = trips.iter().flatten().chain(&choice.trip).max();
-        (!trips.is_empty()).then(|| choice.greeted + known.copied().unwrap_or(FAR) * 2 + PATIENCE)
-    }
-
-    /// Ends what has said nothing for too long, and lets what was held take the open one's place.
-    pub(super) fn expire_links(&mut self, now: Instant, core: &mut Core) {
-        if let (Some(choice), true) = (self.choice, self.impatient_at().is_some_and(|at| at <= now)) {
-            self.tale.note(now, "the chosen connection is silent, another one is alive");
-            self.close_link(now, choice, Closing::Silent, Result::Failed, core);
-            self.after_losses(now, core);
-        }
-        let late = |link: &Link| link.until.is_some_and(|at| at <= now);
-        while let Some(conn) = self.links.iter().find(|(_, link)| late(link)).map(|(conn, _)| *conn) {
-            let Some(link) = self.links.get(&conn).cloned() else { return };
-            if link.step == Step::Proved && self.open.is_some() && (self.chooser || link.chosen) {
-                match self.chooser {
-                    true => self.choose(now, conn, core),
-                    false => self.open_link(now, conn, true, core),
-                }
-                continue;
-            }
-            let why = if self.open.is_some() { Closing::Beaten } else { Closing::Silent };
-            self.close_link(now, conn, why, Result::Failed, core);
-            self.failed_dial(&link, "no answer in time");
-            self.after_losses(now, core);
-        }
     }
 }
 

@@ -90,7 +90,7 @@ pub struct Own {
     pub servers: Vec<String>,
     /// Whether it has no room for peers that it did not ask for.
     pub full: bool,
-    /// A reading of the clock: Unix seconds at that time. Only used for words.
+    /// A reading of the clock: Unix seconds at that time. For words, and for callers whose locator has long expired.
     pub clock: Option<(Instant, u64)>,
 }
 
