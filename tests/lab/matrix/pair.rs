@@ -1,7 +1,8 @@
 //! Two nodes in a lab that call each other again and again, and what comes of each call.
 //!
-//! Each try punches anew: fresh local ports, and the routers have forgotten what they knew of the other home. The nodes
-//! themselves are started anew after some tries, and after each failure, so that nothing of one is left for the next.
+//! Each try punches anew, from fresh local ports. The nodes themselves are started anew after some tries, and after each
+//! failure, and the routers then forget everything, so that nothing of one is left for the next. (Not in between: what
+//! still comes of the last connection would be a stranger's to them, and its refusal takes a port in a row.)
 
 use p2pnet::proto::rdv_server::Rate;
 use p2pnet::server::{Server, ServerThread};
@@ -96,8 +97,6 @@ impl<'a> Pair<'a> {
         self.used += 1;
         if outcome.via.is_err() || disagreed.is_some() || self.used >= FRESH {
             self.stop()?;
-        } else {
-            self.forget_each_other();
         }
         Ok(Tried { outcome: Try::of(&outcome), disagreed })
     }
@@ -133,24 +132,6 @@ impl<'a> Pair<'a> {
         for home in self.network.homes().filter(|h| !matches!(h.nat, Nat::Boxed(_))) {
             if world::installed("conntrack") {
                 let _ = self.network.router(&home.name).output("conntrack", &["-F"]);
-            }
-        }
-    }
-
-    /// They forget what went between the two homes, and keep the connections to the server.
-    fn forget_each_other(&self) {
-        if !world::installed("conntrack") {
-            return;
-        }
-        let homes: Vec<_> = self.network.homes().filter(|h| h.ipv4).collect();
-        for home in homes.iter().filter(|h| !matches!(h.nat, Nat::Boxed(_))) {
-            for other in homes.iter().filter(|other| other.name != home.name && other.hosts > 0) {
-                let at = self.network.public(&other.name).to_string();
-                for direction in ["--orig-dst", "--orig-src"] {
-                    // It fails if there is nothing to forget.
-                    let arguments = ["-D", "-p", "tcp", direction, &at];
-                    let _ = self.network.router(&home.name).output("conntrack", &arguments);
-                }
             }
         }
     }
