@@ -98,9 +98,9 @@ options! {
     24 event_queue 16..=1048576, |c, v| c.event_queue = v as usize, c.event_queue as i64,
         "elements between our thread and yours (one element holds all lines of one socket read)";
     25 max_requests 1..=1048576, |c, v| c.max_requests = v as usize, c.max_requests as i64,
-        "requests (connect, bootstrap, advertise) under way or not yet reported at one time";
+        "requests (connect, bootstrap, advertise, ...) under way or not yet reported at one time";
     26 handshake_timeout_ms 1..=600000, |c, v| c.handshake_timeout = from_ms(v), ms(c.handshake_timeout),
-        "for what comes before the first line of a link (the nonce of direct nets)";
+        "for what comes before the first line of a link: the nonce of classic direct nets, the secure dialect's handshake";
     27 server_timeout_ms 1..=600000, |c, v| c.server_timeout = from_ms(v), ms(c.server_timeout),
         "for one exchange with one rendezvous server, connecting included";
     28 close_timeout_ms 0..=600000, |c, v| c.close_timeout = from_ms(v), ms(c.close_timeout),

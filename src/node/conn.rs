@@ -2,8 +2,8 @@
 
 use std::ffi::CString;
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub(crate) struct Conn {
     pub(crate) user: AtomicPtr<std::ffi::c_void>,
     /// Set when the connection's CLOSED event is on its way.
     pub(crate) closed: AtomicBool,
+    /// Why the library closes it, if not because the program wants that.
+    pub(crate) closed_for: OnceLock<&'static str>,
 }
 
 /// What the receiving half of a link in the secure dialect begins with.
@@ -104,6 +106,7 @@ impl Conn {
             opened: Instant::now(),
             user: AtomicPtr::default(),
             closed: AtomicBool::new(false),
+            closed_for: OnceLock::new(),
         }
     }
 

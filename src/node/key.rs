@@ -57,27 +57,46 @@ fn new() -> Result<Identity> {
 
 fn of_file(file: &Path) -> Result<Identity> {
     let failed = |e: &io::Error| Error::io(format_args!("the key file {}", file.display()), e);
-    match OpenOptions::new().read(true).open(file) {
-        Ok(opened) => {
-            let mut text = String::new();
-            opened.take(MAX_FILE).read_to_string(&mut text).map_err(|e| failed(&e))?;
-            from_hex(text.trim()).ok_or_else(|| {
-                let message =
-                    format!("the key file {} holds no key; expected 64 hexadecimal digits", file.display());
-                Error::new(Code::Invalid, message)
-            })
-        }
+    match read(file) {
+        Ok(identity) => identity,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let identity = new()?;
-            write_new(file, &identity).map_err(|e| failed(&e))?;
-            Ok(identity)
+            match write_new(file, &identity) {
+                Ok(()) => Ok(identity),
+                // Another process was faster: then that is the key.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => read(file).map_err(|e| failed(&e))?,
+                Err(e) => Err(failed(&e)),
+            }
         }
         Err(e) => Err(failed(&e)),
     }
 }
 
-/// Writes a key where there is none; never over one that has come meanwhile.
+fn read(file: &Path) -> io::Result<Result<Identity>> {
+    let mut text = String::new();
+    OpenOptions::new().read(true).open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
+    Ok(from_hex(text.trim()).ok_or_else(|| {
+        let message = format!("the key file {} holds no key; expected 64 hexadecimal digits", file.display());
+        Error::new(Code::Invalid, message)
+    }))
+}
+
+/// Writes a key where there is none; never over one that has come meanwhile. The file is whole as soon as it is there: a
+/// process that starts at the same time, or after one that died here, never reads half of a key.
 fn write_new(file: &Path, identity: &Identity) -> io::Result<()> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{:016x}", fastrand::u64(..)));
+    let draft = Path::new(&name);
+    let written = write_at(draft, identity).and_then(|()| std::fs::hard_link(draft, file));
+    let _ = std::fs::remove_file(draft);
+    match written {
+        // Not every file system has links.
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists && !file.exists() => write_at(file, identity),
+        other => other,
+    }
+}
+
+fn write_at(file: &Path, identity: &Identity) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -110,6 +129,27 @@ mod tests {
         assert!(e.code == Code::Invalid && e.message.contains("64 hexadecimal"), "{e}");
         std::fs::remove_dir_all(&dir).unwrap();
         assert!(identity(&config).unwrap_err().message.contains("key file"));
+    }
+
+    #[test]
+    fn many_that_start_at_once_have_one_key_and_leave_one_file() {
+        let dir = std::env::temp_dir().join(format!("p2pnet-keys-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for round in 0..20 {
+            let config = Config { key_file: Some(dir.join(format!("key-{round}"))), ..Config::default() };
+            let start = std::sync::Barrier::new(8);
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let one = || {
+                    start.wait();
+                    identity(&config).unwrap().public()
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+                all.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(keys.iter().all(|key| *key == keys[0]), "round {round}");
+        }
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 20);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

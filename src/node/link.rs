@@ -138,7 +138,10 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     link.conn.closed.store(true, SeqCst);
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
-        Ok(()) => notice.text = "closed by this program".into(),
+        Ok(()) => match link.conn.closed_for.get() {
+            Some(why) => (notice.result, notice.text) = (Err(Code::Closed), (*why).into()),
+            None => notice.text = "closed by this program".into(),
+        },
         Err(e) => {
             notice.result = Err(e.code);
             notice.os_error = e.os_error;

@@ -1,13 +1,24 @@
 //! A node: its runtime thread, and [`Net`], the handle by which programs hold it.
 //!
 //! ```text
-//!   Net (any thread) ── Command ─▶ actor ── spawns ─▶ dial, link, rendezvous (tasks)
+//!   Net (any thread) ── Command ─▶ actor ── spawns ─▶ dial, usher, link, punch, signal, rendezvous, measure (tasks)
 //!     │    │                         ▲ └───────────────── Msg ◀────┘
 //!     │    └── outlet ───────────────┼──▶ sendbuf ──▶ socket
 //!     └── inbox ◀── queue ◀──────────┴── link (reads), actor (notices)
 //! ```
 //!
-//! Read on in `actor` for the decisions, `link` for a connection's life, `shared` for what threads have in common.
+//! | file | for |
+//! |---|---|
+//! | `actor` | every decision; start there |
+//! | `net`, `shared`, `table`, `counters`, `stories` | the handle; what threads have in common; the connections; figures; stories of requests |
+//! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
+//! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
+//! | `locator` | what this node's locator says |
+//! | `signal`, `simultaneous` | connections to servers over which peers call us: secure, classic |
+//! | `punch` | hole punching's sockets, of both dialects |
+//! | `rendezvous`, `resolve` | exchanges with rendezvous servers; names |
+//! | `measure`, `nat_probe`, `ntp` | how the node stands in its network |
+//! | `log` | what becomes of log lines |
 
 mod actor;
 pub(crate) mod conn;
@@ -25,20 +36,16 @@ pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;
 mod outlet;
-#[allow(dead_code, reason = "used by the actor once wired")]
 pub(crate) mod punch;
 mod receive;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
 mod sendbuf;
 pub(crate) mod shared;
-#[allow(dead_code, reason = "used by the actor once wired")]
 mod signal;
 mod simultaneous;
-#[allow(dead_code, reason = "filled once connecting by locator is wired")]
 pub(crate) mod stories;
 mod table;
-#[allow(dead_code, reason = "used by the secure dialect once wired")]
 mod usher;
 
 pub(crate) use measure::PROTOCOLS;

@@ -7,7 +7,6 @@ pub(crate) mod icmp;
 pub(crate) mod iface;
 #[cfg(feature = "server")]
 pub(crate) mod limits;
-#[allow(dead_code, reason = "used by the actor once wired")]
 pub(crate) mod netlink;
 #[cfg(all(test, target_os = "linux"))]
 mod netns;

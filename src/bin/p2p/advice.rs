@@ -16,16 +16,16 @@ pub(crate) fn advice(report: &Report) -> Vec<String> {
         match i.node_type {
             NodeType::Simultaneous => say(match (i.nat, i.mapping) {
                 (NatType::Random, Mapping::EndpointIndependent) => {
-                    "Nobody can connect from outside. Hole punching (not built in yet) can work with peers that agree on a moment."
+                    "Nobody can connect from outside, but a server can be asked for the port this NAT gives: hole punching works with nearly all peers, over a rendezvous server."
                 }
                 (NatType::Random, _) => {
-                    "Nobody can connect from outside, and this NAT's ports cannot be foreseen: hole punching (not built in yet) can work only towards peers whose NAT is easier."
+                    "Nobody can connect from outside, and this NAT's ports cannot be foreseen: hole punching works only towards peers whose NAT is easier."
                 }
                 (NatType::None, _) => {
-                    "Nobody can connect from outside; hole punching through the firewall (not built in yet) can work with most peers."
+                    "Nobody can connect from outside, but hole punching through the firewall works with nearly all peers, over a rendezvous server."
                 }
                 _ => {
-                    "Nobody can connect from outside, but this NAT's ports can be foreseen: hole punching (not built in yet) can work with most peers."
+                    "Nobody can connect from outside, but this NAT's ports can be foreseen: hole punching works with most peers, over a rendezvous server."
                 }
             }),
             _ => say(
@@ -92,6 +92,28 @@ mod tests {
         r.info.double_nat = Some(true);
         let text = advice(&r).join("\n");
         assert!(text.contains("two NATs") && !text.contains("switch UPnP"), "{text}");
+    }
+
+    #[test]
+    fn what_hole_punching_can_do_depends_on_the_nat() {
+        let of = |nat, mapping| {
+            let mut r = report();
+            r.info.reachable = Some(false);
+            r.info.node_type = NodeType::Simultaneous;
+            (r.info.nat, r.info.mapping) = (nat, mapping);
+            advice(&r).first().cloned().unwrap_or_default()
+        };
+        let one_port = of(NatType::Random, Mapping::EndpointIndependent);
+        assert!(one_port.contains("nearly all peers"), "{one_port}");
+        for (nat, expected) in [
+            (NatType::Random, "only towards peers whose NAT is easier"),
+            (NatType::None, "through the firewall works with nearly all peers"),
+            (NatType::Preserving, "works with most peers"),
+            (NatType::Delta, "works with most peers"),
+        ] {
+            let text = of(nat, Mapping::AddressAndPortDependent);
+            assert!(text.contains(expected), "{nat:?}: {text}");
+        }
     }
 
     #[test]

@@ -44,8 +44,13 @@ impl Actor {
     }
 
     pub(super) fn has_outbound_place(&self) -> Result<()> {
+        self.has_outbound_place_beside(0)
+    }
+
+    /// The same if so many more are on their way that are not in the table.
+    pub(super) fn has_outbound_place_beside(&self, others: usize) -> Result<()> {
         let max = self.shared.config.max_outbound;
-        if self.table.taken(false) < max {
+        if self.table.taken(false) + others < max {
             return Ok(());
         }
         Err(Error::new(Code::Limit, format!("there are {max} outbound connections already (max_outbound)")))

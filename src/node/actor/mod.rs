@@ -454,10 +454,14 @@ impl Actor {
         if self.at.forget_advertise(request) {
             self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
         } else if let Some(id) = self.table.by_request(request) {
+            let canceled = Error::new(Code::Canceled, "cancelled by this program");
+            if self.secure_cancel_dial(id, &canceled) {
+                return;
+            }
             if let Some(State::Opening(task)) = self.table.get_mut(id).map(|e| &e.state) {
                 task.abort();
             }
-            self.fail(id, Error::new(Code::Canceled, "cancelled by this program"));
+            self.fail(id, canceled);
         } else {
             self.secure_cancel(request);
             // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.

@@ -40,6 +40,7 @@ pub(crate) enum BeginFight {
 
 /// What comes in while it runs.
 #[derive(Debug)]
+#[allow(dead_code, reason = "the actor drops a fight that is not wanted; tests cancel it, and bring replies")]
 pub(crate) enum FightInbox {
     /// The server says something on a channel of the caller's. (A challenger reads its own.)
     Reply(Reply),

@@ -38,7 +38,6 @@ use crate::proto::punch::{
 };
 use answer::Answer;
 use conn::{Conn, Look};
-#[allow(unused_imports, reason = "used by the actor once wired")]
 pub(crate) use fight::{BeginFight, FightInbox, Fought, run_fight};
 use sockets::{Event, Sockets};
 use step::{Step, Steps};

@@ -45,6 +45,11 @@ impl Connector {
         }
     }
 
+    /// Whether the node has no room for peers that it did not ask for, as [`Own::full`] says, has changed.
+    pub fn set_full(&mut self, full: bool) {
+        self.core.own.full = full;
+    }
+
     /// The program wants a connection to the node whose locator this is. Ends with one [`Output::Done`]. `request` is the
     /// caller's name for it, not one of a request that goes on; `limit` is [`Settings::limit`] unless it says otherwise.
     pub fn connect(&mut self, now: Instant, request: u64, unl: &UnlV3, limit: Option<Duration>) {

@@ -69,6 +69,7 @@ impl Pair {
             trip: None,
             until: Some(now + core.settings.dial),
             entry,
+            story: String::new(),
         };
         self.links.insert(conn, link);
         core.conns.insert(conn, self.peer);

@@ -60,6 +60,8 @@ pub(super) struct Link {
     pub(super) until: Option<Instant>,
     /// Its place in the story.
     pub(super) entry: Option<usize>,
+    /// What there is to tell of how it came about, for people; "" = nothing.
+    pub(super) story: String,
 }
 
 /// A call of the peer.

@@ -227,7 +227,7 @@ impl Pair {
     ) {
         let Some(punch) = self.punch.take() else { return };
         match outcome {
-            Ok((conn, at)) => self.won(now, conn, at, &punch, core),
+            Ok((conn, at)) => self.won(now, conn, at, &punch, text, core),
             Err(failure) => {
                 let why = failure.to_string();
                 let text = if text.is_empty() { why } else { format!("{why} ({text})") };
@@ -243,6 +243,7 @@ impl Pair {
         conn: ConnId,
         at: std::net::SocketAddr,
         punch: &Punching,
+        text: &str,
         core: &mut Core,
     ) {
         let link = Link {
@@ -258,6 +259,7 @@ impl Pair {
             trip: None,
             until: Some(now + core.settings.handshake),
             entry: punch.entry,
+            story: text.to_owned(),
         };
         self.links.insert(conn, link);
         core.conns.insert(conn, self.peer);

@@ -113,6 +113,7 @@ impl Pair {
             trip: None,
             until: None,
             entry,
+            story: String::new(),
         }
     }
 
@@ -221,7 +222,8 @@ impl Pair {
             self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
         let via = via(&link);
-        self.tale.ended(link.entry, now, Result::Won, 0, "this is the connection");
+        let text = if link.story.is_empty() { "this is the connection".to_owned() } else { link.story };
+        self.tale.ended(link.entry, now, Result::Won, 0, text);
         self.open = Some((conn, now));
         self.confirmed = confirmed;
         self.close_others(now, core);

@@ -120,11 +120,13 @@ impl Site {
             own.addresses.iter().copied().chain(own.outside6.map(IpAddr::V6)).filter_map(prefix).collect();
         let same = theirs().any(|c| ours == Some(c.ip))
             || record.candidates.iter().any(|c| prefix(c.ip).is_some_and(|n| networks.contains(&n)));
-        let unknown = ours.is_none() || theirs().next().is_none();
+        // A node that knows where it is believes nobody to be near who does not say the same.
+        let unknown = ours.is_none();
         let machine = record.candidates.iter().any(|c| {
             c.kind == CandidateKind::Lan && !c.ip.is_loopback() && own.has_address(c.ip.to_canonical())
         });
-        Site { same, maybe: same || unknown, machine }
+        let maybe = same || unknown;
+        Site { same, maybe, machine: machine && maybe }
     }
 }
 
@@ -209,7 +211,7 @@ fn local(to: SocketAddr, scope: Scope, own: &Own, settings: &Settings, site: &Si
     if !own.addresses.iter().any(near) {
         return Err("this node is in no network of that kind".to_owned());
     }
-    if own.has_address(ip) || site.maybe {
+    if site.maybe {
         Ok(())
     } else {
         Err("it belongs to another local network: the peer's outside address is not ours".to_owned())

@@ -28,10 +28,8 @@ pub(super) enum What {
     Hello = 1,
     /// Initiator: let us keep this connection.
     Select = 2,
-    /// Responder: yes, it lives.
-    Confirm = 3,
     /// Initiator: it is settled. What follows is the link's.
-    Done = 4,
+    Done = 3,
 }
 
 /// Writes a frame.
@@ -57,8 +55,7 @@ pub(super) fn read(token: Token, role: Role, frame: &Frame) -> Option<(What, u16
     let what = match head[0] {
         1 => What::Hello,
         2 => What::Select,
-        3 => What::Confirm,
-        4 => What::Done,
+        3 => What::Done,
         _ => return None,
     };
     // In the same time wherever the difference is.
@@ -95,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_the_peer_can_write_what_we_read() {
-        for what in [What::Hello, What::Select, What::Confirm, What::Done] {
+        for what in [What::Hello, What::Select, What::Done] {
             let frame = write(TOKEN, what, Role::Initiator, 770);
             assert_eq!(read(TOKEN, Role::Initiator, &frame), Some((what, 770)));
             assert_eq!(read(TOKEN, Role::Responder, &frame), None, "our own words");

@@ -189,7 +189,10 @@ impl Session {
         if now >= self.limit {
             return self.fail(now, Reason::TooLong, budget);
         }
-        self.hello_timeouts(now);
+        self.hello_timeouts(now, budget);
+        if self.is_over() {
+            return;
+        }
         if self.prepared_by.is_some_and(|at| now >= at) {
             self.stop_asking();
         }

@@ -16,9 +16,10 @@ use crate::probe::HUNG;
 use crate::runner::{Case, Notes, skip};
 use crate::topology::{Home, Lab, Nat};
 
-/// Most dials of one attempt, and SYNs of one dial.
+/// Most dials of one attempt.
 const DIALS: u64 = 8;
-const SYNS: u64 = 3;
+/// SYNs of a dial: how often the system repeats the first within the four seconds that a dial is given.
+const SYNS: u64 = 5;
 /// How often a hostile node calls.
 const CALLS: u64 = 12;
 

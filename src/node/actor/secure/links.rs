@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use super::super::Actor;
 use super::News;
 use crate::error::{Code, Error, Result};
 use crate::event::Via;
+use crate::node::conn::Conn;
 use crate::node::dial::dial_one;
 use crate::node::greet::{Greeted, Role};
 use crate::node::log::log;
@@ -37,8 +39,28 @@ pub(super) enum Link {
     Standing(TcpStream, SocketAddr),
     /// An usher has it.
     Ushered(Ushered),
-    /// It is the program's, by this id.
-    Open(u64),
+}
+
+impl Link {
+    /// Stops whatever works for it.
+    pub(super) fn abort(&self) {
+        match self {
+            Link::Dialling(task) | Link::Ushered(Ushered { task, .. }) => task.abort(),
+            Link::Standing(..) => {}
+        }
+    }
+
+    /// A request does not wait for it any more.
+    pub(super) fn leave(&mut self, request: u64) {
+        if let Link::Ushered(Ushered { opening: Some((_, requests)), .. }) = self {
+            requests.retain(|other| *other != request);
+        }
+    }
+
+    /// Whether it is ours, about to be the program's, and not in the table.
+    pub(super) fn is_opening_outwards(&self) -> bool {
+        matches!(self, Link::Ushered(Ushered { ours: true, id: None, opening: Some(_), .. }))
+    }
 }
 
 /// A connection that is being seen through.
@@ -55,6 +77,8 @@ pub(super) struct Ushered {
     id: Option<u64>,
     /// Whether the connector has heard of it.
     known: bool,
+    /// Who is there, once that is known.
+    peer: Option<PublicKey>,
     /// It is to be the program's, in this way, and these requests wait for that.
     opening: Option<(Via, Vec<u64>)>,
 }
@@ -102,7 +126,7 @@ impl Actor {
         }
     }
 
-    /// A connection that a punch has made, named by the connector.
+    /// A connection that a punch has made, under the name that the connector is told.
     pub(super) fn secure_stands(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr) {
         if let Some(secure) = &mut self.secure {
             secure.links.insert(conn, Link::Standing(stream, at));
@@ -130,10 +154,15 @@ impl Actor {
         }
     }
 
-    /// Lets the other side of a connection say who it is: one that came in by the listener (`id`: its entry in the table), or
-    /// one of a punch that the peer began.
-    pub(super) fn receive(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, id: Option<u64>) {
-        self.see_through(conn, stream, at, Role::Accept, id);
+    /// Lets the other side of a connection say who it is that came of a punch that the peer began. Unless the connector has
+    /// no use for it any more: then it is closed already.
+    pub(super) fn receive(&mut self, conn: ConnId) {
+        let Some(secure) = &mut self.secure else { return };
+        match secure.links.remove(&conn) {
+            Some(Link::Standing(stream, at)) => self.see_through(conn, stream, at, Role::Accept, None),
+            Some(other) => drop(secure.links.insert(conn, other)),
+            None => {}
+        }
     }
 
     /// A connection has come in by the listener.
@@ -142,7 +171,7 @@ impl Actor {
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
         let id = self.shared.new_id();
-        self.receive(conn, stream, from, Some(id));
+        self.see_through(conn, stream, from, Role::Accept, Some(id));
     }
 
     fn see_through(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, role: Role, id: Option<u64>) {
@@ -165,7 +194,17 @@ impl Actor {
         }
         if let Some(secure) = &mut self.secure {
             let known = id.is_none();
-            let ushered = Ushered { words, task: abort, welcomed: false, at, ours, id, known, opening: None };
+            let ushered = Ushered {
+                words,
+                task: abort,
+                welcomed: false,
+                at,
+                ours,
+                id,
+                known,
+                peer: None,
+                opening: None,
+            };
             secure.links.insert(conn, Link::Ushered(ushered));
         }
     }
@@ -211,6 +250,32 @@ impl Actor {
         }
     }
 
+    /// The program does not want the connection any more that it dialled, in the table as `id`. If it has been decided that
+    /// this is the one between the two nodes, it stays: the peer may have it already, and other requests wait for it.
+    /// False if nobody has begun to talk on it yet.
+    pub(in super::super) fn secure_cancel_dial(&mut self, id: u64, why: &Error) -> bool {
+        let ours = |(conn, link): (&ConnId, &Link)| match link {
+            Link::Ushered(u) if u.id == Some(id) => Some((*conn, u.opening.is_some())),
+            _ => None,
+        };
+        match self.secure.as_ref().and_then(|s| s.links.iter().find_map(ours)) {
+            Some((_, true)) => {
+                if let Some(entry) = self.table.get_mut(id) {
+                    let request = std::mem::take(&mut entry.request);
+                    self.shared.done(request, why.clone().into());
+                }
+            }
+            Some((conn, false)) => {
+                let text = why.message.clone().into_owned();
+                if self.let_go(conn, why.clone()) {
+                    self.secure_input(Input::Closed { conn, os_error: 0, text });
+                }
+            }
+            None => return false,
+        }
+        true
+    }
+
     fn ushered(&mut self, conn: ConnId) -> Option<&mut Ushered> {
         match self.secure.as_mut()?.links.get_mut(&conn)? {
             Link::Ushered(ushered) => Some(ushered),
@@ -225,7 +290,7 @@ impl Actor {
         match step {
             Step::Met(Peer { key: peer, token, chosen, live }) => {
                 let at = ushered.at;
-                ushered.known = true;
+                (ushered.known, ushered.peer) = (true, Some(peer));
                 let input = if ushered.ours {
                     Input::Met { conn, peer, at, chosen }
                 } else {
@@ -236,6 +301,14 @@ impl Actor {
             Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
             Step::Chosen => self.secure_input(Input::Chosen { conn }),
             Step::Closed(e) => {
+                // By its address it was another one.
+                let held = ushered.ours && ushered.id.is_some() && ushered.opening.is_none();
+                let peer = ushered.peer.filter(|_| held);
+                let twice = |peer| self.secure.as_ref().is_some_and(|s| s.connector.open(peer).is_some());
+                let e = match peer.as_ref().is_some_and(twice) {
+                    true => Error::new(Code::Duplicate, "that node is connected already, as its key shows"),
+                    false => e,
+                };
                 log!(self.shared, Debug, "{e}");
                 if self.let_go(conn, e.clone()) {
                     let (os_error, text) = (e.os_error, e.message.into_owned());
@@ -280,12 +353,11 @@ impl Actor {
 
     /// A request has this connection, as soon as it is open.
     pub(super) fn secure_done(&mut self, request: u64, conn: ConnId) {
+        if let Some(id) = self.secure.as_ref().and_then(|s| s.given.get(&conn)).copied() {
+            return self.secure_succeeded(request, id);
+        }
         match self.secure.as_mut().and_then(|s| s.links.get_mut(&conn)) {
             Some(Link::Ushered(Ushered { opening: Some((_, requests)), .. })) => requests.push(request),
-            Some(Link::Open(id)) => {
-                let id = *id;
-                self.secure_succeeded(request, id);
-            }
             _ => {
                 let e = Error::new(Code::Closed, "the connection was made, and ended before it was open");
                 self.shared.done(request, e.into());
@@ -311,7 +383,7 @@ impl Actor {
             self.table.insert(id, Entry { ips, inbound: !ours, request: 0, since, dialler, state });
         }
         if let Some(secure) = &mut self.secure {
-            secure.links.insert(conn, Link::Open(id));
+            secure.given.insert(conn, id);
             secure.open.insert(id, conn);
         }
         self.enter(id, open, requests.first().copied().unwrap_or(0));
@@ -323,22 +395,17 @@ impl Actor {
     /// Ends a connection, as the connector wants it.
     pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
         let Some(secure) = &mut self.secure else { return };
-        match secure.links.get(&conn) {
-            Some(Link::Open(id)) => {
-                let id = *id;
-                secure.links.remove(&conn);
-                secure.open.remove(&id);
-                if let Some(open) = self.shared.conn(id) {
-                    log!(
-                        self.shared,
-                        Info,
-                        "closing the connection with {}: {}",
-                        open.peer.to_string_lossy(),
-                        why.text()
-                    );
-                    open.close();
-                }
+        if let Some(id) = secure.given.remove(&conn) {
+            secure.open.remove(&id);
+            if let Some(open) = self.shared.conn(id) {
+                let peer = open.peer.to_string_lossy();
+                log!(self.shared, Info, "closing the connection with {peer}: {}", why.text());
+                let _ = open.closed_for.set(why.text());
+                open.close();
             }
+            return;
+        }
+        match secure.links.get(&conn) {
             Some(Link::Ushered(ushered)) if !ushered.ours && !ushered.welcomed && why == Closing::Full => {
                 // The usher says so, and ends.
                 let _ = ushered.words.send(Word::Answer(Answer::Full));
@@ -348,8 +415,20 @@ impl Actor {
                     self.fail(id, Error::new(Code::Limit, why.text()));
                 }
             }
-            Some(_) => drop(self.let_go(conn, Error::new(Code::Canceled, why.text()))),
+            Some(_) => drop(self.let_go(conn, Error::new(code_of(why), why.text()))),
             None => {}
+        }
+    }
+
+    /// The program has closed its connection with this peer, or it has ended: it is not one to be had any more, though its
+    /// last bytes may still be on their way.
+    pub(super) fn forget_ending(&mut self, peer: &PublicKey) {
+        let Some(secure) = &self.secure else { return };
+        let id = secure.connector.open(peer).and_then(|conn| secure.given.get(&conn)).copied();
+        let Some(id) = id else { return };
+        let ends = |conn: Arc<Conn>| conn.closed.load(Relaxed) || conn.out.lock().is_closing();
+        if self.shared.conn(id).is_none_or(ends) {
+            self.secure_closed(id);
         }
     }
 
@@ -357,8 +436,19 @@ impl Actor {
     pub(in super::super) fn secure_closed(&mut self, id: u64) {
         let Some(conn) = self.secure.as_mut().and_then(|s| s.open.remove(&id)) else { return };
         if let Some(secure) = &mut self.secure {
-            secure.links.remove(&conn);
+            secure.given.remove(&conn);
         }
         self.secure_input(Input::Closed { conn, os_error: 0, text: "it has ended".into() });
+    }
+}
+
+/// What a request is told whose connection the connector does not want: one by an address, or one that was about to open.
+fn code_of(why: Closing) -> Code {
+    match why {
+        Closing::Beaten => Code::Duplicate,
+        Closing::Silent => Code::Timeout,
+        Closing::Full => Code::Limit,
+        Closing::Replaced | Closing::Unknown => Code::Closed,
+        Closing::GivenUp => Code::Canceled,
     }
 }

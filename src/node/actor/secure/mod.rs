@@ -15,8 +15,9 @@ mod signalling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -29,17 +30,24 @@ use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
 use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
 use crate::proto::handshake::Answer;
+use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
 use links::Link;
 
+/// The story of a request that goes on is at most so old when the program asks for it. (Many requests may go on, and much
+/// may happen.)
+const STORY_TIME: Duration = Duration::from_millis(20);
+
 /// The secure dialect's state; `None` in the actor of a classic net.
 pub(super) struct Secure {
     connector: Connector,
-    /// Where each connection stands that the connector knows of.
+    /// Where each connection stands that is not the program's yet. Few, however many are.
     links: BTreeMap<ConnId, Link>,
-    /// Those that are open, by the id the program knows.
+    /// The program's, by the id that it knows.
+    given: BTreeMap<ConnId, u64>,
+    /// The same the other way round.
     open: BTreeMap<u64, ConnId>,
     punches: BTreeMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
@@ -47,8 +55,14 @@ pub(super) struct Secure {
     happenings: Option<mpsc::Receiver<Happening>>,
     /// What the connector was told last of the node.
     full: bool,
-    /// Requests that go on.
-    running: BTreeSet<u64>,
+    /// Requests that go on, and whom they want.
+    running: BTreeMap<u64, PublicKey>,
+    /// When the stories of those are to be written down again.
+    stories_at: Option<Instant>,
+    /// When the locator that peers are answered with is to be made anew.
+    refresh_at: Option<Instant>,
+    /// Whether [`Actor::secure_act`] is under way.
+    acting: bool,
 }
 
 /// What a task of this part reports.
@@ -89,19 +103,30 @@ impl Secure {
         Some(Secure {
             connector: Connector::new(settings, Own::default(), secret),
             links: BTreeMap::new(),
+            given: BTreeMap::new(),
             open: BTreeMap::new(),
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             signal: None,
             happenings: None,
             full: false,
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
+            stories_at: None,
+            refresh_at: None,
+            acting: false,
         })
+    }
+
+    /// Peers to which connections are on their way at the program's wish that have no entry in the table yet.
+    fn under_way(&self) -> usize {
+        let peers: BTreeSet<&PublicKey> = self.running.values().collect();
+        let opening = self.links.values().filter(|link| link.is_opening_outwards());
+        peers.len() + opening.count()
     }
 
     /// When [`Actor::secure_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.connector.deadline()
+        [self.connector.deadline(), self.stories_at, self.refresh_at].into_iter().flatten().min()
     }
 
     /// The next happening of the signalling.
@@ -116,32 +141,56 @@ impl Secure {
 impl Actor {
     /// The program wants a connection to the node with this locator.
     pub(super) fn secure_connect(&mut self, request: u64, unl: &str) {
-        if let Err(e) = self.has_outbound_place() {
-            return self.shared.done(request, e.into());
-        }
         let unl = match UnlV3::decode(unl) {
             Ok(unl) => unl,
             Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
         };
-        self.secure_refresh();
+        let peer = *unl.identity();
+        self.forget_ending(&peer);
+        let Some(secure) = &self.secure else {
+            let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
+            return self.shared.done(request, e.into());
+        };
+        if secure.connector.open(&peer).is_none() && !secure.running.values().any(|other| *other == peer) {
+            if let Err(e) = self.has_outbound_place_beside(secure.under_way()) {
+                return self.shared.done(request, e.into());
+            }
+            self.secure_refresh();
+        }
         if let Some(secure) = &mut self.secure {
+            secure.running.insert(request, peer);
             secure.connector.connect(Instant::now(), request, &unl, None);
-            secure.running.insert(request);
+            if let Some(story) = secure.connector.story(request) {
+                self.shared.stories.lock().put(story);
+            }
         }
         self.secure_act();
     }
 
     /// Gives a request up, if it is one of these.
     pub(super) fn secure_cancel(&mut self, request: u64) {
-        if let Some(secure) = &mut self.secure {
-            secure.connector.cancel(Instant::now(), request);
-            self.secure_act();
+        let Some(secure) = &mut self.secure else { return };
+        for link in secure.links.values_mut() {
+            link.leave(request);
         }
+        secure.connector.cancel(Instant::now(), request);
+        self.secure_act();
     }
 
     /// Does what has become due.
     pub(super) fn secure_due(&mut self, now: Instant) {
-        if self.secure.as_ref().and_then(Secure::deadline).is_some_and(|due| due <= now) {
+        let Some(secure) = &mut self.secure else { return };
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(secure.stories_at) {
+            secure.stories_at = None;
+            let mut stories = self.shared.stories.lock();
+            secure.running.keys().filter_map(|r| secure.connector.story(*r)).for_each(|s| stories.put(s));
+        }
+        let (wake, refresh) = (due(secure.connector.deadline()), due(secure.refresh_at));
+        if refresh {
+            self.secure_refresh();
+        }
+        if wake {
             self.secure_input(Input::Wake);
         }
         self.secure_room();
@@ -155,8 +204,13 @@ impl Actor {
         self.secure_act();
     }
 
-    /// Does what the connector says, until it says nothing more.
+    /// Does what the connector says, until it says nothing more. What follows from that at once is its next input, and done
+    /// here as well: however long such a chain is, it takes no stack.
     fn secure_act(&mut self) {
+        match &mut self.secure {
+            Some(secure) if !secure.acting => secure.acting = true,
+            _ => return,
+        }
         while let Some(output) = self.secure.as_mut().and_then(|s| s.connector.poll_output()) {
             match output {
                 Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
@@ -194,9 +248,12 @@ impl Actor {
                 Output::Log(text) => log!(self.shared, Info, "{text}"),
             }
         }
-        if let Some(secure) = &self.secure {
-            let mut stories = self.shared.stories.lock();
-            secure.running.iter().filter_map(|r| secure.connector.story(*r)).for_each(|s| stories.put(s));
+        if let Some(secure) = &mut self.secure {
+            secure.acting = false;
+            secure.stories_at = match secure.running.is_empty() {
+                true => None,
+                false => secure.stories_at.or_else(|| Some(Instant::now() + STORY_TIME)),
+            };
         }
     }
 
@@ -212,7 +269,14 @@ impl Actor {
 
     /// Ends what this part has under way. The signalling says goodbye by itself.
     pub(super) fn end_secure(&mut self) {
+        let running: Vec<u64> = self.secure.iter().flat_map(|s| s.running.keys().copied()).collect();
+        for request in running {
+            // That ends its story, too, and the peers that were called hear of it.
+            self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
+            self.secure_cancel(request);
+        }
         let Some(secure) = self.secure.take() else { return };
+        secure.links.values().for_each(Link::abort);
         if let Some(signal) = &secure.signal {
             let _ = signal.try_send(signal::Order::Leave);
         }
@@ -220,7 +284,7 @@ impl Actor {
 
     /// A request of this part has its connection.
     fn secure_succeeded(&self, request: u64, id: u64) {
-        match self.shared.conn(id) {
+        match self.shared.conn(id).filter(|conn| !conn.closed.load(Relaxed)) {
             Some(conn) => {
                 self.shared.done(request, Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) });
             }

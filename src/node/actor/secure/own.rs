@@ -1,7 +1,7 @@
 //! What the node knows of itself, for the connector.
 
 use std::net::IpAddr;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::Actor;
 use crate::config::NodeType;
@@ -49,7 +49,10 @@ impl Actor {
             full: secure.full,
             clock: Some((Instant::now(), unix)),
         };
+        let life = self.shared.config.unl_lifetime;
         if let Some(secure) = &mut self.secure {
+            // A locator's end is rounded to such a part of its life: this is when the next one differs.
+            secure.refresh_at = Some(Instant::now() + (life / 24).max(Duration::from_secs(1)));
             secure.connector.set_own(Instant::now(), own);
         }
         self.secure_act();
@@ -58,11 +61,10 @@ impl Actor {
     /// Tells the connector whether there is room for peers that come by themselves, if that has changed.
     pub(super) fn secure_room(&mut self) {
         let full = self.table.open(true) + self.welcomed() >= self.shared.config.max_inbound;
-        if self.secure.as_ref().is_some_and(|s| s.full != full) {
-            if let Some(secure) = &mut self.secure {
-                secure.full = full;
-            }
-            self.secure_refresh();
+        if let Some(secure) = &mut self.secure {
+            secure.full = full;
+            // Nothing else of what we are has changed, and strangers can make this happen often.
+            secure.connector.set_full(full);
         }
     }
 }

@@ -62,12 +62,11 @@ impl Actor {
             Ok((stream, at)) => {
                 let Some(secure) = &mut self.secure else { return };
                 let conn = secure.connector.next_conn();
+                // It has a place before the connector hears of it: it may be closed at once.
+                self.secure_stands(conn, stream, at);
+                self.secure_input(Input::Punched { punch: id, outcome: Ok((conn, at)), text });
                 if responder {
-                    self.secure_input(Input::Punched { punch: id, outcome: Ok((conn, at)), text });
-                    self.receive(conn, stream, at, None);
-                } else {
-                    self.secure_stands(conn, stream, at);
-                    self.secure_input(Input::Punched { punch: id, outcome: Ok((conn, at)), text });
+                    self.receive(conn);
                 }
             }
             Err(failure) => self.secure_input(Input::Punched { punch: id, outcome: Err(failure), text }),
@@ -96,6 +95,9 @@ fn story(end: &Punched) -> String {
                 text += &format!(", {count} {what}");
             }
         }
+    }
+    for (number, count) in &end.errors {
+        text += &format!("; {count} times: {}", std::io::Error::from_raw_os_error(*number));
     }
     if let Some(rtt) = end.rtt {
         text += &format!("; round trip by signalling {:.1} ms", rtt.as_secs_f64() * 1000.0);

@@ -96,7 +96,13 @@ impl Session {
     /// the side that fires first opens its ways, and the other side comes in by them, whenever that is. Where there is
     /// another NAT beyond the first this fails (until TCP repeats it a second later), so it is every second one; of many
     /// all, once something has been refused. Not again if nobody refuses anything.
+    ///
+    /// Not by IPv6: Linux ends the attempt there when the router says that the SYN is dead. The listener then answers the
+    /// peer with numbers that our firewall has not seen, and it lets the connection's end not pass.
     fn is_short(&self) -> bool {
+        if self.peer_ip.is_ipv6() {
+            return false;
+        }
         let all = matches!(self.technique(), Some(Technique::Spray { .. })) && self.round.number > 1;
         let earlier = self.reports.iter().rev().skip(1);
         let refused = self.round.number == 1 || earlier.map(|round| round.refused).sum::<usize>() > 0;

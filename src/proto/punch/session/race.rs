@@ -1,16 +1,16 @@
-//! Several connections may come of a punch. Both sides say hello on each; the initiator selects one, the
-//! responder confirms it, the initiator says done. Only then does each side close the rest: the initiator
-//! when it has the confirmation, the responder when it hears that it is done. So there is never more than one
-//! survivor, and it has carried a message both ways.
+//! Several connections may come of a punch. Both sides say hello on each; the initiator selects one, and says
+//! done when it has the responder's hello on that one. Only then does each side close the rest: the initiator
+//! as it says done, the responder when it hears it. So there is never more than one survivor, and it has
+//! carried a message both ways.
 //!
 //! ```text
-//!   initiator   hello ─▶        select ─▶           done ─▶   wins here, closes the rest
-//!   responder         ◀─ hello          ◀─ confirm         wins as done arrives, closes the rest
+//!   initiator   hello, select ─▶              done ─▶   wins here, closes the rest
+//!   responder                   ◀─ hello             wins as done arrives, closes the rest
 //! ```
 //!
-//! The initiator selects the first connection it has, without waiting for the other side's hello: the
-//! confirmation proves as much. If the selected connection dies before it is confirmed, or stays silent while
-//! another one speaks, the initiator lets go of it for good and selects another.
+//! The initiator selects the first connection it has, without waiting for the other side's hello. If the
+//! selected connection dies before that has come, or stays silent while another one speaks, the initiator lets
+//! go of it for good and selects another. Until done the responder follows whatever is selected last.
 
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,20 @@ impl Session {
     }
 
     fn opened(&mut self, now: Instant, conn: ConnId, slot: SlotId) {
-        self.open.insert(conn, Open { slot, since: now, greeted: false, confirmed: false });
+        self.open.insert(conn, Open { slot, since: now, greeted: false, selected: false });
         self.report(|report| report.opened += 1);
         self.say(conn, What::Hello);
         self.select(now);
+    }
+
+    /// Initiator: it is settled if the selected connection has proved to be the peer's.
+    fn settled(&mut self, now: Instant, budget: &mut Budget) {
+        let proved =
+            |(conn, _): (ConnId, Instant)| self.open.get(&conn).filter(|open| open.greeted).map(|_| conn);
+        if let Some(conn) = self.chosen.and_then(proved) {
+            self.say(conn, What::Done);
+            self.finish(now, Ok(conn), budget);
+        }
     }
 
     fn say(&mut self, conn: ConnId, what: What) {
@@ -60,18 +70,12 @@ impl Session {
             (_, Some(What::Hello)) if !open.greeted => {
                 open.greeted = true;
                 self.met = true;
+                self.settled(now, budget);
             }
-            (Role::Responder, Some(What::Select)) if open.greeted && !open.confirmed => {
-                open.confirmed = true;
-                self.say(conn, What::Confirm);
-            }
-            (Role::Initiator, Some(What::Confirm)) if self.chosen.is_some_and(|(c, _)| c == conn) => {
-                self.say(conn, What::Done);
-                self.finish(now, Ok(conn), budget);
-            }
-            (Role::Responder, Some(What::Done)) if open.confirmed => self.finish(now, Ok(conn), budget),
+            (Role::Responder, Some(What::Select)) if open.greeted && !open.selected => open.selected = true,
+            (Role::Responder, Some(What::Done)) if open.selected => self.finish(now, Ok(conn), budget),
             // A stranger, or nonsense.
-            _ => self.let_go(now, conn),
+            _ => self.let_go(now, conn, budget),
         }
     }
 
@@ -90,20 +94,21 @@ impl Session {
     /// An attempt or a connection has ended by itself.
     pub(super) fn ended(&mut self, now: Instant, conn: ConnId, budget: &mut Budget) {
         if !self.drop_half(conn, budget) && self.open.remove(&conn).is_some() {
-            self.unchoose(now, conn);
+            self.unchoose(now, conn, budget);
         }
     }
 
-    fn let_go(&mut self, now: Instant, conn: ConnId) {
+    fn let_go(&mut self, now: Instant, conn: ConnId, budget: &mut Budget) {
         self.open.remove(&conn);
         self.outputs.push_back(Output::Close(Socket::Conn(conn)));
-        self.unchoose(now, conn);
+        self.unchoose(now, conn, budget);
     }
 
-    fn unchoose(&mut self, now: Instant, conn: ConnId) {
+    fn unchoose(&mut self, now: Instant, conn: ConnId, budget: &mut Budget) {
         if self.chosen.is_some_and(|(chosen, _)| chosen == conn) {
             self.chosen = None;
             self.select(now);
+            self.settled(now, budget);
         }
     }
 
@@ -113,10 +118,8 @@ impl Session {
 
     /// Since when we wait for a word on a connection, if we do.
     fn waits_since(&self, conn: ConnId, open: &Open) -> Option<Instant> {
-        match self.chosen {
-            Some((chosen, since)) if chosen == conn => Some(since),
-            _ => (!open.greeted).then_some(open.since),
-        }
+        let since = self.chosen.filter(|(chosen, _)| *chosen == conn).map_or(open.since, |(_, since)| since);
+        (!open.greeted).then_some(since)
     }
 
     /// When the selected connection has been silent for too long, if there is one that is not.
@@ -134,9 +137,9 @@ impl Session {
     }
 
     /// Lets go of connections on which the awaited word did not come in time.
-    pub(super) fn hello_timeouts(&mut self, now: Instant) {
+    pub(super) fn hello_timeouts(&mut self, now: Instant, budget: &mut Budget) {
         if let Some((conn, _)) = self.chosen.filter(|_| self.passed_over_at().is_some_and(|at| now >= at)) {
-            self.let_go(now, conn);
+            self.let_go(now, conn, budget);
         }
         let time = self.hello_time();
         let late = |(conn, open): (&ConnId, &Open)| {
@@ -144,7 +147,7 @@ impl Session {
         };
         let late: Vec<ConnId> = self.open.iter().filter_map(late).collect();
         for conn in late {
-            self.let_go(now, conn);
+            self.let_go(now, conn, budget);
         }
     }
 }

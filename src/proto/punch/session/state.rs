@@ -89,6 +89,6 @@ pub(super) struct Open {
     pub(super) since: Instant,
     /// Whether the peer has said hello on it.
     pub(super) greeted: bool,
-    /// Whether we have confirmed it (responder).
-    pub(super) confirmed: bool,
+    /// Whether the initiator has selected it (responder).
+    pub(super) selected: bool,
 }
