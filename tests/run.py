@@ -144,6 +144,8 @@ STEPS = {
 }
 # The long tests: the same programs, given more to do.
 SOAK = {
+    "lab": (lambda: counted("lab", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "punch::"]),
+            "punches alone, each pair of NATs twenty times"),
     "sim": (lambda: counted("sim", ["cargo", "test", "--release", "--test", "sim"], CARGO_COUNT,
                             {"SIM_SEEDS": "50000"}), "50,000 networks in virtual time"),
     "punch": (lambda: counted("punch", ["cargo", "test", "--release", "--test", "sim_punch", "whatever"],

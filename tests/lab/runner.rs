@@ -72,6 +72,9 @@ impl Notes {
     }
 }
 
+/// Cases that run only when they are named.
+const LONG: &str = "punch::";
+
 /// What to run.
 pub(crate) struct Options {
     filters: Vec<String>,
@@ -109,8 +112,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether it was asked for. The punches without a library around them are many, and what they show the `connect` cases
+    /// show too: they run when they are named, as `make soak` does.
     fn wants(&self, case: &Case) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|f| case.name.contains(f.as_str()))
+        (self.filters.is_empty() && !case.name.starts_with(LONG))
+            || self.filters.iter().any(|f| case.name.contains(f.as_str()))
     }
 }
 
@@ -130,7 +136,12 @@ enum Verdict {
 /// Runs what was asked for; without a lab (the obstacle says why) only the pure cases.
 pub(crate) fn run(options: &Options, obstacle: Option<&str>) -> Result<ExitCode> {
     let begun = Instant::now();
-    let wanted: Vec<Case> = cases::all().into_iter().filter(|case| options.wants(case)).collect();
+    let (wanted, left): (Vec<Case>, Vec<Case>) =
+        cases::all().into_iter().partition(|case| options.wants(case));
+    let long = left.iter().filter(|case| case.name.starts_with(LONG)).count();
+    if options.filters.is_empty() && long > 0 {
+        println!("{long} cases of {LONG} are not among these: `run {LONG}`, or make soak");
+    }
     let (possible, barred): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|case| obstacle.is_none() || case.pure);
     let mut totals = [0, 0, 0];

@@ -72,7 +72,9 @@ impl Port {
             Some(held) => held,
             None => sock::shared(self.at)?,
         };
-        let hops = short.then_some(HOPS);
+        // Not by IPv6: there the system looks at the hops of the router's message, not of the packet that it is about, so it
+        // would believe it and end the attempt.
+        let hops = (short && to.is_ipv4()).then_some(HOPS);
         TcpStream::from_std(sock::connect_from(socket, to, hops)?)
     }
 

@@ -47,11 +47,20 @@ pub(crate) fn of(record: &Record) -> Vec<Goal> {
     goals.push(Goal {
         what: "both sides agree about the connection",
         wanted: "always".into(),
-        found: disagreed
-            .first()
-            .map_or_else(|| "always".into(), |first| format!("{} times not: {first}", disagreed.len())),
+        found: match disagreed.len() {
+            0 => "always".into(),
+            times => format!("{times} times not"),
+        },
         met: disagreed.is_empty(),
     });
+    if let Some(first) = record.broken.first() {
+        goals.push(Goal {
+            what: "labs",
+            wanted: "all run to their end".into(),
+            found: format!("{} do not: {}", record.broken.len(), first.lines().next().unwrap_or_default()),
+            met: false,
+        });
+    }
     goals
 }
 
@@ -125,32 +134,32 @@ fn failures(goals: &mut Vec<Goal>, record: &Record) {
 }
 
 fn times(goals: &mut Vec<Goal>, record: &Record) {
-    let at = |cells: &[&Cell], via: &str, time: fn(&Try) -> f64| {
-        let cells = cells.iter().filter(|c| c.setting.delay_ms == 25);
-        sorted(cells.flat_map(|c| c.good()).filter(|t| t.via.as_deref() == Ok(via)).map(time))
+    let at = |class: Class, via: &str| {
+        let cells = of_class(record, class).into_iter().filter(|c| c.setting.delay_ms == 25);
+        sorted(cells.flat_map(|c| c.good()).filter(|t| t.via.as_deref() == Ok(via)).map(|t| t.opened))
     };
-    let punched = [of_class(record, Class::Predict), of_class(record, Class::Spray)].concat();
-    let all = at(&punched, "punch", |t| t.usable);
-    if let (Some(median), Some(&worst)) = (median(&all), all.last()) {
+    for (class, what) in [
+        (Class::Predict, "time to OPENED at 25 ms one way, punched by prediction"),
+        (Class::Spray, "time to OPENED at 25 ms one way, punched by many sockets"),
+    ] {
+        let all = at(class, "punch");
+        let (Some(median), Some(&worst)) = (median(&all), all.last()) else { continue };
         goals.push(Goal {
-            what: "punched, 25 ms one way: time until a line has gone both ways",
+            what,
             wanted: format!("median under {PUNCHED_MEDIAN:.0} ms, worst under {PUNCHED_WORST:.0} ms"),
             found: format!("median {median:.0} ms, worst {worst:.0} ms of {}", all.len()),
             met: median < PUNCHED_MEDIAN && worst < PUNCHED_WORST,
         });
     }
-    for (class, via, trips) in
-        [(Class::Direct, "direct", DIRECT_TRIPS), (Class::Reverse, "reverse", REVERSE_TRIPS)]
-    {
-        let all = at(&of_class(record, class), via, |t| t.opened);
+    for (class, via, trips, what) in [
+        (Class::Direct, "direct", DIRECT_TRIPS, "time to OPENED at 25 ms one way, direct"),
+        (Class::Reverse, "reverse", REVERSE_TRIPS, "time to OPENED at 25 ms one way, the peer comes to us"),
+    ] {
+        let all = at(class, via);
         let Some(median) = median(&all) else { continue };
         let limit = trips * 50.0 + OVER;
         goals.push(Goal {
-            what: if via == "direct" {
-                "direct, 25 ms one way: time to OPENED"
-            } else {
-                "reverse, 25 ms one way: time to OPENED"
-            },
+            what,
             wanted: format!("median within {trips} round trips and {OVER:.0} ms ({limit:.0} ms)"),
             found: format!("median {median:.0} ms of {}", all.len()),
             met: median <= limit,

@@ -135,8 +135,7 @@ fn legend(svg: &mut Svg, times: usize) {
         svg.text("", [x + 22.0, 10.0], 0.0, &what);
         x += 44.0 + 6.0 * what.chars().count() as f64;
     }
-    let text = format!(
-        "d direct · r reverse · p punched; median ms until a line has gone both ways ({times} tries); – fails after"
-    );
+    let text =
+        format!("d direct · r reverse · p punched; median ms to OPENED ({times} tries); – fails after");
     svg.text("faint", [0.0, 34.0], 0.0, text);
 }

@@ -75,11 +75,12 @@ fn measure(options: &Options) -> Result<Record> {
         seconds: 0.0,
         cells: Vec::new(),
         special: Vec::new(),
+        broken: Vec::new(),
     };
     println!("{} labs, {} at a time", jobs.len(), options.jobs);
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
-    thread::scope(|scope| -> Result {
+    thread::scope(|scope| {
         for _ in 0..options.jobs.min(jobs.len()) {
             let (tell, next, jobs) = (tell.clone(), &next, &jobs);
             scope.spawn(move || {
@@ -90,17 +91,23 @@ fn measure(options: &Options) -> Result<Record> {
         }
         drop(tell);
         for (number, (job, cells)) in told.iter().enumerate() {
-            let cells = cells.map_err(|e| format!("{job}: {e}"))?;
-            for cell in cells {
-                println!("{:4}/{} {}", number + 1, jobs.len(), table::line(&cell));
-                match job.what {
-                    What::Pair { .. } => record.cells.push(cell),
-                    What::Special { .. } => record.special.push(cell),
+            let place = format!("{:4}/{}", number + 1, jobs.len());
+            match cells {
+                Ok(cells) => {
+                    cells.iter().for_each(|cell| println!("{place} {}", table::line(cell)));
+                    match job.what {
+                        What::Pair { .. } => record.cells.extend(cells),
+                        What::Special { .. } => record.special.extend(cells),
+                    }
+                }
+                // The others go on: it is a long run.
+                Err(e) => {
+                    println!("{place} BROKEN {job}: {e}");
+                    record.broken.push(format!("{job}: {e}"));
                 }
             }
         }
-        Ok(())
-    })?;
+    });
     // As the list has them, whoever was first.
     let place = |name: &str| special::all().iter().position(|s| s.name == name);
     record.special.sort_by_key(|cell| place(&cell.caller));

@@ -74,10 +74,16 @@ impl<'a> Pair<'a> {
             caller.close()?;
             called.alone()?;
         }
-        let opened = called.unheard().iter().filter(|v| v["event"] == "opened").count();
+        let said = called.unheard();
+        let opened = said.iter().filter(|v| v["event"] == "opened").count();
         if opened != usize::from(outcome.via.is_ok()) {
-            disagreed =
-                Some(format!("the called side opened {opened} connections, the caller: {:?}", outcome.via));
+            let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+            disagreed = Some(format!(
+                "the called side opened {opened} connections, the caller: {:?} {}; the called side said {}",
+                outcome.via,
+                outcome.story,
+                said.join(" ")
+            ));
         }
         self.used += 1;
         if outcome.via.is_err() || disagreed.is_some() || self.used >= FRESH {

@@ -134,9 +134,9 @@ impl Cell {
         (self.good().count(), self.tries.len())
     }
 
-    /// Time to a usable connection, sorted, of all that came to be by a way that `counts`.
+    /// Times to OPENED, sorted.
     pub(crate) fn times(&self) -> Vec<f64> {
-        sorted(self.good().map(|t| t.usable))
+        sorted(self.good().map(|t| t.opened))
     }
 
     /// The ways that won, the most frequent first, with how often they did.
@@ -164,6 +164,8 @@ pub(crate) struct Record {
     pub(crate) seconds: f64,
     pub(crate) cells: Vec<Cell>,
     pub(crate) special: Vec<Cell>,
+    /// Labs of which nothing is known, with the reason.
+    pub(crate) broken: Vec<String>,
 }
 
 impl Record {
@@ -172,6 +174,7 @@ impl Record {
         json!({
             "kinds": self.kinds, "dialect": self.dialect, "times": self.times, "seconds": self.seconds,
             "cells": all(&self.cells), "special": all(&self.special),
+            "broken": self.broken,
         })
     }
 
@@ -186,6 +189,7 @@ impl Record {
             seconds: value["seconds"].as_f64().unwrap_or_default(),
             cells: all("cells")?,
             special: all("special")?,
+            broken: value["broken"].as_array().map(|all| all.iter().map(plain).collect()).unwrap_or_default(),
         })
     }
 

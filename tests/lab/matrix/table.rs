@@ -32,7 +32,7 @@ pub(crate) fn line(cell: &Cell) -> String {
     if let Some(why) = cell.bad().find_map(|t| t.via.as_ref().err()) {
         text += &format!("; {}", clipped(why, 160));
     }
-    cell.disagreed.first().iter().for_each(|first| text += &format!("; DISAGREED: {first}"));
+    cell.disagreed.first().iter().for_each(|first| text += &format!("; DISAGREED: {}", clipped(first, 160)));
     text
 }
 
@@ -77,8 +77,10 @@ fn short(cell: &Cell) -> String {
 pub(crate) fn terminal(record: &Record) -> String {
     let mut out = String::new();
     for setting in record.settings() {
-        let _ =
-            writeln!(out, "\n{setting}: rows call, columns are called; letter of the technique, median ms\n");
+        let _ = writeln!(
+            out,
+            "\n{setting}: rows call, columns are called; letter of the technique, median ms to OPENED\n"
+        );
         let _ = write!(out, "{:22}", "");
         record.kinds.iter().enumerate().for_each(|(n, _)| _ = write!(out, "{:>13}", n + 1));
         out.push('\n');
@@ -124,10 +126,11 @@ fn summary(record: &Record) -> Vec<(Class, String, Vec<&Cell>)> {
     all
 }
 
-/// Pairs, tries, median, worst, ways.
-fn in_short(cells: &[&Cell]) -> [String; 5] {
+/// Pairs, tries, median and worst time to OPENED, median until a line has gone both ways, ways.
+fn in_short(cells: &[&Cell]) -> [String; 6] {
     let (good, all) = cells.iter().map(|c| c.score()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     let times = sorted(cells.iter().flat_map(|c| c.times()));
+    let lines = sorted(cells.iter().flat_map(|c| c.good()).map(|t| t.usable));
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     for (way, number) in cells.iter().flat_map(|c| c.ways()) {
         *ways.entry(way).or_default() += number;
@@ -139,6 +142,7 @@ fn in_short(cells: &[&Cell]) -> [String; 5] {
         format!("{good} of {all}"),
         ms(median(&times).as_ref()),
         ms(times.last()),
+        ms(median(&lines).as_ref()),
         ways.join(", "),
     ]
 }
@@ -207,10 +211,17 @@ fn markdown(record: &Record) -> String {
         row(&mut out, [verdict.into(), goal.what.into(), goal.wanted, goal.found]);
     }
     let _ = writeln!(out, "\n## By what is to be expected\n");
-    header(&mut out, &["pairs", "setting", "", "succeeded", "median", "worst", "by"]);
+    header(
+        &mut out,
+        &["pairs", "setting", "", "succeeded", "OPENED, median", "worst", "line both ways", "by"],
+    );
     for (class, setting, cells) in summary(record) {
         row(&mut out, [class.what().to_owned(), setting].into_iter().chain(in_short(&cells)));
     }
+    let _ = writeln!(
+        out,
+        "\nIn the tables: d direct, r reverse, p punched; median ms to `OPENED`; how often, if not always; – never."
+    );
     for setting in record.settings() {
         pairs(&mut out, record, &setting);
     }

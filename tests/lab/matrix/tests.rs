@@ -72,8 +72,8 @@ fn classes() {
     }
 }
 
-fn good(via: &str, usable: f64) -> Try {
-    Try { via: Ok(via.into()), code: 0, opened: usable - 50.0, usable, story: "two rounds".into() }
+fn good(via: &str, opened: f64) -> Try {
+    Try { via: Ok(via.into()), code: 0, opened, usable: opened + 50.0, story: "two rounds".into() }
 }
 
 fn bad(why: &str, took: f64) -> Try {
@@ -101,10 +101,11 @@ fn example() -> Record {
         seconds: 60.0,
         cells: vec![
             cell("preserve", "preserve", Class::Predict, vec![good("punch", 230.0), good("punch", 250.0)]),
-            cell("preserve", "random", Class::Spray, vec![good("punch", 280.0), good("punch", 400.0)]),
+            cell("preserve", "random", Class::Spray, vec![good("punch", 290.0), good("punch", 299.0)]),
             cell("random", "random", Class::Hopeless, vec![bad(unforeseeable, 110.0)]),
         ],
         special: vec![Cell { tries: vec![good("lan", 5.0)], ..special }],
+        broken: Vec::new(),
     }
 }
 
@@ -132,8 +133,8 @@ fn goals_of_a_record() {
     assert_eq!(spoilt(|r| r.cells[2].tries[0] = bad("timeout", 900.0)), 1, "no reason is given");
     assert_eq!(spoilt(|r| r.cells[2].tries[0].opened = 5001.0), 1, "the failure comes late");
     assert_eq!(spoilt(|r| r.cells[2].tries[0].code = -20), 1, "the failure is called a timeout");
-    assert_eq!(spoilt(|r| r.cells[1].tries[1].usable = 2001.0), 1, "one is slow");
-    assert_eq!(spoilt(|r| r.cells[0].tries.iter_mut().for_each(|t| t.usable = 390.0)), 1, "most are slow");
+    assert_eq!(spoilt(|r| r.cells[1].tries[1].opened = 2001.0), 1, "one is slow");
+    assert_eq!(spoilt(|r| r.cells[0].tries.iter_mut().for_each(|t| t.opened = 390.0)), 1, "most are slow");
     assert_eq!(
         spoilt(|r| r.special[0].tries[0].via = Ok("punch".into())),
         1,
@@ -141,6 +142,7 @@ fn goals_of_a_record() {
     );
     assert_eq!(spoilt(|r| r.special[0].expected = Some("fails".into())), 1, "what cannot be succeeds");
     assert_eq!(spoilt(|r| r.cells[0].disagreed = vec!["two connections".into()]), 1, "they disagree");
+    assert_eq!(spoilt(|r| r.broken = vec!["a lab".into()]), 1, "a lab is broken");
 }
 
 fn told() {
@@ -156,7 +158,7 @@ fn told() {
         table::rewrite(&file.to_string_lossy(), &record).expect("it has the marks");
         let text = std::fs::read_to_string(&file).expect("a file");
         assert!(text.starts_with("before\n<!--") && text.ends_with("-->\nafter\n"), "{text}");
-        assert!(!text.contains("bygone") && text.contains("| preserve | p 230 | p 280 |"), "{text}");
+        assert!(!text.contains("bygone") && text.contains("| preserve | p 230 | p 290 |"), "{text}");
         assert!(text.contains("ports \\| # |"), "a bar in a cell of a table, and numbers: {text}");
     }
     std::fs::write(&file, "no marks").expect("a file");

@@ -67,6 +67,9 @@ impl Peer {
         };
         let mut command = Command::new(program()?);
         command.args(["--server", &server.to_string()]).args(options);
+        // LAB_PEER="--log-level 5 --log-fd 2" shows in a failed case's output what its nodes thought.
+        let more = std::env::var("LAB_PEER").unwrap_or_default();
+        command.args(more.split_whitespace());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut program = at.spawn(&mut command)?;
         let (orders, output) = (program.0.stdin.take(), program.0.stdout.take());
