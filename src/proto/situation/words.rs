@@ -38,17 +38,17 @@ pub struct Means {
 /// Something to do. Each is answered by one call of the method named after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Measure the NAT: [`Situation::probed`].
+    /// Measure the NAT: [`probed`](super::Situation::probed).
     Probe,
-    /// Ask the routers for the port, and keep it: [`Situation::mapped`], [`Situation::unmapped`].
+    /// Ask the routers for the port, and keep it: [`mapped`](super::Situation::mapped), [`unmapped`](super::Situation::unmapped).
     Map,
     /// The mapping is listed and does not work: delete it and ask again.
     Remap,
     /// The mapping is not needed.
     Unmap,
-    /// Have somebody outside knock: [`Situation::checked`].
+    /// Have somebody outside knock: [`checked`](super::Situation::checked).
     Check(Door),
-    /// See whether we reach ourselves by the outside address: [`Situation::hairpinned`].
+    /// See whether we reach ourselves by the outside address: [`hairpinned`](super::Situation::hairpinned).
     Hairpin,
     /// The start is finished.
     Ready,
