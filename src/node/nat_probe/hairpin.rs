@@ -2,14 +2,12 @@
 //!
 //! We play both hosts, on two local ports. Each asks a server how it is seen, keeps that connection so that
 //! its mapping stays, listens, and connects to the other's outside address. Both sides do, so each opens the
-//! NAT's filter for the other: a connection that then does not come about was not turned round. What that
-//! proves depends on the mapping:
+//! NAT's filter for the other: a connection that then does not come about was not turned round.
 //!
-//! * it came about: hairpinning works, whatever else is known;
-//! * it did not, and a local port has one outside port for all destinations: the addresses were right, so it
-//!   does not;
-//! * it did not, and each destination gets another outside port: the addresses we knew are not those towards
-//!   each other, so nothing is proved. `None`.
+//! That holds where a local port has one outside port for all destinations. Where each gets another, the addresses
+//! we know are not those towards each other, and nothing would be proved: `None`, without a try. Worse, each
+//! connection of a try takes an outside port, and whoever punches just then, right after the start, has foreseen
+//! that port for itself.
 //!
 //! An arrival counts only with the word that the other side has sent: strangers may connect, too.
 
@@ -42,6 +40,9 @@ pub(crate) async fn hairpin(
     report: &NatReport,
     limit: Duration,
 ) -> Option<bool> {
+    if !report.probe_holds_everywhere() {
+        return None;
+    }
     let deadline = Instant::now() + limit;
     let asker = Asker::new(reach.clone());
     let mut ports = LocalPorts::new(fastrand::Rng::new());
@@ -58,11 +59,7 @@ pub(crate) async fn hairpin(
     let side = |local, outside| Side { local, outside, word };
     let (a_side, b_side) = (side(a.local, outside_b), side(b.local, outside_a));
     let met = either(a_side.meet(), b_side.meet());
-    match timeout_at(deadline, met).await {
-        Ok(()) => Some(true),
-        Err(_) if report.probe_holds_everywhere() => Some(false),
-        Err(_) => None,
-    }
+    Some(timeout_at(deadline, met).await.is_ok())
 }
 
 /// One of the two hosts that we play.
