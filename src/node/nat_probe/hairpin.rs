@@ -4,10 +4,10 @@
 //! its mapping stays, listens, and connects to the other's outside address. Both sides do, so each opens the
 //! NAT's filter for the other: a connection that then does not come about was not turned round.
 //!
-//! That holds where a local port has one outside port for all destinations. Where each gets another, the addresses
-//! we know are not those towards each other, and nothing would be proved: `None`, without a try. Worse, each
-//! connection of a try takes an outside port, and whoever punches just then, right after the start, has foreseen
-//! that port for itself.
+//! That holds where a local port has one outside port for all destinations; where that is not known, only success
+//! proves something. Where each destination gets another port, the addresses we know are not those towards each
+//! other, and nothing would be proved: `None`, without a try. Worse, each connection of a try takes an outside port,
+//! and whoever punches just then, right after the start, has foreseen that port for itself.
 //!
 //! An arrival counts only with the word that the other side has sent: strangers may connect, too.
 
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::ask::{self, Asker, connected, write_all};
 use crate::node::rendezvous::Reach;
 use crate::os::sock;
+use crate::proto::nat::behaviour::Mapping;
 use crate::proto::nat::plan::LocalPorts;
 use crate::proto::nat::report::NatReport;
 
@@ -40,7 +41,7 @@ pub(crate) async fn hairpin(
     report: &NatReport,
     limit: Duration,
 ) -> Option<bool> {
-    if !report.probe_holds_everywhere() {
+    if matches!(report.mapping, Mapping::AddressDependent | Mapping::AddressAndPortDependent) {
         return None;
     }
     let deadline = Instant::now() + limit;
@@ -59,7 +60,11 @@ pub(crate) async fn hairpin(
     let side = |local, outside| Side { local, outside, word };
     let (a_side, b_side) = (side(a.local, outside_b), side(b.local, outside_a));
     let met = either(a_side.meet(), b_side.meet());
-    Some(timeout_at(deadline, met).await.is_ok())
+    match timeout_at(deadline, met).await {
+        Ok(()) => Some(true),
+        Err(_) if report.probe_holds_everywhere() => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// One of the two hosts that we play.
