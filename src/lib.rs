@@ -20,6 +20,8 @@
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
 
 pub mod config;
+#[allow(dead_code, reason = "used by the actor once wired")]
+mod dht;
 pub mod error;
 pub mod event;
 pub mod ffi;

@@ -17,6 +17,8 @@ pub mod dht_msg;
 pub mod identity;
 pub mod line;
 pub mod link;
+#[cfg(feature = "mainline")]
+pub mod mainline;
 pub mod nat;
 pub mod network;
 pub mod ntp;
