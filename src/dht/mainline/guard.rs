@@ -9,9 +9,10 @@ use mainline::{RequestFilter, RequestSpecific};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// Requests answered in a second, of everybody and of one address; as many again may come at once.
-const ALL: f64 = 100.0;
-const ONE: f64 = 10.0;
+/// Requests answered in a second, of everybody and of one address; twice as many may come at once. (One look-up asks each
+/// node it visits for two things; some are under way at once.)
+const ALL: f64 = 150.0;
+const ONE: f64 = 30.0;
 /// Addresses share places: memory does not grow with their number.
 const PLACES: usize = 256;
 
@@ -99,7 +100,7 @@ mod tests {
         let (guard, _ended) = Guard::new();
         let now = Instant::now();
         let answered = (0..1000).filter(|_| guard.allows(now, from(1))).count();
-        assert_eq!(answered, 20);
+        assert_eq!(answered, 60);
         let others = (2..60).filter(|host| guard.allows(now, from(*host))).count();
         assert!(others > 40, "{others}");
         assert!(guard.allows(now + Duration::from_secs(1), from(1)));
@@ -109,7 +110,7 @@ mod tests {
     fn a_flood_of_all_is_bounded() {
         let (guard, _ended) = Guard::new();
         let now = Instant::now();
-        assert_eq!((0..100_000).filter(|host| guard.allows(now, from(*host))).count(), 200);
+        assert_eq!((0..100_000).filter(|host| guard.allows(now, from(*host))).count(), 300);
     }
 
     #[test]
