@@ -337,8 +337,20 @@ fn twenty_nodes() {
             nodes.push(Node::with(config).await);
         }
         for (n, node) in (101..).zip(&mut nodes) {
-            node.publish(locator(n, 1000 + u16::from(n))).await;
-            node.announce(1000 + u16::from(n)).await;
+            let port = 1000 + u16::from(n);
+            node.order(Order::Publish(Box::new(locator(n, port)))).await;
+            let own = vec![SocketAddr::from((node.ip, port))];
+            node.order(Order::Announce { port: Some(port), own }).await;
+        }
+        for node in &mut nodes {
+            let mut open = BTreeSet::from(["announced", "published"]);
+            while !open.is_empty() {
+                match node.happenings.recv().await.unwrap() {
+                    Happening::Announced => open.remove("announced"),
+                    Happening::Published => open.remove("published"),
+                    _ => false,
+                };
+            }
         }
         let all: BTreeSet<SocketAddr> =
             (1101..).zip(&nodes).map(|(port, node)| SocketAddr::from((node.ip, port))).collect();
@@ -425,6 +437,27 @@ fn without_a_place_to_begin_it_is_offline_and_says_so() {
         assert!(why.contains("IPv4"), "{why}");
         node.order(Order::NetworkChanged).await;
         node.next(|what| matches!(what, Happening::Offline { .. }).then_some(())).await;
+        node.leave().await;
+    });
+}
+
+/// The crate's thread should not die. If it does, the rest of the node lives, and it is started again.
+#[test]
+fn when_the_thread_dies_another_is_started() {
+    block_on(async {
+        let first = Node::with(Config { serve: true, ..config(1, &[]) }).await;
+        let other = Config { serve: true, ..config(2, &[first.udp.to_string()]) };
+        let mut node = Node::with(other).await;
+        node.publish(locator(2, 1000)).await;
+        node.order(Order::Resolve { tag: 1, key: key(3) }).await;
+        let killer = UdpSocket::bind((guard::KILLER, 0)).unwrap();
+        killer.send_to(b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:aaaa1:y1:qe", node.udp).unwrap();
+        let why = node
+            .next(|what| if let Happening::Offline { why } = what { Some(why.clone()) } else { None })
+            .await;
+        assert!(why.contains("unexpectedly"), "{why}");
+        node.online().await;
+        node.is(Happening::Published).await;
         node.leave().await;
     });
 }
