@@ -58,6 +58,9 @@
 /** Room for any "[ip%zone]:port" with its NUL. */
 #define P2P_ADDR_LEN 64
 
+/** Addresses a p2p_unl_info has room for. */
+#define P2P_UNL_CANDIDATES 8
+
 /** What a call or a request came to. Zero is success, negative is failure; p2p_strerror() says it in words. */
 enum p2p_result
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -148,8 +151,18 @@ enum p2p_kind
    * p2p_net_bootstrap(): code is how many nodes the server named.
    */
   P2P_EVENT_DONE = 9,
+  /**
+   * Carry data to the node peer over your DHT (p2p_config_set_dht() without send), and hand it to p2p_dht_deliver() there.
+   * request is the p2p_dht_put() it comes from, or a number of the net's own.
+   */
+  P2P_EVENT_DHT_SEND = 10,
   /** Something to tell whoever looks after the program: data, with its level in code. */
   P2P_EVENT_LOG = 11,
+  /**
+   * A message that another program has sent by p2p_dht_put() has come: data. peer is who is said to have sent it, "" if
+   * that is not known; nobody has checked it.
+   */
+  P2P_EVENT_DHT_MESSAGE = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -315,12 +328,41 @@ enum p2p_via
   P2P_VIA_ACCEPT = 1,
   /** We connected to the peer. */
   P2P_VIA_DIRECT = 2,
+  /** One connected to the other inside the network that both are in. */
+  P2P_VIA_LAN = 3,
+  /** Both connected at the same moment, through the NATs between them. */
+  P2P_VIA_PUNCH = 4,
+  /** The peer connected to us because we had asked it to. */
+  P2P_VIA_REVERSE = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum p2p_via p2p_via;
 #else
 typedef int32_t p2p_via;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Kinds of addresses in a locator. */
+enum p2p_candidate_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** None. */
+  P2P_CANDIDATE_NONE = 0,
+  /** In the node's own network. */
+  P2P_CANDIDATE_LAN = 1,
+  /** As the internet sees the node. */
+  P2P_CANDIDATE_WAN = 2,
+  /** A port that the node's router passes on. */
+  P2P_CANDIDATE_MAPPED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_candidate_kind p2p_candidate_kind;
+#else
+typedef int32_t p2p_candidate_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -478,6 +520,21 @@ enum p2p_opt
   P2P_OPT_VERIFY_INTERVAL_MS = 36,
   /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. */
   P2P_OPT_NETWORK_MONITOR = 37,
+  /** P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same. */
+  P2P_OPT_DIALECT = 38,
+  /**
+   * 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
+   * come, as PyP2P does.)
+   */
+  P2P_OPT_UNL_CONNECT_TIMEOUT_MS = 39,
+  /** 86400000; for how long a locator of version 3 holds. */
+  P2P_OPT_UNL_LIFETIME_MS = 40,
+  /** 256; attempts of hole punching open at one time, all peers together. */
+  P2P_OPT_PUNCH_HALF_OPEN = 41,
+  /** 1000; attempts of hole punching begun within any minute, all peers together. */
+  P2P_OPT_PUNCH_PER_MINUTE = 42,
+  /** 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests. */
+  P2P_OPT_LOCAL_PEERS = 43,
   /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
@@ -497,6 +554,15 @@ enum p2p_opt
    * its next start. It is made if it is not there. "" = no file is written.
    */
   P2P_OPT_STATE_DIR = 1005,
+  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. */
+  P2P_OPT_NETWORK = 1006,
+  /**
+   * ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
+   * file, or a new one at each start.
+   */
+  P2P_OPT_KEY = 1007,
+  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
+  P2P_OPT_KEY_FILE = 1008,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -521,6 +587,11 @@ enum p2p_server
   P2P_SERVER_REACHABILITY = 2,
   /** An NTP server, "host" or "host:port" (123). None is asked unless you add it. */
   P2P_SERVER_NTP = 3,
+  /**
+   * A mailbox by which nodes leave messages for each other over HTTP: "host:port" (a p2p-rendezvous), or the URL of a PyP2P
+   * script ("http://host/dht_msg.php"). P2P_ERR_UNSUPPORTED in a build without HTTP (p2p_features()).
+   */
+  P2P_SERVER_DHT = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -579,7 +650,7 @@ typedef struct p2p_event {
   const char *data;
   /** Bytes at data. */
   size_t len;
-  /** "ip:port" of conn, "" if none. Never NULL. */
+  /** "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL. */
   const char *peer;
   /** What p2p_conn_set_user() stored for conn, else NULL. */
   void *conn_user;
@@ -690,6 +761,64 @@ typedef struct p2p_conn_info {
   char peer[P2P_ADDR_LEN];
 } p2p_conn_info;
 
+/** One address of a node. */
+typedef struct p2p_candidate {
+  /** What kind of address it is. */
+  p2p_candidate_kind kind;
+  /** "ip:port"; port 0 if nobody gets in there. */
+  char address[P2P_ADDR_LEN];
+} p2p_candidate;
+
+/** What a locator says. Set struct_size to sizeof(p2p_unl_info) before the call. */
+typedef struct p2p_unl_info {
+  /** sizeof(p2p_unl_info), set by you. */
+  uint32_t struct_size;
+  /** 2 (PyP2P's format) or 3. */
+  uint32_t version;
+  /** How the node can be reached. */
+  p2p_node_type node_type;
+  /** The NAT in front of it. */
+  p2p_nat nat;
+  /** How its port came to be open. (PyP2P's "forwarded" is P2P_FWD_MANUAL.) */
+  p2p_fwd forwarding;
+  /** How long its NAT keeps an outside port (version 3). */
+  p2p_mapping mapping;
+  /** How its NAT chooses one (version 3). */
+  p2p_allocation allocation;
+  /** The constant of that (version 3). */
+  int32_t nat_delta;
+  /** Unix time in seconds from which on it is of no use; 0 = it says nothing of that. */
+  int64_t expires;
+  /** The node's key, 43 letters (version 3), or its DHT id, 40 hexadecimal digits (version 2); "" = none. */
+  char id[P2P_ADDR_LEN];
+  /** The network it is for, 32 hexadecimal digits (version 3); "" = the one without a name. */
+  char network[P2P_ADDR_LEN];
+  /** How many of candidates there are. */
+  uint32_t candidate_count;
+  /** 0. */
+  uint32_t reserved;
+  /** Its addresses, the best first; the rest is zero. */
+  p2p_candidate candidates[P2P_UNL_CANDIDATES];
+} p2p_unl_info;
+
+/**
+ * Carries msg (len bytes, a NUL behind them) to the node to over your DHT. Called inside p2p_poll() only, on its thread; must
+ * not block. 0 if it was taken, else what went wrong: it becomes the result of the p2p_dht_put().
+ */
+typedef p2p_result (*p2p_dht_send_fn)(void *user, const char *to, const char *msg, size_t len);
+
+/** A DHT of yours, for p2p_config_set_dht(). */
+typedef struct p2p_dht {
+  /** sizeof(p2p_dht), set by you. */
+  uint32_t struct_size;
+  /** This node's name in it, 40 hexadecimal digits. NULL = a random one (p2p_dht_get_id()). */
+  const char *node_id;
+  /** Carries messages. NULL = each becomes a P2P_EVENT_DHT_SEND instead. */
+  p2p_dht_send_fn send;
+  /** What send gets as user. */
+  void *user;
+} p2p_dht;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -706,7 +835,8 @@ P2P_API const char *p2p_strerror(p2p_result code);
 
 /**
  * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
- * if it can ask servers whether its port is open (P2P_SERVER_REACHABILITY). Any thread.
+ * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT). Any
+ * thread.
  */
 P2P_API
 uint64_t p2p_features(void);
@@ -945,6 +1075,119 @@ p2p_result p2p_conn_set_user(p2p_net *net,
 
 /** The pointer that p2p_conn_set_user() stored; NULL if none was, or there is no such connection. */
 P2P_API void *p2p_conn_get_user(p2p_net *net, p2p_conn conn);
+
+/**
+ * Writes this node's locator into buf, with a NUL: version 2 in the classic dialect, 3 in the secure one. It changes with
+ * the situation (P2P_EVENT_INFO); ask when you need it. *need is the size it takes, NUL included; P2P_ERR_TOO_SMALL if cap
+ * is less: nothing is written then. P2P_ERR_STATE: the net is not started, or (version 2) our address from outside is
+ * not known yet. buf may be NULL if cap is 0.
+ */
+P2P_API
+p2p_result p2p_unl_get(p2p_net *net,
+                       char *buf,
+                       size_t cap,
+                       size_t *need);
+
+/**
+ * As p2p_unl_get(), with some facts replaced: changes holds count texts "name=value". Names are PyP2P's (wan_ip, lan_ip,
+ * node_id, version, node_type, nat_type, forwarding_type, listen_port), and for version 3 candidate ("mapped
+ * 203.0.113.7:6881", as often as needed), server, network (32 hexadecimal digits) and expires. What you say is not
+ * checked against the facts. P2P_ERR_INVALID: err names the change. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_unl_construct(p2p_net *net,
+                             const char *const *changes,
+                             size_t count,
+                             char *buf,
+                             size_t cap,
+                             size_t *need,
+                             p2p_error *err);
+
+/**
+ * Whether text is a locator that can be used: whole, signed by its key, not expired by this machine's clock.
+ * P2P_ERR_INVALID: err says what is wrong with it. Needs no net. err may be NULL.
+ */
+P2P_API p2p_result p2p_unl_check(const char *unl, p2p_error *err);
+
+/**
+ * Reads a locator into *info, expired or not. P2P_ERR_INVALID: err says what is wrong with it. Needs no net. err may be
+ * NULL.
+ */
+P2P_API
+p2p_result p2p_unl_get_info(const char *unl,
+                            p2p_unl_info *info,
+                            p2p_error *err);
+
+/**
+ * Connects to the node with this locator, by whatever way works: a plain connection, one inside the local network, the
+ * peer connecting to us, or hole punching. P2P_EVENT_OPENED and then P2P_EVENT_DONE with the connection, or DONE with what
+ * went wrong; DONE goes to cb with user, exactly once, or with cb NULL to the function of p2p_on_event(). p2p_cancel()
+ * gives it up. P2P_ERR_NO_PATH: every way failed, data says why, and p2p_explain() tells all of it. In the secure dialect
+ * two nodes have one connection: if there is one already, DONE comes with that. out may be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_unl_connect(p2p_net *net,
+                           const char *unl,
+                           p2p_event_fn cb,
+                           void *user,
+                           p2p_request *out,
+                           p2p_error *err);
+
+/**
+ * Writes the story of a p2p_unl_connect() into buf, as JSON with a NUL: the peer's addresses, what was tried, when, what
+ * it met, and why it ended as it did (docs/explain.md has the schema). While it goes on, and for the last 64 that have
+ * ended; else P2P_ERR_NOT_FOUND. *need is the size it takes, NUL included; P2P_ERR_TOO_SMALL if cap is less: nothing is
+ * written then. buf may be NULL if cap is 0.
+ */
+P2P_API
+p2p_result p2p_explain(p2p_net *net,
+                       p2p_request req,
+                       char *buf,
+                       size_t cap,
+                       size_t *need);
+
+/**
+ * Says that you carry messages between nodes yourself: what the net has to send is given to dht->send, or comes as
+ * P2P_EVENT_DHT_SEND; what arrives for this node you hand to p2p_dht_deliver(). NULL takes that back. Everything is
+ * copied. p2p_net_new() then refuses mailboxes (P2P_SERVER_DHT). With p2p_next_event() messages always come as events.
+ * err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_set_dht(p2p_config *cfg,
+                              const p2p_dht *dht,
+                              p2p_error *err);
+
+/**
+ * Stores this node's name for messages, 40 hexadecimal digits and a NUL, in buf. need (may be NULL) gets the bytes it
+ * takes, also with P2P_ERR_TOO_SMALL. P2P_ERR_UNSUPPORTED: the net has no DHT.
+ */
+P2P_API p2p_result p2p_dht_get_id(p2p_net *net, char *buf, size_t cap, size_t *need);
+
+/**
+ * Sends msg (1 to 8000 bytes of UTF-8; P2P_AUTO_LEN) to the node to, 40 hexadecimal digits: there it is a
+ * P2P_EVENT_DHT_MESSAGE. P2P_EVENT_DONE tells that it is with the mailbox or with your DHT, not that it has arrived: that only an
+ * answer tells. P2P_ERR_TIMEOUT: no mailbox took it in half a minute; it may arrive all the same. P2P_ERR_UNSUPPORTED:
+ * the net has no DHT. A mailbox shows messages to its owner and to nobody else, but in the clear on the way, and anybody may
+ * send one. out may be NULL. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_dht_put(p2p_net *net,
+                       const char *to,
+                       const char *msg,
+                       size_t len,
+                       p2p_request *out,
+                       p2p_error *err);
+
+/**
+ * Hands in a message for this node that came over your DHT (p2p_config_set_dht()): what send or P2P_EVENT_DHT_SEND gave to
+ * the other side, once, in any order. from is its sender's name there, at most 128 bytes; "" or NULL if not known. Any
+ * thread; never blocks. P2P_ERR_WOULD_BLOCK: 256 messages wait; poll, then try again. P2P_ERR_TOO_LARGE: more than 64 KiB.
+ */
+P2P_API
+p2p_result p2p_dht_deliver(p2p_net *net,
+                           const char *from,
+                           const char *msg,
+                           size_t len);
 
 #ifdef __cplusplus
 }  // extern "C"

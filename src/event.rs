@@ -30,8 +30,12 @@ pub enum Kind {
     Writable = 8,
     /// A request has completed.
     Done = 9,
+    /// A message for the program's own DHT to carry: `data`, to the node `peer`.
+    DhtSend = 10,
     /// Something to tell whoever looks after the program.
     Log = 11,
+    /// A message of the program's own kind has come over the DHT: `data`, from `peer` if that is known.
+    DhtMessage = 12,
 }
 
 /// One event, owned.
@@ -51,7 +55,7 @@ pub struct Event {
     pub code: i32,
     /// The line, the bytes, or a text for people.
     pub data: Vec<u8>,
-    /// `ip:port` of the connection, empty if none.
+    /// `ip:port` of the connection, or a node's name in the DHT; empty if none.
     pub peer: String,
     /// When it happened, in milliseconds since the net was made.
     pub time_ms: u64,
@@ -72,6 +76,25 @@ pub enum Via {
     Accept = 1,
     /// We connected to the peer.
     Direct = 2,
+    /// One connected to the other inside the network that both are in.
+    Lan = 3,
+    /// Both connected at the same moment, through the NATs between them.
+    Punch = 4,
+    /// The peer connected to us because we had asked it to.
+    Reverse = 5,
+}
+
+impl Via {
+    /// Its name, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Accept => "accept",
+            Via::Direct => "direct",
+            Via::Lan => "lan",
+            Via::Punch => "punch",
+            Via::Reverse => "reverse",
+        }
+    }
 }
 
 /// How the port came to be open, in the bits of `P2P_FWD_*`.

@@ -12,7 +12,8 @@
 //!
 //! * [`proto`] is the thinking: no sockets, no clock, no threads. State machines of `(now, input) -> output`.
 //! * [`node`] is the doing: the runtime thread, its actor, the connections.
-//! * `portmap` opens our port on the router; `reach` asks outside whether it is open; [`report`] tells the story.
+//! * `portmap` opens our port on the router; `reach` asks outside whether it is open (over `http`); [`report`] tells the story.
+//! * `dht` carries messages to nodes that no connection leads to.
 //! * `queue` carries events from that thread to yours, bounded and lock-free.
 //! * [`ffi`] is the C surface, thin; with `os` the only place with `unsafe`.
 //! * `server` (feature) is the rendezvous server around [`proto::rdv_server`].
@@ -20,11 +21,13 @@
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
 
 pub mod config;
-#[allow(dead_code, reason = "used by the actor once wired")]
 mod dht;
 pub mod error;
 pub mod event;
 pub mod ffi;
+#[cfg(feature = "reach")]
+mod http;
+mod json;
 pub mod node;
 mod os;
 mod portmap;

@@ -1,6 +1,6 @@
 //! "Is my port open?": asked of servers outside, over HTTP.
 //!
-//! Each server is asked on a thread of its own that is left behind when the answer no longer matters ([`http`]): all
+//! Each server is asked on a thread of its own that is left behind when the answer no longer matters ([`crate::http`]): all
 //! at once, from the address the node is bound to. What they answer is read by [`crate::proto::reach`].
 //!
 //! **A yes is never taken on a server's word.** It counts only together with a connection that arrived at the node's
@@ -17,11 +17,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Code, Error, Result};
+use crate::http::on_thread;
 use crate::node::resolve::Resolver;
 use crate::proto::reach::Answer;
 use backs::{ConnectBacks, Proof, Watch};
@@ -143,16 +144,7 @@ impl Asker {
         let job = Job::new(&server, port, addrs, source, deadline.into_std());
         // Dropping this, because somebody else has answered or time is up, breaks the thread's connection.
         let _abandon = job.abandon_on_drop();
-        let (tx, rx) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("p2pnet-http".into()).stack_size(512 << 10);
-        let started = thread.spawn(move || {
-            crate::os::thread::block_signals();
-            // Nobody waits any more after a time-out; that is fine.
-            let _ = tx.send(job.run());
-            drop(place);
-        });
-        started.map_err(|e| Error::io("starting a thread for a request", &e))?;
-        let said = rx.await.map_err(|_| Error::new(Code::Io, "the request failed"))??;
+        let said = on_thread(place, move || job.run()).await??;
         if said.answer != Answer::Open {
             return Ok(Report { answer: said.answer, seen_ip: said.seen_ip, proof: None });
         }

@@ -1,12 +1,11 @@
 //! The story behind a node's situation: every question it has asked, of whom, what came of it and how long it took.
 //!
 //! What [`NetInfo`] says in a few words is here with its reasons, for people (`p2p doctor`) and as JSON for programs
-//! (`p2p_net_report`). JSON is written by hand: the library needs no more of it than this.
-
-use std::fmt::Write;
+//! (`p2p_net_report`).
 
 use crate::config::NodeType;
 use crate::event::NetInfo;
+use crate::json::{self, Object};
 
 /// Steps that are kept; older ones are forgotten.
 pub(crate) const MAX_STEPS: usize = 100;
@@ -66,8 +65,7 @@ impl Report {
             Some(us) => o.number("clock_offset_us", us),
             None => o.raw("clock_offset_us", "null"),
         }
-        let steps: Vec<String> = self.steps.iter().map(Step::to_json).collect();
-        o.raw("steps", &format!("[{}]", steps.join(",")));
+        o.raw("steps", &json::array(self.steps.iter().map(Step::to_json)));
         o.end()
     }
 }
@@ -91,61 +89,6 @@ pub fn node_type_name(t: NodeType) -> &'static str {
         NodeType::Passive => "passive",
         NodeType::Active => "active",
         NodeType::Simultaneous => "simultaneous",
-    }
-}
-
-/// A JSON object being written.
-struct Object(String);
-
-impl Object {
-    fn new() -> Object {
-        Object("{".into())
-    }
-
-    fn raw(&mut self, key: &str, value: &str) {
-        let comma = if self.0.len() > 1 { "," } else { "" };
-        let _ = write!(self.0, "{comma}\"{key}\":{value}");
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        let mut quoted = String::with_capacity(value.len() + 2);
-        quoted.push('"');
-        for c in value.chars() {
-            match c {
-                '"' | '\\' => {
-                    quoted.push('\\');
-                    quoted.push(c);
-                }
-                // All control characters, not only those that JSON wants escaped: the text may go to a terminal, and a
-                // server or a router may have chosen it.
-                c if c.is_control() => {
-                    let _ = write!(quoted, "\\u{:04x}", c as u32);
-                }
-                c => quoted.push(c),
-            }
-        }
-        quoted.push('"');
-        self.raw(key, &quoted);
-    }
-
-    fn number(&mut self, key: &str, value: i64) {
-        self.raw(key, &value.to_string());
-    }
-
-    fn bool(&mut self, key: &str, value: Option<bool>) {
-        self.raw(key, value.map_or("null", |v| if v { "true" } else { "false" }));
-    }
-
-    fn address(&mut self, key: &str, value: Option<std::net::IpAddr>) {
-        match value {
-            Some(ip) => self.text(key, &ip.to_string()),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
     }
 }
 

@@ -33,6 +33,8 @@ use crate::server::{Server, ServerConfig, ServerThread};
 
 pub use crate::portmap::testing as portmap;
 
+pub mod punch;
+
 /// When something is not there after this long, it is not slow: it hangs.
 const HUNG: Duration = Duration::from_secs(60);
 

@@ -8,8 +8,20 @@ fn root() -> &'static Path {
 }
 
 /// The files of the C ABI, in the order in which the header shows them.
-const FILES: [&str; 10] =
-    ["types", "situation", "opts", "structs", "version", "config", "net", "look", "event", "conn"];
+const FILES: [&str; 12] = [
+    "types",
+    "situation",
+    "opts",
+    "structs",
+    "version",
+    "config",
+    "net",
+    "look",
+    "event",
+    "conn",
+    "unl",
+    "dht",
+];
 
 fn generate() -> String {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
@@ -28,7 +40,9 @@ fn tidy(header: &str) -> String {
     for before in ["(", ", ", "const ", "\n                        ", " "] {
         text = text.replace(&format!("{before}struct p2p_"), &format!("{before}p2p_"));
     }
+    // A function that returns a code is no struct.
     text.replace("typedef p2p_", "typedef struct p2p_")
+        .replace("typedef struct p2p_result (", "typedef p2p_result (")
 }
 
 /// cbindgen gives every comment three lines at least; a short one is easier to read on one.

@@ -9,6 +9,8 @@ pub mod text;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::proto::dht_id::NodeId;
+
 /// What a net is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -17,6 +19,16 @@ pub enum NetType {
     P2p = 1,
     /// For connections to chosen nodes: neither bootstraps nor advertises, and opens each link with a nonce.
     Direct = 2,
+}
+
+/// How nodes speak with one another. A net speaks one dialect; nothing on the wire chooses between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Dialect {
+    /// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
+    Classic = 1,
+    /// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+    Secure = 2,
 }
 
 /// How others reach a node. PyP2P's names.
@@ -53,6 +65,8 @@ pub enum ServerKind {
     Reachability = 2,
     /// An NTP server, `host` or `host:port`.
     Ntp = 3,
+    /// A mailbox for messages to nodes: `host:port` (a server of ours), or the URL of PyP2P's script, `http://host[:port]/path`.
+    Dht = 4,
 }
 
 /// Whether one address may hold several connections.
@@ -73,6 +87,10 @@ pub enum DuplicateIp {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "each field's documentation is its option's, in one place")]
 pub struct Config {
+    pub dialect: Dialect,
+    pub network: Option<crate::proto::network::NetworkId>,
+    pub key: Option<std::sync::Arc<crate::proto::identity::Identity>>,
+    pub key_file: Option<std::path::PathBuf>,
     pub net_type: NetType,
     pub node_type: NodeType,
     pub nat_type: crate::event::NatType,
@@ -81,6 +99,8 @@ pub struct Config {
     pub interface: Option<String>,
     pub wan_ip: Option<IpAddr>,
     pub servers: Vec<(ServerKind, String)>,
+    /// The program carries messages to nodes itself, and this node has this name there; `None` = it does not.
+    pub own_dht: Option<NodeId>,
     pub max_inbound: usize,
     pub max_outbound: usize,
     pub min_connected: usize,
@@ -111,6 +131,11 @@ pub struct Config {
     pub mapping_lease: Duration,
     pub verify_interval: Duration,
     pub network_monitor: bool,
+    pub unl_connect_timeout: Duration,
+    pub unl_lifetime: Duration,
+    pub punch_half_open: usize,
+    pub punch_per_minute: usize,
+    pub local_peers: bool,
     pub gateways: Vec<IpAddr>,
     pub state_dir: Option<std::path::PathBuf>,
     pub log_level: crate::event::LogLevel,
@@ -124,6 +149,10 @@ impl Default for Config {
     fn default() -> Config {
         let secs = Duration::from_secs;
         Config {
+            dialect: Dialect::Classic,
+            network: None,
+            key: None,
+            key_file: None,
             net_type: NetType::P2p,
             node_type: NodeType::Unknown,
             nat_type: crate::event::NatType::Unknown,
@@ -132,6 +161,7 @@ impl Default for Config {
             interface: None,
             wan_ip: None,
             servers: Vec::new(),
+            own_dht: None,
             max_inbound: 10,
             max_outbound: 10,
             min_connected: 3,
@@ -162,6 +192,11 @@ impl Default for Config {
             mapping_lease: secs(3600),
             verify_interval: secs(1200),
             network_monitor: true,
+            unl_connect_timeout: secs(10),
+            unl_lifetime: secs(86_400),
+            punch_half_open: 256,
+            punch_per_minute: 1000,
+            local_peers: false,
             gateways: Vec::new(),
             state_dir: None,
             log_level: crate::event::LogLevel::Warn,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Config, DuplicateIp, Framing, NetType, NodeType};
+use super::{Config, Dialect, DuplicateIp, Framing, NetType, NodeType};
 use crate::error::{Code, Error, Result};
 use crate::event::{LogLevel, NatType};
 
@@ -123,6 +123,18 @@ options! {
         "time between two looks from outside whether the mapped port is still open; 0 = none";
     37 network_monitor 0..=1, |c, v| c.network_monitor = v == 1, i64::from(c.network_monitor),
         "1 = the system is asked to tell of changes of its network (Linux), as p2p_network_changed does";
+    38 dialect 1..=2, |c, v| c.dialect = if v == 2 { Dialect::Secure } else { Dialect::Classic }, c.dialect as i64,
+        "P2P_DIALECT_CLASSIC (PyP2P's protocol, UNL version 2) or P2P_DIALECT_SECURE (nodes known by keys, UNL version 3)";
+    39 unl_connect_timeout_ms 1..=600000, |c, v| c.unl_connect_timeout = from_ms(v), ms(c.unl_connect_timeout),
+        "for p2p_unl_connect, all ways of getting through together (classic: 60 s where it waits for the peer, as PyP2P)";
+    40 unl_lifetime_ms 60000..=31536000000, |c, v| c.unl_lifetime = from_ms(v), ms(c.unl_lifetime),
+        "for how long a locator of version 3 holds; it is renewed by asking for it again";
+    41 punch_half_open 0..=65535, |c, v| c.punch_half_open = v as usize, c.punch_half_open as i64,
+        "attempts of hole punching open at one time, all peers together; routers keep a table of some thousand flows";
+    42 punch_per_minute 0..=1000000, |c, v| c.punch_per_minute = v as usize, c.punch_per_minute as i64,
+        "attempts of hole punching begun within any minute, all peers together";
+    43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
+        "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
 }
 
 fn node_type(v: i64) -> NodeType {

@@ -1,9 +1,12 @@
 //! The options that are texts, and the servers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Config, ServerKind};
 use crate::error::{Code, Error, Result};
+use crate::proto::identity::{Identity, KEY_LEN};
+use crate::proto::network::NetworkId;
 
 /// One text option.
 pub struct TextOption {
@@ -45,6 +48,23 @@ pub static TEXT_OPTIONS: &[TextOption] = &[
         meaning: "directory for the journal of what the net has opened on routers, so that a program that crashed \
                   cleans up at its next start; \"\" = no file is written",
     },
+    TextOption {
+        key: 1006,
+        name: "network",
+        meaning: "name of the network this node belongs to (secure dialect): nodes of others are turned away; \"\" = the one \
+                  without a name",
+    },
+    TextOption {
+        key: 1007,
+        name: "key",
+        meaning: "the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect); \"\" = that of \
+                  key_file, or a new one at each start",
+    },
+    TextOption {
+        key: 1008,
+        name: "key_file",
+        meaning: "file with the node's secret key, made with one (readable for its owner only) if it is not there; \"\" = none",
+    },
 ];
 
 /// The longest server address taken, a host name of 253 characters with its port and a scheme.
@@ -67,6 +87,19 @@ fn reachable_address(value: &str) -> Result<Option<IpAddr>> {
         return Err(Error::new(Code::Invalid, format!("wan_ip is {ip}, which no peer can connect to")));
     }
     Ok(found)
+}
+
+fn secret_key(value: &str) -> Result<Option<Arc<Identity>>> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    // The value is not repeated: messages end up in logs.
+    let wrong = || {
+        let message =
+            format!("key has {} characters; expected {} hexadecimal digits", value.len(), 2 * KEY_LEN);
+        Error::new(Code::Invalid, message)
+    };
+    crate::node::key::from_hex(value).map(|identity| Some(Arc::new(identity))).ok_or_else(wrong)
 }
 
 /// Routers that a program may name.
@@ -100,6 +133,9 @@ impl Config {
             }
             1003 => self.wan_ip = reachable_address(value)?,
             1004 => self.gateways = gateways(value)?,
+            1006 => self.network = Some(value).filter(|v| !v.is_empty()).map(NetworkId::of),
+            1007 => self.key = secret_key(value)?,
+            1008 => self.key_file = Some(value).filter(|v| !v.is_empty()).map(Into::into),
             1005 => self.state_dir = Some(value).filter(|v| !v.is_empty()).map(Into::into),
             _ if super::options::INT_OPTIONS.iter().any(|o| o.key == key) => {
                 let message = format!("option {key} is a number: use p2p_config_set_int");
@@ -122,6 +158,11 @@ impl Config {
         let (name, checked) = match kind {
             ServerKind::Rendezvous => ("rendezvous", split_host_port(at).map(drop)),
             ServerKind::Reachability => ("reachability", reachability(at)),
+            ServerKind::Dht if !cfg!(feature = "reach") => {
+                let message = "server: this build speaks no HTTP (cargo feature \"reach\")";
+                ("DHT", Err(Error::new(Code::Unsupported, message)))
+            }
+            ServerKind::Dht => ("DHT", reachability(at)),
             ServerKind::Ntp => ("NTP", split_host_port(&with_port(at, NTP_PORT)).map(drop)),
         };
         checked.map_err(|e| Error::new(e.code, format!("{name} server {}", e.message)))?;
@@ -234,6 +275,12 @@ mod tests {
         assert!(c.set_str(1004, "router").unwrap_err().message.contains("gateway"));
         assert!(c.set_str(1004, &"192.0.2.1,".repeat(9)).is_err());
         c.set_str(1005, "/var/lib/x").unwrap();
+        c.set_str(1007, &"a1".repeat(32)).unwrap();
+        assert_eq!(c.key.as_ref().map(|key| *key.secret()), Some([0xa1; 32]));
+        let e = c.set_str(1007, "a1a1").unwrap_err();
+        assert!(e.message.contains("64 hexadecimal") && !e.message.contains("a1a1"), "{e}");
+        c.set_str(1006, "chess").unwrap();
+        assert_eq!(c.network, Some(NetworkId::of("chess")));
         assert_eq!(c.state_dir.as_deref(), Some(std::path::Path::new("/var/lib/x")));
     }
 

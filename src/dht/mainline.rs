@@ -25,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::node::key::random;
 use crate::node::resolve::Resolver;
 use crate::proto::identity::{Identity, PublicKey};
 use crate::proto::mainline::{Happening, MayVisit, Output, QueryError, Random, Settings, Time};
@@ -75,10 +76,7 @@ pub(crate) struct Ways {
 
 /// Random bytes of the system.
 pub(crate) fn system_random() -> Random {
-    Box::new(|| {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).is_ok().then_some(bytes)
-    })
+    Box::new(|| random().ok())
 }
 
 /// What the rest of the node wants.

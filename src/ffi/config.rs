@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use super::dht;
 use super::guard::{guard, report, store, text};
 use super::structs::p2p_error;
 use super::types::{OptArg, ServerArg, p2p_result};
@@ -11,12 +12,14 @@ use crate::error::{Code, Error};
 /// Options for p2p_net_new(). Not for several threads at once. Copied by p2p_net_new(): free or reuse it right after.
 pub struct p2p_config {
     pub(crate) config: Config,
+    /// How the program's own DHT is given messages, if not by events.
+    pub(crate) dht: Option<dht::Sender>,
 }
 
 /// New options, all at their defaults. Free them with p2p_config_free(). NULL only if memory ran out.
 #[unsafe(no_mangle)]
 pub extern "C" fn p2p_config_new() -> *mut p2p_config {
-    Box::into_raw(Box::new(p2p_config { config: Config::default() }))
+    Box::into_raw(Box::new(p2p_config { config: Config::default(), dht: None }))
 }
 
 /// Frees options. NULL is fine.
@@ -30,10 +33,10 @@ pub unsafe extern "C" fn p2p_config_free(cfg: *mut p2p_config) {
 
 /// # Safety
 /// `cfg` must be null or live, and used by one thread.
-unsafe fn options<'a>(cfg: *mut p2p_config) -> Result<&'a mut Config, Error> {
+pub(super) unsafe fn options<'a>(cfg: *mut p2p_config) -> Result<&'a mut p2p_config, Error> {
     // SAFETY: null or live by the caller's duty.
     let cfg = unsafe { cfg.as_mut() };
-    cfg.map(|c| &mut c.config).ok_or_else(|| Error::new(Code::Invalid, "cfg is NULL; expected a p2p_config"))
+    cfg.ok_or_else(|| Error::new(Code::Invalid, "cfg is NULL; expected a p2p_config"))
 }
 
 /// Sets an option that is a number. P2P_ERR_UNSUPPORTED: no such option, or it is a text. P2P_ERR_RANGE: err says what
@@ -46,7 +49,7 @@ pub unsafe extern "C" fn p2p_config_set_int(
     err: *mut p2p_error,
 ) -> p2p_result {
     // SAFETY: the caller's duties, passed on.
-    guard(|| unsafe { report(err, options(cfg).and_then(|c| c.set_int(key.0, value))) })
+    guard(|| unsafe { report(err, options(cfg).and_then(|c| c.config.set_int(key.0, value))) })
 }
 
 /// Reads an option that is a number into *value.
@@ -62,7 +65,7 @@ pub unsafe extern "C" fn p2p_config_get_int(
         unsafe {
             let got = options(cfg.cast_mut()).and_then(|c| match value.is_null() {
                 true => Err(Error::new(Code::Invalid, "value is NULL; expected where to store the number")),
-                false => c.get_int(key.0),
+                false => c.config.get_int(key.0),
             });
             report(err, got.map(|v| store(value, v)))
         }
@@ -80,7 +83,7 @@ pub unsafe extern "C" fn p2p_config_set_str(
 ) -> p2p_result {
     guard(|| {
         // SAFETY: the caller's duties, passed on.
-        unsafe { report(err, options(cfg).and_then(|c| c.set_str(key.0, text(value, "value")?))) }
+        unsafe { report(err, options(cfg).and_then(|c| c.config.set_str(key.0, text(value, "value")?))) }
     })
 }
 
@@ -96,14 +99,14 @@ pub unsafe extern "C" fn p2p_config_add_server(
 ) -> p2p_result {
     let add = || {
         // SAFETY: the caller's duties, passed on.
-        let (config, address) = unsafe { (options(cfg)?, text(address, "address")?) };
-        let kinds = [ServerKind::Rendezvous, ServerKind::Reachability, ServerKind::Ntp];
+        let (options, address) = unsafe { (options(cfg)?, text(address, "address")?) };
+        let kinds = [ServerKind::Rendezvous, ServerKind::Reachability, ServerKind::Ntp, ServerKind::Dht];
         let known = kinds.into_iter().find(|k| *k as i32 == kind.0);
         let kind = known.ok_or_else(|| {
             let message = format!("kind is {}; expected one of P2P_SERVER_*", kind.0);
             Error::new(Code::Unsupported, message)
         })?;
-        config.add_server(kind, address)
+        options.config.add_server(kind, address)
     };
     // SAFETY: the caller's duty, passed on.
     guard(|| unsafe { report(err, add()) })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
+use super::dht;
 use super::guard::{Count, guard};
 use super::net::{Callback, Inner, inner, p2p_net};
 use super::structs::*;
@@ -83,6 +84,9 @@ impl Handler {
 /// Calls whom the event is for: `handler`, or the request's own callback.
 #[inline]
 fn deliver(inner: &Inner, handler: Callback, net: *mut p2p_net, view: &View<'_>) {
+    if view.kind == Kind::DhtSend && dht::carry(inner, view) {
+        return;
+    }
     let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
     let callback = own.unwrap_or(handler);
     let event = as_c(view);
@@ -102,7 +106,7 @@ fn as_c(view: &View<'_>) -> p2p_event {
         reserved: 0,
         data: view.data_nul.as_ptr().cast(),
         len: view.data_nul.len() - 1,
-        peer: view.conn.map_or(c"", |c| &c.peer).as_ptr(),
+        peer: view.peer().as_ptr(),
         conn_user: view.conn.map_or(std::ptr::null_mut(), |c| c.user.load(SeqCst)),
         time_ms: view.at_ms,
     }
@@ -129,8 +133,10 @@ pub unsafe extern "C" fn p2p_next_event(net: *mut p2p_net, out: *mut *const p2p_
         }
         let mut taken = None;
         inner.net.take(1, |view| {
-            if view.kind == Kind::Done {
-                inner.waiting.lock().remove(&view.request);
+            match view.kind {
+                Kind::Done => drop(inner.waiting.lock().remove(&view.request)),
+                Kind::DhtSend => inner.net.dht_sent(view.request, Ok(())),
+                _ => {}
             }
             taken = Some(own(view));
             true
@@ -150,7 +156,7 @@ pub unsafe extern "C" fn p2p_next_event(net: *mut p2p_net, out: *mut *const p2p_
 }
 
 fn own(view: &View<'_>) -> Box<Owned> {
-    let peer = view.conn.map_or(c"", |c| &c.peer).to_bytes_with_nul();
+    let peer = view.peer().to_bytes_with_nul();
     let mut text = Vec::with_capacity(view.data_nul.len() + peer.len());
     text.extend_from_slice(view.data_nul);
     text.extend_from_slice(peer);

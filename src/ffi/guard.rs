@@ -35,6 +35,8 @@ unsafe impl Sized32 for super::structs::p2p_net_info {}
 unsafe impl Sized32 for super::structs::p2p_conn_info {}
 // SAFETY: as above.
 unsafe impl Sized32 for super::structs::p2p_stats {}
+// SAFETY: as above; its candidates are such structs as well.
+unsafe impl Sized32 for super::unl::p2p_unl_info {}
 
 /// Copies `value` to the caller's struct as far as the caller knows it; what only the caller knows becomes zero.
 /// `struct_size` keeps the caller's number.
@@ -130,6 +132,32 @@ pub(crate) unsafe fn store<T>(out: *mut T, value: T) {
         // SAFETY: not null, and writable by the caller's duty.
         unsafe { out.write(value) };
     }
+}
+
+/// Hands text out by the rule of all such functions: *need is its size with its NUL, nothing is written if cap is less.
+///
+/// # Safety
+/// `buf` must be null or have `cap` writable bytes, `need` be null or writable.
+pub(crate) unsafe fn hand_out(
+    text: &str,
+    buf: *mut c_char,
+    cap: usize,
+    need: *mut usize,
+) -> Result<(), Code> {
+    if (buf.is_null() && cap > 0) || need.is_null() {
+        return Err(Code::Invalid);
+    }
+    // SAFETY: not null, and writable by the caller's duty.
+    unsafe { store(need, text.len() + 1) };
+    if text.len() >= cap {
+        return Err(Code::TooSmall);
+    }
+    // SAFETY: cap bytes are writable by the caller's duty, and the text with its NUL is no longer.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, text.len());
+        buf.add(text.len()).write(0);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

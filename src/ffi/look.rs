@@ -3,11 +3,10 @@
 use std::ffi::c_char;
 use std::net::IpAddr;
 
-use super::guard::{copy_out, fill, guard, store};
+use super::guard::{copy_out, fill, guard, hand_out};
 use super::net::{inner, p2p_net};
 use super::structs::*;
 use super::types::*;
-use crate::error::Code;
 
 /// Stores the net's situation in *info.
 #[unsafe(no_mangle)]
@@ -92,24 +91,9 @@ pub unsafe extern "C" fn p2p_net_report(
     need: *mut usize,
 ) -> p2p_result {
     guard(|| {
-        let write = || {
-            if (buf.is_null() && cap > 0) || need.is_null() {
-                return Err(Code::Invalid);
-            }
-            // SAFETY: the caller's duty, passed on.
-            let json = unsafe { inner(net) }?.net.report().to_json();
-            // SAFETY: the caller's duty, passed on.
-            unsafe { store(need, json.len() + 1) };
-            if json.len() >= cap {
-                return Err(Code::TooSmall);
-            }
-            // SAFETY: cap bytes are writable by contract, and the text with its NUL is no longer.
-            unsafe {
-                std::ptr::copy_nonoverlapping(json.as_ptr().cast(), buf, json.len());
-                buf.add(json.len()).write(0);
-            }
-            Ok(())
-        };
-        write().into()
+        // SAFETY: the caller's duties, passed on.
+        let done = unsafe { inner(net) }
+            .and_then(|i| unsafe { hand_out(&i.net.report().to_json(), buf, cap, need) });
+        done.into()
     })
 }

@@ -4,7 +4,8 @@
 //! them), so their documentation is the C documentation. The contract stands at the header's top. How the parts fit:
 //!
 //! * [`types`], [`situation`], [`opts`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
-//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`] are the functions, by what they are about.
+//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`unl`] are the functions, by what they are about.
+//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`dht`] are the functions, by what they are about.
 //!
 //! Enumerations come in as plain `i32` ([`types::OptArg`] and the like) because a number outside a Rust enum is undefined
 //! behaviour; they go out as enums.
@@ -13,6 +14,7 @@
 
 pub mod config;
 pub mod conn;
+pub mod dht;
 pub mod event;
 pub mod guard;
 pub mod look;
@@ -21,4 +23,5 @@ pub mod opts;
 pub mod situation;
 pub mod structs;
 pub mod types;
+pub mod unl;
 pub mod version;

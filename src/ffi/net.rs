@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use parking_lot::Mutex;
 
 use super::config::p2p_config;
+use super::dht;
 use super::guard::{guard, report, store, text};
 use super::structs::*;
 use super::types::*;
@@ -28,6 +29,8 @@ pub(crate) struct Inner {
     /// The callbacks given with requests.
     pub(crate) waiting: Mutex<HashMap<u64, Callback>>,
     pub(crate) freed: AtomicBool,
+    /// What carries messages over the program's own DHT, if not events.
+    pub(crate) dht: Option<dht::Sender>,
 }
 
 /// A function of the program with its pointer.
@@ -49,7 +52,7 @@ pub(crate) unsafe fn inner<'a>(net: *const p2p_net) -> Result<&'a Inner, Code> {
 
 /// # Safety
 /// `net` must be null or live.
-unsafe fn inner_or_story<'a>(net: *const p2p_net) -> Result<&'a Inner, Error> {
+pub(crate) unsafe fn inner_or_story<'a>(net: *const p2p_net) -> Result<&'a Inner, Error> {
     // SAFETY: the caller's duty, passed on.
     unsafe { inner(net) }.map_err(|code| Error::new(code, "net is NULL; expected a net of p2p_net_new"))
 }
@@ -74,6 +77,8 @@ pub unsafe extern "C" fn p2p_net_new(
             handler_changes: AtomicU32::new(0),
             waiting: Mutex::default(),
             freed: AtomicBool::new(false),
+            // SAFETY: null or live options, by contract.
+            dht: unsafe { cfg.as_ref() }.and_then(|c| c.dht),
         };
         let net = Box::new(p2p_net { inner: Arc::new(inner) });
         // SAFETY: not null, and writable by contract.

@@ -80,6 +80,19 @@ pub enum p2p_opt {
     P2P_OPT_VERIFY_INTERVAL_MS = 36,
     /// 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does.
     P2P_OPT_NETWORK_MONITOR = 37,
+    /// P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same.
+    P2P_OPT_DIALECT = 38,
+    /// 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
+    /// come, as PyP2P does.)
+    P2P_OPT_UNL_CONNECT_TIMEOUT_MS = 39,
+    /// 86400000; for how long a locator of version 3 holds.
+    P2P_OPT_UNL_LIFETIME_MS = 40,
+    /// 256; attempts of hole punching open at one time, all peers together.
+    P2P_OPT_PUNCH_HALF_OPEN = 41,
+    /// 1000; attempts of hole punching begun within any minute, all peers together.
+    P2P_OPT_PUNCH_PER_MINUTE = 42,
+    /// 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests.
+    P2P_OPT_LOCAL_PEERS = 43,
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.
     P2P_OPT_PASSIVE_BIND = 1001,
@@ -93,6 +106,13 @@ pub enum p2p_opt {
     /// ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at
     /// its next start. It is made if it is not there. "" = no file is written.
     P2P_OPT_STATE_DIR = 1005,
+    /// ""; name of the network this node belongs to (secure dialect): nodes of others are turned away.
+    P2P_OPT_NETWORK = 1006,
+    /// ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
+    /// file, or a new one at each start.
+    P2P_OPT_KEY = 1007,
+    /// ""; a file with the node's secret key. It is made, for its owner only, if it is not there.
+    P2P_OPT_KEY_FILE = 1008,
 }
 
 /// Kinds of servers for p2p_config_add_server().
@@ -106,4 +126,7 @@ pub enum p2p_server {
     P2P_SERVER_REACHABILITY = 2,
     /// An NTP server, "host" or "host:port" (123). None is asked unless you add it.
     P2P_SERVER_NTP = 3,
+    /// A mailbox by which nodes leave messages for each other over HTTP: "host:port" (a p2p-rendezvous), or the URL of a PyP2P
+    /// script ("http://host/dht_msg.php"). P2P_ERR_UNSUPPORTED in a build without HTTP (p2p_features()).
+    P2P_SERVER_DHT = 4,
 }

@@ -46,7 +46,7 @@ pub struct p2p_event {
     pub data: *const c_char,
     /// Bytes at data.
     pub len: usize,
-    /// "ip:port" of conn, "" if none. Never NULL.
+    /// "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL.
     pub peer: *const c_char,
     /// What p2p_conn_set_user() stored for conn, else NULL.
     pub conn_user: *mut c_void,

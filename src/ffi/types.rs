@@ -1,6 +1,6 @@
 //! The constants of the C ABI. Their numbers never change; new ones may come in any minor version.
 
-use crate::config::NetType;
+use crate::config::{Dialect, NetType};
 use crate::error::Code;
 use crate::event::{Kind, Via};
 
@@ -118,8 +118,14 @@ pub enum p2p_kind {
     /// request has completed with result; data tells the story. p2p_connect(): conn is the connection.
     /// p2p_net_bootstrap(): code is how many nodes the server named.
     P2P_EVENT_DONE = 9,
+    /// Carry data to the node peer over your DHT (p2p_config_set_dht() without send), and hand it to p2p_dht_deliver() there.
+    /// request is the p2p_dht_put() it comes from, or a number of the net's own.
+    P2P_EVENT_DHT_SEND = 10,
     /// Something to tell whoever looks after the program: data, with its level in code.
     P2P_EVENT_LOG = 11,
+    /// A message that another program has sent by p2p_dht_put() has come: data. peer is who is said to have sent it, "" if
+    /// that is not known; nobody has checked it.
+    P2P_EVENT_DHT_MESSAGE = 12,
 }
 
 impl From<Kind> for p2p_kind {
@@ -135,7 +141,9 @@ impl From<Kind> for p2p_kind {
             Kind::Data => P2P_EVENT_DATA,
             Kind::Writable => P2P_EVENT_WRITABLE,
             Kind::Done => P2P_EVENT_DONE,
+            Kind::DhtSend => P2P_EVENT_DHT_SEND,
             Kind::Log => P2P_EVENT_LOG,
+            Kind::DhtMessage => P2P_EVENT_DHT_MESSAGE,
         }
     }
 }
@@ -152,6 +160,18 @@ pub enum p2p_net_type {
 }
 
 const _: () = assert!(NetType::P2p as i32 == 1 && NetType::Direct as i32 == 2);
+
+/// How a node speaks with others. A net speaks one dialect; nothing on the wire chooses between them.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum p2p_dialect {
+    /// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
+    P2P_DIALECT_CLASSIC = 1,
+    /// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+    P2P_DIALECT_SECURE = 2,
+}
+
+const _: () = assert!(Dialect::Classic as i32 == 1 && Dialect::Secure as i32 == 2);
 
 /// How received bytes become events.
 #[repr(i32)]
@@ -171,6 +191,12 @@ pub enum p2p_via {
     P2P_VIA_ACCEPT = 1,
     /// We connected to the peer.
     P2P_VIA_DIRECT = 2,
+    /// One connected to the other inside the network that both are in.
+    P2P_VIA_LAN = 3,
+    /// Both connected at the same moment, through the NATs between them.
+    P2P_VIA_PUNCH = 4,
+    /// The peer connected to us because we had asked it to.
+    P2P_VIA_REVERSE = 5,
 }
 
 impl From<Via> for p2p_via {
@@ -178,6 +204,9 @@ impl From<Via> for p2p_via {
         match via {
             Via::Accept => p2p_via::P2P_VIA_ACCEPT,
             Via::Direct => p2p_via::P2P_VIA_DIRECT,
+            Via::Lan => p2p_via::P2P_VIA_LAN,
+            Via::Punch => p2p_via::P2P_VIA_PUNCH,
+            Via::Reverse => p2p_via::P2P_VIA_REVERSE,
         }
     }
 }

@@ -2,18 +2,21 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::conn::Conn;
 use super::counters::Counters;
+use super::stories::Stories;
 use crate::config::Config;
+use crate::dht::{self, NodeId};
 use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
+use crate::proto::identity::Identity;
 use crate::queue::{Item, Notice, Queue};
 use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
@@ -42,6 +45,10 @@ static NETS: AtomicU64 = AtomicU64::new(0);
 /// The state of one net that more than one thread sees.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// This node's name for messages that no connection carries; `None` = it has no DHT.
+    pub(crate) dht_id: Option<NodeId>,
+    /// Where such messages come in.
+    pub(crate) dht: dht::Inlet,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) info: Mutex<NetInfo>,
@@ -57,6 +64,12 @@ pub(crate) struct Shared {
     pub(crate) requests: Mutex<ById<bool>>,
     /// The lines seen, if duplicates are not delivered.
     pub(crate) dedup: Option<Mutex<Dedup>>,
+    /// Who this node is, once that was asked for.
+    identity: OnceLock<Arc<Identity>>,
+    /// The servers at which peers find this node by its key.
+    pub(crate) homes: Mutex<Vec<String>>,
+    /// What became of the requests to connect by locator.
+    pub(crate) stories: Mutex<Stories>,
     /// A number that no other net of this process has had.
     pub(crate) number: u64,
     next_id: AtomicU64,
@@ -102,10 +115,27 @@ impl Shared {
             dedup: config.dedup.then(|| Mutex::new(Dedup::new(config.dedup_entries, ttl))),
             finished: Mutex::new(false),
             finish: Condvar::new(),
+            identity: OnceLock::new(),
+            homes: Mutex::default(),
+            stories: Mutex::default(),
             number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
+            dht_id: dht::name(&config),
+            dht: dht::Inlet::new(),
             config,
         }
+    }
+
+    /// Who this node is: what the program has set, or made at the first time of asking.
+    ///
+    /// # Errors
+    /// See [`super::key::identity`].
+    pub(crate) fn identity(&self) -> Result<&Arc<Identity>, Error> {
+        if self.identity.get().is_none() {
+            // Of two that ask at once, the first sets it.
+            let _ = self.identity.set(super::key::identity(&self.config)?);
+        }
+        self.identity.get().ok_or_else(|| Error::new(Code::State, "the node has no key"))
     }
 
     /// An id that no connection or request of this net has had.

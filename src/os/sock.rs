@@ -54,8 +54,8 @@ pub(crate) fn outgoing(to: SocketAddr, source: Option<IpAddr>) -> io::Result<std
     Ok(socket.into())
 }
 
-/// A socket for a port that may have several connections, and a listener, at once.
-fn shared(at: SocketAddr) -> io::Result<Socket> {
+/// A socket bound to a port that may have several connections, and a listener, at once. Port 0: one that nobody has.
+pub(crate) fn shared(at: SocketAddr) -> io::Result<Socket> {
     let socket = new(at)?;
     socket.set_reuse_address(true)?;
     // Every socket of the port needs it; without it a listener keeps all others out.
@@ -68,7 +68,11 @@ fn shared(at: SocketAddr) -> io::Result<Socket> {
 /// Begins to connect to `to` from exactly `from`. The SYN has left when this returns, so connections leave in the order
 /// of the calls; the socket is writable when the connection stands or has failed.
 pub(crate) fn connecting(to: SocketAddr, from: SocketAddr) -> io::Result<std::net::TcpStream> {
-    let socket = shared(from)?;
+    connect_from(shared(from)?, to)
+}
+
+/// The same, from a socket that is bound already.
+pub(crate) fn connect_from(socket: Socket, to: SocketAddr) -> io::Result<std::net::TcpStream> {
     match socket.connect(&to.into()) {
         Err(e) if !in_progress(&e) => Err(e),
         _ => Ok(socket.into()),
@@ -109,7 +113,16 @@ fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
 
 /// Sets what every connection of the node has: no Nagle delay, keep-alive, a limit for unacknowledged data.
 pub(crate) fn prepare(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+/// The same for a socket that blocks.
+#[cfg_attr(not(feature = "reach"), allow(dead_code, reason = "HTTP is what blocks"))]
+pub(crate) fn tune(stream: &std::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
+    tune_socket(&SockRef::from(stream), keep)
+}
+
+fn tune_socket(socket: &Socket, keep: KeepAlive) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if keep.idle > Duration::ZERO {
         let idle = Duration::from_secs(keep.idle.as_secs().max(1));

@@ -4,6 +4,7 @@
 //! string. The view lives until the next call; then the buffer goes back to the pool and the connection learns that
 //! there is room again.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct View<'a> {
     pub(crate) code: i32,
     /// The bytes with a NUL behind them.
     pub(crate) data_nul: &'a [u8],
+    /// Whom it is about where that is no connection.
+    pub(crate) name: Option<&'a CStr>,
     pub(crate) at_ms: u64,
 }
 
@@ -38,6 +41,17 @@ enum Current {
 
 pub(crate) struct Inbox {
     current: Current,
+}
+
+impl View<'_> {
+    /// Whom it is about: a connection's other end, a node; "" if neither.
+    #[inline(always)]
+    pub(crate) fn peer(&self) -> &CStr {
+        match (self.name, self.conn) {
+            (Some(name), _) => name,
+            (None, conn) => conn.map_or(c"", |c| &c.peer),
+        }
+    }
 }
 
 impl Inbox {
@@ -121,6 +135,7 @@ impl Inbox {
                 os_error: n.os_error,
                 code: n.code,
                 data_nul: n.text.as_bytes(),
+                name: n.peer.as_deref(),
                 at_ms: n.at_ms,
             },
             Current::Nothing => unreachable!("a view is asked for only after something was taken"),
@@ -169,6 +184,7 @@ fn of_batch(kind: Kind, batch: &mut Batch, from: usize, to: usize) -> View<'_> {
         os_error: 0,
         code: 0,
         data_nul: &batch.chunk[from..=to],
+        name: None,
         at_ms: batch.at_ms,
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod inbox;
 mod signal;
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub(crate) struct Notice {
     pub(crate) os_error: i32,
     pub(crate) code: i32,
     pub(crate) text: String,
+    /// Whom it is about where that is no connection.
+    pub(crate) peer: Option<CString>,
     pub(crate) at_ms: u64,
 }
 
@@ -165,6 +168,7 @@ impl Queue {
             os_error: 0,
             code: 0,
             text: String::new(),
+            peer: None,
             at_ms: self.now_ms(),
         }
     }

@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::http::Ends;
+
 /// Different addresses remembered while a check runs. A flood of more is from outside or hides nothing but itself.
 const MOST: usize = 256;
 
@@ -45,13 +47,6 @@ pub(crate) enum Proof {
     Server,
     /// It came from another address outside.
     Outside,
-}
-
-/// The two ends of the connection on which a server was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ends {
-    pub(crate) local: IpAddr,
-    pub(crate) server: IpAddr,
 }
 
 /// What the accept loop reports to. Cheap when no check is running: one atomic load.

@@ -327,12 +327,21 @@ fn servers_that_never_finish_meet_the_limit() {
 fn a_check_that_is_given_up_breaks_its_connections() {
     let (_, port, asker) = node();
     let (tx, rx) = std::sync::mpsc::channel();
+    let (asked, was_asked) = std::sync::mpsc::channel();
     let held = server(move |_, stream| {
+        asked.send(()).unwrap();
         // Nothing is answered; this ends when the client breaks the connection.
         let _ = stream.read(&mut [0]);
         tx.send(()).unwrap();
     });
-    let good = server(honest);
+    // Not before the other has been reached: a connection that was never made cannot be broken.
+    let was_asked = parking_lot::Mutex::new(was_asked);
+    let good = server(move |line, stream| {
+        if line.contains("/v1/wan-ip") {
+            was_asked.lock().recv().unwrap();
+        }
+        honest(line, stream);
+    });
     let verdict = run(asker.check(&[held, good], port, LO, AMPLE)).unwrap();
     assert!(verdict.open);
     rx.recv_timeout(AMPLE * 2).expect("the connection is still there");

@@ -5,7 +5,9 @@
 //! nothing to lock.
 
 mod accept;
+mod classic;
 mod connect;
+mod dht;
 mod servers;
 mod situation;
 mod stop;
@@ -29,6 +31,7 @@ use super::rendezvous::Reach;
 use super::resolve::Resolver;
 use super::shared::{Outcome, Shared};
 use super::table::{State, Table};
+use crate::dht::NodeId;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::proto::admit::Own;
@@ -38,12 +41,36 @@ use crate::queue::{Item, Notice};
 
 /// What the program asks for.
 pub(crate) enum Command {
-    Connect { request: u64, to: String },
-    Bootstrap { request: u64 },
-    Advertise { request: u64 },
+    Connect {
+        request: u64,
+        to: String,
+    },
+    UnlConnect {
+        request: u64,
+        unl: String,
+    },
+    Bootstrap {
+        request: u64,
+    },
+    Advertise {
+        request: u64,
+    },
     NetworkChanged,
-    Cancel { request: u64 },
+    Cancel {
+        request: u64,
+    },
     Stop,
+    /// Carry a message over the DHT.
+    DhtPut {
+        request: u64,
+        to: NodeId,
+        text: String,
+    },
+    /// The program has taken a message of ours that it is to carry; how that went.
+    DhtSent {
+        tag: u64,
+        outcome: std::result::Result<(), Code>,
+    },
 }
 
 /// What a task reports.
@@ -87,6 +114,8 @@ enum Input {
     Timer,
     /// The queue may have room again: look whether connections may be accepted.
     Room,
+    /// From whatever carries messages that no connection does.
+    Dht(crate::dht::Happening),
 }
 
 pub(crate) struct Actor {
@@ -107,6 +136,7 @@ pub(crate) struct Actor {
     candidates: Vec<SocketAddr>,
     /// Accepting rests until then, after an error such as "too many open files".
     accept_rest: Option<Instant>,
+    dht: dht::Desk,
 }
 
 impl Actor {
@@ -136,6 +166,7 @@ impl Actor {
         let reach = Reach { resolver: Resolver::new(), bound, limit: config.server_timeout };
         let knocker = Knocker::new(reach.resolver.clone());
         let at = Actor::standpoint(&shared, bound);
+        let dht = dht::Desk::new(&shared);
         Actor {
             at,
             knocker,
@@ -149,6 +180,7 @@ impl Actor {
             reach,
             candidates: Vec::new(),
             accept_rest: None,
+            dht,
             shared,
         }
     }
@@ -159,6 +191,7 @@ impl Actor {
             log!(self.shared, Info, "listening on {listener}");
         }
         self.begin_situation();
+        self.begin_dht();
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
         loop {
@@ -169,6 +202,7 @@ impl Actor {
                 Input::Msg(msg) => self.message(msg),
                 Input::Accepted(stream, from) => self.accepted(stream, from),
                 Input::AcceptFailed(e) => self.accept_failed(&e),
+                Input::Dht(happening) => self.dht_happening(happening),
                 Input::Timer | Input::Room => {}
             }
             self.keep_up();
@@ -201,6 +235,10 @@ impl Actor {
             if accepting && let Poll::Ready(input) = self.poll_accept(cx) {
                 return Poll::Ready(input);
             }
+            // As connections are: while the program takes nothing, nothing more is fetched for it.
+            if !full && let Poll::Ready(happening) = self.dht.poll(cx) {
+                return Poll::Ready(Input::Dht(happening));
+            }
             if full && room.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Input::Room);
             }
@@ -226,10 +264,13 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
+            Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
             Command::NetworkChanged => self.network_changed(),
             Command::Cancel { request } => self.cancel(request),
+            Command::DhtPut { request, to, text } => self.dht_put(to, text, request),
+            Command::DhtSent { tag, outcome } => self.dht_sent(tag, outcome),
             Command::Stop => {}
         }
     }
@@ -289,6 +330,12 @@ impl Actor {
         let mut info = self.shared.info.lock();
         info.inbound = self.table.open(true);
         info.outbound = self.table.open(false);
+    }
+
+    /// The program wants a connection to the node with this locator.
+    fn unl_connect(&mut self, request: u64, unl: &str) {
+        let message = format!("connecting by locator is not wired yet ({unl})");
+        self.shared.done(request, Error::new(Code::Unsupported, message).into());
     }
 
     /// Starts a task whose panic ends the net instead of vanishing.

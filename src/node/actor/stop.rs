@@ -23,6 +23,7 @@ impl Actor {
         let limit = self.shared.config.close_timeout;
         let unlisted = self.spawn_unlist(limit);
         let unmapped = self.end_situation();
+        self.order_dht(crate::dht::Order::Leave);
         let ids: Vec<u64> = self.table.iter().map(|(id, _)| id).collect();
         for id in ids {
             match self.table.get_mut(id).map(|e| &e.state) {
@@ -37,8 +38,10 @@ impl Actor {
         // Anything on its way to us, answered before the requests are: nobody else would.
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Connect { request, .. }
+            | Command::UnlConnect { request, .. }
             | Command::Bootstrap { request }
-            | Command::Advertise { request } = command
+            | Command::Advertise { request }
+            | Command::DhtPut { request, .. } = command
             {
                 self.shared.done(request, stopped().into());
             }

@@ -19,42 +19,42 @@ use crate::proto::nat::ask::{MAX_LINE, Seen, Server, opening};
 use crate::proto::nat::judge::Observation;
 
 /// Local ports that are tried for one connection; most are free.
-pub(super) const TRIES: usize = 3;
+pub(in crate::node) const TRIES: usize = 3;
 
 /// Bytes of other talk that are borne from a server before its answer.
 const MOST_TALK: usize = 8 * 1024;
 
 /// Makes probes.
 #[derive(Clone)]
-pub(super) struct Asker {
+pub(in crate::node) struct Asker {
     reach: Reach,
     /// Counts connections in the order of their SYNs.
     order: Arc<AtomicU32>,
 }
 
 /// A connection on its way.
-pub(super) struct Started {
-    stream: TcpStream,
-    pub(super) local: SocketAddr,
+pub(in crate::node) struct Started {
+    pub(in crate::node) stream: TcpStream,
+    pub(in crate::node) local: SocketAddr,
     server: SocketAddr,
     order: u32,
     at: Instant,
 }
 
 /// An answered probe.
-pub(super) struct Answer {
+pub(in crate::node) struct Answer {
     /// Held so that the NAT keeps the mapping; never read again.
     _stream: TcpStream,
-    pub(super) local: SocketAddr,
-    pub(super) server: SocketAddr,
-    pub(super) order: u32,
-    pub(super) seen: Seen,
+    pub(in crate::node) local: SocketAddr,
+    pub(in crate::node) server: SocketAddr,
+    pub(in crate::node) order: u32,
+    pub(in crate::node) seen: Seen,
     /// From the SYN to the answer: two round trips.
-    pub(super) took: Duration,
+    pub(in crate::node) took: Duration,
 }
 
 impl Answer {
-    pub(super) fn observation(&self) -> Observation {
+    pub(in crate::node) fn observation(&self) -> Observation {
         Observation {
             local: self.local,
             server: self.server,
@@ -65,17 +65,17 @@ impl Answer {
 }
 
 impl Asker {
-    pub(super) fn new(reach: Reach) -> Asker {
+    pub(in crate::node) fn new(reach: Reach) -> Asker {
         Asker { reach, order: Arc::default() }
     }
 
     /// Whether connections from the address we are bound to can go there.
-    pub(super) fn may_reach(&self, to: SocketAddr) -> bool {
+    pub(in crate::node) fn may_reach(&self, to: SocketAddr) -> bool {
         self.reach.bound.is_none_or(|ip| ip.is_unspecified() || ip.is_ipv4() == to.is_ipv4())
     }
 
     /// Looks a server up and asks it over IPv4.
-    pub(super) async fn ask_server(&self, server: &str, ports: &[u16]) -> Result<Answer> {
+    pub(in crate::node) async fn ask_server(&self, server: &str, ports: &[u16]) -> Result<Answer> {
         let found = self.reach.resolver.resolve(server).await?;
         let to = found.into_iter().find(|at| at.is_ipv4() && self.may_reach(*at));
         let to = to.ok_or_else(|| Error::new(Code::NotFound, format!("{server} has no IPv4 address")))?;
@@ -83,7 +83,7 @@ impl Asker {
     }
 
     /// Sends a SYN to `to` from the first of `ports` that is free.
-    pub(super) fn start(&self, to: SocketAddr, ports: &[u16]) -> Result<Started> {
+    pub(in crate::node) fn start(&self, to: SocketAddr, ports: &[u16]) -> Result<Started> {
         let any: IpAddr =
             if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let source = source_for(self.reach.bound, to).unwrap_or(any);
@@ -107,7 +107,7 @@ impl Asker {
     }
 
     /// Waits for the connection, asks, and waits for the answer.
-    pub(super) async fn ask(&self, kind: Server, started: Started) -> Result<Answer> {
+    pub(in crate::node) async fn ask(&self, kind: Server, started: Started) -> Result<Answer> {
         let Started { stream, local, server, order, at } = started;
         connected(&stream).await.map_err(|e| Error::io(format_args!("connecting to {server}"), &e))?;
         if stream.local_addr().ok() == Some(server) {
@@ -121,7 +121,7 @@ impl Asker {
 }
 
 /// Waits until a connection that is on its way stands.
-pub(super) async fn connected(stream: &TcpStream) -> io::Result<()> {
+pub(in crate::node) async fn connected(stream: &TcpStream) -> io::Result<()> {
     stream.writable().await?;
     match stream.take_error()? {
         Some(e) => Err(e),
@@ -129,7 +129,7 @@ pub(super) async fn connected(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-pub(super) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(in crate::node) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.writable().await?;
         match stream.try_write(bytes) {

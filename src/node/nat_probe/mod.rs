@@ -10,7 +10,7 @@
 //! others serve as second addresses. All connections are held until the verdict: a closed one might give its
 //! outside port back and disturb the rest.
 
-mod ask;
+pub(in crate::node) mod ask;
 mod hairpin;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Net;
 use crate::error::{Code, Error};
-use crate::event::Event;
+use crate::event::{Event, Kind};
 use crate::os;
 use crate::queue::inbox::View;
 
@@ -43,6 +43,9 @@ impl Net {
     pub fn next_event(&self) -> Result<Option<Event>> {
         let mut taken = None;
         self.take(1, |view| {
+            if view.kind == Kind::DhtSend {
+                self.dht_sent(view.request, Ok(()));
+            }
             taken = Some(Event {
                 kind: view.kind,
                 conn: view.conn.map_or(0, |c| c.id),
@@ -51,7 +54,7 @@ impl Net {
                 os_error: view.os_error,
                 code: view.code,
                 data: view.data_nul[..view.data_nul.len() - 1].to_vec(),
-                peer: view.conn.map_or_else(String::new, |c| c.peer.to_string_lossy().into_owned()),
+                peer: view.peer().to_string_lossy().into_owned(),
                 time_ms: view.at_ms,
             });
             true

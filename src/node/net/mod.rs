@@ -1,11 +1,13 @@
 //! The handle: what a program holds of its node. Every method may be called from any thread.
 //!
 //! Here is the life of a node and the thread it lives on; [`conns`] is about connections, [`events`] about what comes back,
-//! [`look`] about its state.
+//! [`look`] about its state, [`unl`] about locators.
 
 mod conns;
+mod dht;
 mod events;
 mod look;
+mod unl;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::config::{Config, NetType, NodeType};
+use crate::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::actor::{Actor, Command, panic_text};
@@ -49,8 +51,12 @@ impl Net {
     /// A node that does nothing yet.
     ///
     /// # Errors
-    /// None today; a message that names the option, if two of them should contradict each other.
+    /// [`Code::Invalid`] if two options contradict each other.
     pub fn new(config: Config) -> Result<Net> {
+        if config.own_dht.is_some() && config.servers_of(ServerKind::Dht).next().is_some() {
+            let message = "p2p_config_set_dht and P2P_SERVER_DHT exclude each other: messages are carried by one of them";
+            return Err(Error::new(Code::Invalid, message));
+        }
         let (commands, receiver) = unbounded_channel();
         Ok(Net {
             shared: Arc::new(Shared::new(config)),
@@ -77,6 +83,10 @@ impl Net {
             .map(os::iface::find)
             .transpose()
             .map_err(|e| Error::new(Code::Invalid, e))?;
+        if config.dialect == Dialect::Secure {
+            // Early: a key file that cannot be read is the program's to mend.
+            self.shared.identity()?;
+        }
         let sockets = listen(config, interface)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()

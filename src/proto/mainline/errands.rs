@@ -307,7 +307,7 @@ impl Mainline {
         let Some((mailbox, slot, seq)) = post.choose(rng) else {
             return self.done(tag, Err(Fault::Blocked));
         };
-        let sealed = seal(identity, &post.to, &mailbox, slot, ephemeral, &post.token, &post.message);
+        let sealed = seal(identity, &post.to, &mailbox, slot, &ephemeral, &post.token, &post.message);
         let item = match sealed {
             Ok(value) => Item::sign(&mailbox.slot(&post.to, slot), &[], seq, &value),
             Err(why) => return self.done(tag, Err(Fault::Seal(why))),

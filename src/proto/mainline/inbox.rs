@@ -155,7 +155,7 @@ impl Inbox {
             return Judged::TooMany;
         }
         slot.opened += 1;
-        let opened = open(&generation.secret.x25519_secret(), &owner, &generation.mailbox, number, value);
+        let opened = open(&generation.secret, &owner, &generation.mailbox, number, value);
         let Some(letter) = opened.filter(|letter| letter.from != owner) else { return Judged::Junk };
         if generation.tokens.contains(&letter.token) {
             return Judged::Again;
@@ -200,7 +200,7 @@ mod tests {
 
     fn letter(world: &World, mailbox: &Mailbox, from: u8, token: u8) -> Vec<u8> {
         let from = Identity::from_secret(&[from; 32]);
-        seal(&from, &world.owner, mailbox, 0, [token; 32], &[token; 16], b"Call me.").unwrap()
+        seal(&from, &world.owner, mailbox, 0, &[token; 32], &[token; 16], b"Call me.").unwrap()
     }
 
     fn judge(world: &mut World, generation: u64, value: &[u8]) -> Judged {
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(judge(&mut world, 1, &a), Judged::Again);
         // The same message in another letter is the same message.
         let from = Identity::from_secret(&[2; 32]);
-        let again = seal(&from, &world.owner, &mailbox, 0, [77; 32], &[1; 16], b"Call me.").unwrap();
+        let again = seal(&from, &world.owner, &mailbox, 0, &[77; 32], &[1; 16], b"Call me.").unwrap();
         assert_eq!(judge(&mut world, 1, &again), Judged::Again);
         let own = letter(&world, &mailbox, 1, 3);
         assert_eq!(judge(&mut world, 1, &own), Judged::Junk, "our own letter");
@@ -284,7 +284,7 @@ mod tests {
         for n in 0..=255u8 {
             let from = Identity::from_secret(&[2 + n % 40; 32]);
             let token = [n; 16];
-            let value = seal(&from, &world.owner, &mailbox, 0, [9; 32], &token, b"x").unwrap();
+            let value = seal(&from, &world.owner, &mailbox, 0, &[9; 32], &token, b"x").unwrap();
             world.now += Duration::from_secs(2);
             assert!(matches!(judge(&mut world, 1, &value), Judged::New(_)), "{n}");
         }

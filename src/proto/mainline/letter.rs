@@ -11,14 +11,14 @@ use std::fmt;
 use super::item::MAX_VALUE;
 use super::mailbox::Mailbox;
 use super::names::bytes;
-use super::noise::{self, NOISE_OVERHEAD};
+use crate::proto::handshake::one_way;
 use crate::proto::identity::{Identity, KEY_LEN, PublicKey};
 
 /// What tells one message from another, whichever letters carry it: 16 random bytes.
 pub type Token = [u8; 16];
 
 /// Bytes of a letter beside the message.
-pub const OVERHEAD: usize = 1 + NOISE_OVERHEAD + 16 + KEY_LEN;
+pub const OVERHEAD: usize = 1 + one_way::OVERHEAD + 16 + KEY_LEN;
 /// Longest message in bytes.
 pub const MAX_MESSAGE: usize = MAX_VALUE - OVERHEAD;
 
@@ -71,7 +71,7 @@ pub fn seal(
     owner: &PublicKey,
     mailbox: &Mailbox,
     slot: u8,
-    ephemeral: [u8; 32],
+    ephemeral: &[u8; 32],
     token: &Token,
     message: &[u8],
 ) -> Result<Vec<u8>, SealError> {
@@ -80,21 +80,22 @@ pub fn seal(
     }
     let payload = [token, &from.public().as_bytes()[..], message].concat();
     let prologue = prologue(mailbox, owner, slot);
-    let sealed = noise::seal(&from.x25519_secret(), &mailbox.key, ephemeral, &prologue, &payload)
-        .map_err(|_| SealError::Key)?;
+    let sealed =
+        one_way::seal(from, &mailbox.key, ephemeral, &prologue, &payload).map_err(|_| SealError::Key)?;
     Ok([&[FORMAT], &sealed[..]].concat())
 }
 
 /// Opens what lies in a slot of our own mailbox. `None`: it is not for us, not for this slot, or no letter at all.
+/// `secret` is the pair whose X25519 half the mailbox names.
 pub fn open(
-    secret: &[u8; 32],
+    secret: &Identity,
     owner: &PublicKey,
     mailbox: &Mailbox,
     slot: u8,
     value: &[u8],
 ) -> Option<Letter> {
     let (&FORMAT, sealed) = value.split_first()? else { return None };
-    let (sender, payload) = noise::open(secret, &prologue(mailbox, owner, slot), sealed).ok()?;
+    let (sender, payload) = one_way::open(secret, &prologue(mailbox, owner, slot), sealed).ok()?;
     let (token, rest) = payload.split_first_chunk::<16>()?;
     let (key, message) = rest.split_first_chunk::<KEY_LEN>()?;
     let from = PublicKey(*key);
@@ -125,11 +126,11 @@ mod tests {
     }
 
     fn sealed(case: &Case, message: &[u8]) -> Result<Vec<u8>, SealError> {
-        seal(&case.sender, &case.owner.public(), &case.mailbox, 1, [5; 32], &[6; 16], message)
+        seal(&case.sender, &case.owner.public(), &case.mailbox, 1, &[5; 32], &[6; 16], message)
     }
 
     fn opened(case: &Case, value: &[u8]) -> Option<Letter> {
-        open(&case.secret.x25519_secret(), &case.owner.public(), &case.mailbox, 1, value)
+        open(&case.secret, &case.owner.public(), &case.mailbox, 1, value)
     }
 
     #[test]
@@ -138,14 +139,14 @@ mod tests {
         let value = sealed(&case, b"Call me.").unwrap();
         let letter = Letter { from: case.sender.public(), token: [6; 16], message: b"Call me.".to_vec() };
         assert_eq!(opened(&case, &value), Some(letter));
-        let (secret, owner, box_) = (case.secret.x25519_secret(), case.owner.public(), case.mailbox);
-        assert_eq!(open(&secret, &owner, &box_, 0, &value), None, "another slot");
-        assert_eq!(open(&secret, &case.sender.public(), &box_, 1, &value), None, "another owner");
-        assert_eq!(open(&case.owner.x25519_secret(), &owner, &box_, 1, &value), None, "another key");
+        let (secret, owner, box_) = (&case.secret, case.owner.public(), case.mailbox);
+        assert_eq!(open(secret, &owner, &box_, 0, &value), None, "another slot");
+        assert_eq!(open(secret, &case.sender.public(), &box_, 1, &value), None, "another owner");
+        assert_eq!(open(&case.owner, &owner, &box_, 1, &value), None, "another key");
         let other = Mailbox { network: None, ..box_ };
-        assert_eq!(open(&secret, &owner, &other, 1, &value), None, "another network");
+        assert_eq!(open(secret, &owner, &other, 1, &value), None, "another network");
         let other = Mailbox { key: [1; 32], ..box_ };
-        assert_eq!(open(&secret, &owner, &other, 1, &value), None, "another half hour");
+        assert_eq!(open(secret, &owner, &other, 1, &value), None, "another half hour");
     }
 
     #[test]
@@ -183,8 +184,7 @@ mod tests {
         let case = case();
         let payload = [&[6; 16][..], case.owner.public().as_bytes(), b"I am you."].concat();
         let prologue = prologue(&case.mailbox, &case.owner.public(), 1);
-        let forged =
-            noise::seal(&case.sender.x25519_secret(), &case.mailbox.key, [5; 32], &prologue, &payload);
+        let forged = one_way::seal(&case.sender, &case.mailbox.key, &[5; 32], &prologue, &payload);
         let value = [&[FORMAT], &forged.unwrap()[..]].concat();
         assert_eq!(opened(&case, &value), None);
     }
@@ -196,7 +196,7 @@ mod tests {
         fn what_is_sealed_is_opened(message in proptest::collection::vec(any::<u8>(), 1..MAX_MESSAGE), token: [u8; 16]) {
             let case = case();
             let value =
-                seal(&case.sender, &case.owner.public(), &case.mailbox, 1, [5; 32], &token, &message).unwrap();
+                seal(&case.sender, &case.owner.public(), &case.mailbox, 1, &[5; 32], &token, &message).unwrap();
             prop_assert_eq!(value.len(), message.len() + OVERHEAD);
             prop_assert_eq!(opened(&case, &value), Some(Letter { from: case.sender.public(), token, message }));
         }

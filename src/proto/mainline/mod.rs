@@ -11,7 +11,7 @@
 //! | `item` | what the DHT stores (BEP 44), signed |
 //! | `names` | under which keys, salts and info hashes |
 //! | `mailbox` | where a node takes letters: what it publishes about that |
-//! | `letter`, `noise` | a sealed message, and the cryptography under it |
+//! | `letter` | a sealed message |
 //! | `inbox` | what is done with what lies in a mailbox: once each, bounded |
 //! | `publication` | when something is written again |
 //! | `find` | addresses of nodes, gathered from answers of strangers |
@@ -28,7 +28,6 @@ mod item;
 mod letter;
 mod mailbox;
 mod names;
-mod noise;
 mod post;
 mod publication;
 mod settings;

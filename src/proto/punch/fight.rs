@@ -144,6 +144,7 @@ impl Fight {
             }
             FightInput::BindFailed => self.fail(Reason::NoLocalPort, budget),
             FightInput::Reply(reply) => self.reply(now, reply, budget),
+            FightInput::ServerLost => self.server_lost(budget),
             FightInput::Connected { conn } => {
                 if let Some(attempt) = self.attempts.remove(&conn) {
                     budget.end(1);
@@ -187,6 +188,15 @@ impl Fight {
             let text = format!("{ntp:.6}");
             self.line(&Request::Accept { ip, predictions, transport, ntp: &text });
             self.fight(now, ntp, budget);
+        }
+    }
+
+    /// Once the fight is arranged, the server is not needed any more.
+    fn server_lost(&mut self, budget: &mut Budget) {
+        match self.phase {
+            Phase::Binding if self.challenger => self.fail(Reason::NoLocalPort, budget),
+            Phase::Waiting => self.fail(Reason::Silent, budget),
+            _ => {}
         }
     }
 
@@ -251,6 +261,13 @@ impl Fight {
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
+    }
+
+    /// Gives back to the budget what the fight still has of it, when its I/O ends before it does. The fight is of no use
+    /// afterwards.
+    pub fn release(&mut self, budget: &mut Budget) {
+        budget.end(std::mem::take(&mut self.attempts).len());
+        self.phase = Phase::Over;
     }
 
     fn fail(&mut self, reason: Reason, budget: &mut Budget) {

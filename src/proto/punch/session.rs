@@ -273,6 +273,13 @@ impl Session {
         &self.reports
     }
 
+    /// Gives back to the budget what the session still has of it, when its I/O ends before it does. The session is of no
+    /// use afterwards.
+    pub fn release(&mut self, budget: &mut Budget) {
+        budget.end(std::mem::take(&mut self.half).len());
+        self.phase = Phase::Over;
+    }
+
     fn send(&mut self, body: Body) {
         let round = self.round.number.max(1);
         self.outputs.push_back(Output::Send(Message { token: self.token, round, body }));

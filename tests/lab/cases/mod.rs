@@ -9,6 +9,7 @@ mod life;
 mod line;
 mod nat;
 pub(crate) mod portmap;
+mod punch;
 mod situation;
 mod table;
 mod topologies;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Case> {
         situation::cases(),
         changes::cases(),
         doctor::cases(),
+        punch::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -74,6 +74,8 @@ pub enum FightInput<'a> {
     BindFailed,
     /// The server says something.
     Reply(&'a Reply),
+    /// The connection to the server has ended, or never came to be (challenger).
+    ServerLost,
     /// An attempt has succeeded.
     Connected {
         /// Which.

@@ -1,0 +1,229 @@
+//! What this node's locator says: the facts of its situation, as [`crate::proto::unl`] wants them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::shared::Shared;
+use crate::config::{Config, Dialect, NodeType, ServerKind};
+use crate::error::{Code, Error, Result};
+use crate::event::{Forwarding, NatType, NetInfo};
+use crate::proto::nat::scope::Scope;
+use crate::proto::unl::{
+    self, Candidate, CandidateKind, ForwardingType, Nat, Overrides, Record, Server, UnlV2, UnlV3,
+};
+
+/// The node's locator, with some of its facts replaced.
+///
+/// # Errors
+/// [`Code::State`] while our address is not known, [`Code::Invalid`] for an override that cannot be.
+pub(crate) fn locator(shared: &Shared, overrides: &Overrides) -> Result<String> {
+    let info = shared.info.lock().clone();
+    let cannot = |e: &dyn std::fmt::Display| Error::new(Code::Invalid, e.to_string());
+    match shared.config.dialect {
+        Dialect::Classic => {
+            let own = v2(shared, &info, overrides)?;
+            overrides.apply_v2(own).map(|unl| unl.encode()).map_err(|e| cannot(&e))
+        }
+        Dialect::Secure => {
+            let record = overrides.apply_v3(v3(shared, &info)).map_err(|e| cannot(&e))?;
+            let identity = shared.identity()?;
+            UnlV3::sign(record, identity).map(|unl| unl.text().to_owned()).map_err(|e| cannot(&e))
+        }
+    }
+}
+
+fn node_type(info: &NetInfo) -> Option<unl::NodeType> {
+    match info.node_type {
+        NodeType::Unknown => None,
+        NodeType::Passive => Some(unl::NodeType::Passive),
+        NodeType::Active => Some(unl::NodeType::Active),
+        NodeType::Simultaneous => Some(unl::NodeType::Simultaneous),
+    }
+}
+
+/// PyP2P tells a port it was told about from one it found open; for both we say manual elsewhere.
+fn forwarding(config: &Config, info: &NetInfo) -> ForwardingType {
+    match info.forwarding {
+        Forwarding::Manual | Forwarding::None
+            if info.reachable == Some(true) && config.node_type == NodeType::Unknown =>
+        {
+            ForwardingType::Forwarded
+        }
+        other => other.into(),
+    }
+}
+
+fn v2(shared: &Shared, info: &NetInfo, overrides: &Overrides) -> Result<UnlV2> {
+    let v4 = |ip: Option<IpAddr>| match ip {
+        Some(IpAddr::V4(ip)) => Some(ip),
+        _ => None,
+    };
+    let lan_ip = v4(info.lan_ip);
+    let global = |ip: &Ipv4Addr| Scope::of((*ip).into()) == Scope::Global;
+    let config = &shared.config;
+    let alone =
+        config.rendezvous().next().is_none() && config.servers_of(ServerKind::Reachability).next().is_none();
+    let wan_ip = v4(info.wan_ip).or(lan_ip.filter(|ip| global(ip) || alone)).or(v4(overrides.wan_ip));
+    let Some(wan_ip) = wan_ip else {
+        let message = "this node's IPv4 address from outside is not known (yet): a locator of version 2 needs it \
+                       (wait for P2P_EVENT_READY, add a rendezvous server, or set wan_ip)";
+        return Err(Error::new(Code::State, message));
+    };
+    Ok(UnlV2 {
+        version: UnlV2::VERSION,
+        node_id: shared.dht_id.map_or([0; 20], |id| id.0),
+        node_type: node_type(info).unwrap_or(unl::NodeType::Active),
+        nat_type: info.nat,
+        forwarding_type: forwarding(config, info),
+        listen_port: if info.external_port == 0 { info.passive_port } else { info.external_port },
+        wan_ip,
+        lan_ip: lan_ip.unwrap_or(wan_ip),
+    })
+}
+
+fn v3(shared: &Shared, info: &NetInfo) -> Record {
+    let config = &shared.config;
+    let homes = shared.homes.lock().clone();
+    let named = if homes.is_empty() { config.rendezvous().map(str::to_owned).collect() } else { homes };
+    let mut servers: Vec<Server> = Vec::new();
+    for server in named.iter().filter_map(|server| server.parse().ok()) {
+        if servers.len() < unl::v3::MAX_SERVERS && !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    Record {
+        network: config.network,
+        expires: Some(expires(config, SystemTime::now())),
+        node_type: node_type(info),
+        forwarding: forwarding(config, info),
+        nat: Nat {
+            nat_type: info.nat,
+            mapping: info.mapping,
+            allocation: info.allocation,
+            delta: info.nat_delta,
+        },
+        candidates: candidates(info),
+        servers,
+    }
+}
+
+/// The addresses of this node, the best first.
+fn candidates(info: &NetInfo) -> Vec<Candidate> {
+    let mut all: Vec<Candidate> = Vec::new();
+    let mut add = |kind, ip: Option<IpAddr>, port| {
+        let Some(ip) = ip.filter(|ip| unl::is_host(*ip)) else { return };
+        // One address in two kinds would be dialled twice.
+        if !all.iter().any(|c| c.ip == ip && (c.port == port || port == 0)) {
+            all.push(Candidate::new(kind, ip, port));
+        }
+    };
+    let mapped = matches!(info.forwarding, Forwarding::Upnp | Forwarding::NatPmp | Forwarding::Pcp);
+    let untranslated = info.nat == NatType::None || info.wan_ip == info.lan_ip;
+    let outside_port = match info.external_port {
+        0 if untranslated || info.node_type == NodeType::Passive => info.passive_port,
+        port => port,
+    };
+    add(CandidateKind::Wan, info.wan_ip6.filter(|ip| ip.is_ipv6()), info.passive_port);
+    add(if mapped { CandidateKind::Mapped } else { CandidateKind::Wan }, info.wan_ip, outside_port);
+    add(CandidateKind::Lan, info.lan_ip, info.passive_port);
+    all
+}
+
+/// Until when a locator made now holds: to a twenty-fourth of its life, so that those made soon after one another are equal.
+fn expires(config: &Config, now: SystemTime) -> u64 {
+    let life = config.unl_lifetime.as_secs().max(1);
+    let grain = (life / 24).max(1);
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    (now + life).div_ceil(grain) * grain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dht::NodeId;
+    use crate::proto::unl::{Check, Info};
+    use std::time::Duration;
+
+    fn shared(dialect: Dialect, tune: impl FnOnce(&mut NetInfo)) -> Shared {
+        let shared = Shared::new(Config { dialect, ..Config::default() });
+        {
+            let mut info = shared.info.lock();
+            info.passive_port = 50500;
+            info.lan_ip = "192.168.1.10".parse().ok();
+            tune(&mut info);
+        }
+        shared
+    }
+
+    fn said(shared: &Shared) -> Info {
+        Info::parse(&locator(shared, &Overrides::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn version_2() {
+        let mut shared = shared(Dialect::Classic, |info| {
+            info.wan_ip = "203.0.113.7".parse().ok();
+            info.node_type = NodeType::Simultaneous;
+            info.nat = NatType::Preserving;
+        });
+        shared.dht_id = Some(NodeId(*b"abcdefghijklmnopqrst"));
+        let info = said(&shared);
+        let places: Vec<String> = info.candidates.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["wan 203.0.113.7:50500", "lan 192.168.1.10:50500"]);
+        assert_eq!(info.node_id.as_ref(), Some(b"abcdefghijklmnopqrst"));
+        assert_eq!(info.node_type, Some(unl::NodeType::Simultaneous));
+    }
+
+    #[test]
+    fn version_2_without_an_outside_address() {
+        let alone = shared(Dialect::Classic, |_| ());
+        assert_eq!(said(&alone).candidates[0].ip.to_string(), "192.168.1.10");
+        let mut config = Config::default();
+        config.add_server(ServerKind::Rendezvous, "203.0.113.1:8000").unwrap();
+        let shared = Shared::new(config);
+        shared.info.lock().lan_ip = "192.168.1.10".parse().ok();
+        let e = locator(&shared, &Overrides::default()).unwrap_err();
+        assert!(e.code == Code::State && e.message.contains("wan_ip"), "{e}");
+        let told = Overrides { wan_ip: "203.0.113.9".parse().ok(), ..Overrides::default() };
+        assert!(locator(&shared, &told).is_ok());
+    }
+
+    #[test]
+    fn version_3() {
+        let mapped = shared(Dialect::Secure, |info| {
+            info.wan_ip = "203.0.113.7".parse().ok();
+            info.node_type = NodeType::Passive;
+            info.forwarding = Forwarding::Pcp;
+            info.external_port = 6881;
+        });
+        let info = said(&mapped);
+        let places: Vec<String> = info.candidates.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["mapped 203.0.113.7:6881", "lan 192.168.1.10:50500"]);
+        assert_eq!(info.identity, Some(mapped.identity().unwrap().public()));
+        let text = locator(&mapped, &Overrides::default()).unwrap();
+        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!(Info::check(&text, &Check::at(soon + 86_399).network(None)).is_ok());
+        assert!(Info::check(&text, &Check::at(soon + 2 * 86_400)).is_err());
+    }
+
+    #[test]
+    fn the_port_of_a_node_nobody_reaches_is_not_told() {
+        let behind = shared(Dialect::Secure, |info| {
+            info.wan_ip = "203.0.113.7".parse().ok();
+            info.node_type = NodeType::Simultaneous;
+            info.nat = NatType::Preserving;
+        });
+        assert_eq!(said(&behind).candidates[0].to_string(), "wan 203.0.113.7:0");
+    }
+
+    #[test]
+    fn locators_of_one_hour_are_one() {
+        let config = Config::default();
+        let start = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        assert_eq!(1_800_000_000 % 3600, 0);
+        assert_eq!(expires(&config, start), 1_800_086_400);
+        for second in [1, 1800, 3600] {
+            assert_eq!(expires(&config, start + Duration::from_secs(second)), 1_800_090_000);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What goes into the connector and what comes out of it.
+
+use std::net::SocketAddr;
+
+use super::report::Story;
+use crate::error::Error;
+use crate::event::Via;
+use crate::proto::identity::PublicKey;
+use crate::proto::punch::{self, Failure, Setup};
+use crate::proto::signal::Outcome;
+
+/// A connection, from its being dialled or accepted on; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A punch; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PunchId(pub u64);
+
+/// Names an attempt to connect, and shows that whoever says it has heard of that attempt. All zeros: none.
+pub type Token = [u8; 16];
+
+/// What has happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// [`super::Connector::deadline`] has come.
+    Wake,
+    /// A dial has succeeded.
+    Connected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A dial has failed.
+    DialFailed {
+        /// Which.
+        conn: ConnId,
+        /// The operating system's error number, 0 if none was involved.
+        os_error: i32,
+        /// Why, for people: `connection refused`.
+        text: String,
+    },
+    /// A peer has introduced itself on a connection that it has opened (or that a punch has won, if we are the responder).
+    Came {
+        /// Which: from [`super::Connector::next_conn`], or the punch's winner.
+        conn: ConnId,
+        /// Who.
+        peer: PublicKey,
+        /// Its end.
+        from: SocketAddr,
+        /// The attempt that it says this belongs to.
+        token: Token,
+        /// Whether it has chosen this connection.
+        chosen: bool,
+        /// Whether it has shown that it is there now; else what it said may be a recording.
+        live: bool,
+    },
+    /// The peer has answered on a connection that we have opened, and is who it should be.
+    Met {
+        /// Which: a dialled one, an initiator's punch, or a fresh name for one that the node dialled on its own account.
+        conn: ConnId,
+        /// Who.
+        peer: PublicKey,
+        /// Its end.
+        at: SocketAddr,
+        /// Whether it has chosen this connection.
+        chosen: bool,
+    },
+    /// The peer's last word of the handshake is in, on a connection that it has opened: it is there now.
+    Verdict {
+        /// Which.
+        conn: ConnId,
+        /// Whether it has chosen this connection.
+        chosen: bool,
+    },
+    /// The peer has chosen this connection, after the handshake.
+    Chosen {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A connection, or its handshake, has ended.
+    Closed {
+        /// Which.
+        conn: ConnId,
+        /// The operating system's error number, 0 if none was involved.
+        os_error: i32,
+        /// Why, for people.
+        text: String,
+    },
+    /// A message is on its way to its receiver.
+    Told {
+        /// Which message.
+        tag: u64,
+        /// By which server.
+        server: String,
+    },
+    /// What became of a message.
+    Outcome {
+        /// Which.
+        tag: u64,
+        /// What.
+        outcome: Outcome,
+    },
+    /// A message of another node.
+    Message {
+        /// By which server.
+        server: String,
+        /// Whose; the server vouches for it.
+        from: PublicKey,
+        /// What it says.
+        bytes: Vec<u8>,
+    },
+    /// A punch has something to say to the peer.
+    PunchSend {
+        /// Which.
+        punch: PunchId,
+        /// What.
+        message: punch::Message,
+    },
+    /// A punch has ended.
+    Punched {
+        /// Which.
+        punch: PunchId,
+        /// A name for the connection, from [`super::Connector::next_conn`], and the peer's end; or why there is none.
+        outcome: Result<(ConnId, SocketAddr), Failure>,
+        /// What was tried, for people: technique, rounds, ports.
+        text: String,
+    },
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Connect.
+    Dial {
+        /// What to call it.
+        conn: ConnId,
+        /// Where to.
+        to: SocketAddr,
+        /// Whom it is meant for.
+        peer: PublicKey,
+    },
+    /// Begin the handshake on a connection that we have opened.
+    Greet {
+        /// Which.
+        conn: ConnId,
+        /// With whom.
+        peer: PublicKey,
+        /// The attempt that it belongs to.
+        token: Token,
+        /// Whether we have chosen this connection.
+        chosen: bool,
+    },
+    /// Go on with the handshake, now that the peer is known: it is welcome.
+    Answer {
+        /// Which.
+        conn: ConnId,
+        /// Whether we have chosen this connection.
+        chosen: bool,
+    },
+    /// Tell the peer that we have chosen this connection. The handshake is over.
+    Choose {
+        /// Which.
+        conn: ConnId,
+    },
+    /// This is the connection to that peer; it is the program's from now on. Its [`Output::Done`]s follow.
+    Open {
+        /// Which.
+        conn: ConnId,
+        /// To whom.
+        peer: PublicKey,
+        /// The peer's end.
+        at: SocketAddr,
+        /// How it came to be.
+        via: Via,
+        /// How that went.
+        story: Box<Story>,
+    },
+    /// Close, whatever state it is in: a dial, a handshake, or the program's connection. Nothing more is to be reported of it.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        why: Closing,
+    },
+    /// Send a message to a node.
+    Tell {
+        /// What to call it.
+        tag: u64,
+        /// To whom.
+        to: PublicKey,
+        /// By which servers, the best first; none: by our own.
+        via: Vec<String>,
+        /// What.
+        message: Vec<u8>,
+    },
+    /// Begin a punch.
+    Punch {
+        /// What to call it.
+        punch: PunchId,
+        /// How.
+        begin: Box<Begin>,
+    },
+    /// The peer says something about a punch.
+    PunchMessage {
+        /// Which.
+        punch: PunchId,
+        /// What.
+        message: punch::Message,
+    },
+    /// A punch is not wanted any more. [`Input::Punched`] still follows.
+    PunchCancel {
+        /// Which.
+        punch: PunchId,
+    },
+    /// A request has ended; once for each. If it is well, the connection is open.
+    Done {
+        /// Which.
+        request: u64,
+        /// The connection, or why there is none.
+        outcome: Result<ConnId, Error>,
+        /// How it went.
+        story: Box<Story>,
+    },
+    /// Something was refused that a well-behaved peer would not have sent. At most one a second on average.
+    Log(String),
+}
+
+/// How a punch begins.
+#[derive(Clone, Debug)]
+pub enum Begin {
+    /// With us.
+    Initiate {
+        /// Names the punch; nobody else knows it.
+        token: punch::Token,
+        /// What it is begun with.
+        setup: Setup,
+    },
+    /// With the peer's offer.
+    Respond {
+        /// The offer.
+        offer: punch::Message,
+        /// What it is begun with.
+        setup: Setup,
+    },
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Another one was chosen.
+    Beaten,
+    /// The peer has come by another one, as it has lost this one. (It was the program's.)
+    Replaced,
+    /// The peer said nothing for too long.
+    Silent,
+    /// It is not wanted any more.
+    GivenUp,
+    /// The node has no room for it. On a connection that has just come: say so.
+    Full,
+    /// It is not one that we know.
+    Unknown,
+}
+
+impl Closing {
+    /// The reason in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Closing::Beaten => "another connection was chosen",
+            Closing::Replaced => "the peer has come back by another connection",
+            Closing::Silent => "the peer said nothing for too long",
+            Closing::GivenUp => "it is not wanted any more",
+            Closing::Full => "the node has no room for it",
+            Closing::Unknown => "nobody waits for it",
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The bytes of the handshake's messages around and inside what Noise makes, and how long each of them is.
+//!
+//! ```text
+//! message  = length(2, big-endian) body
+//! greeting = pattern(1) noise mac(16)          connector to acceptor: pattern 1 IK, 2 XX
+//! reply    = noise                             acceptor to connector
+//! refusal  = reason(1)                         instead of a reply, the only message of one byte
+//! third    = noise                             connector to acceptor, XX only
+//! ```
+//!
+//! Each has exactly one length, so two bytes are enough to turn away what is no peer.
+
+use super::noise::{self, KEY, TAG};
+use crate::proto::identity::PublicKey;
+use crate::proto::network::{NETWORK_ID_LEN, NetworkId};
+use sha2::{Digest, Sha256};
+
+/// What both ends must have in mind, or nothing decrypts: what is spoken, its version, and by which pattern.
+pub(super) const PROLOGUE: &[u8] = b"p2pnet secure 1";
+
+/// Bytes of a message's length.
+pub(super) const HEAD: usize = 2;
+/// Bytes of the code at the end of a greeting.
+pub(super) const MAC: usize = 16;
+
+const HELLO: usize = KEY + NETWORK_ID_LEN + TOKEN_LEN + 1;
+pub(super) const IK_GREETING: usize = 1 + KEY + (KEY + TAG) + (HELLO + TAG) + MAC;
+pub(super) const XX_GREETING: usize = 1 + KEY + MAC;
+/// With a network key already the greeting, though it says nothing, is encrypted.
+pub(super) const XX_KEYED_GREETING: usize = XX_GREETING + TAG;
+pub(super) const IK_REPLY: usize = KEY + (1 + TAG);
+pub(super) const XX_REPLY: usize = KEY + (KEY + TAG) + (KEY + TAG);
+pub(super) const XX_THIRD: usize = (KEY + TAG) + (HELLO + TAG);
+pub(super) const REFUSAL: usize = 1;
+/// The longest of them.
+pub(super) const LONGEST: usize = IK_GREETING;
+
+pub(super) const PATTERN_IK: u8 = 1;
+pub(super) const PATTERN_XX: u8 = 2;
+
+/// Bytes of a token.
+pub const TOKEN_LEN: usize = 16;
+
+/// Names the attempt to connect that a connection belongs to. All zeros: none.
+pub type Token = [u8; TOKEN_LEN];
+
+/// What a connector says of itself, sealed for the acceptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The network it belongs to; all zeros: none.
+    pub network: NetworkId,
+    /// The attempt this connection belongs to.
+    pub token: Token,
+    /// Whether it has chosen this connection.
+    pub chosen: bool,
+}
+
+/// `hello` with the key of who says it.
+pub(super) fn encode_hello(key: &PublicKey, hello: &Hello) -> Vec<u8> {
+    [&key.as_bytes()[..], &hello.network.0, &hello.token, &[hello.chosen.into()]].concat()
+}
+
+/// Reads what [`encode_hello`] wrote; `None` if it is something else.
+pub(super) fn decode_hello(bytes: &[u8]) -> Option<(PublicKey, Hello)> {
+    let (key, rest) = bytes.split_first_chunk()?;
+    let (network, rest) = rest.split_first_chunk()?;
+    let (token, rest) = rest.split_first_chunk()?;
+    let chosen = match rest {
+        [0] => false,
+        [1] => true,
+        _ => return None,
+    };
+    Some((PublicKey(*key), Hello { network: NetworkId(*network), token: *token, chosen }))
+}
+
+/// What an acceptor, or whoever decides for it, says to a peer that it knows by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Welcome. `chosen`: this is the connection to keep; else that is to be seen.
+    Welcome {
+        /// Whether this is the connection to keep.
+        chosen: bool,
+    },
+    /// Not welcome: it is of another network.
+    OtherNetwork,
+    /// Not welcome: this peer is not let in.
+    TurnedAway,
+    /// Not welcome now: there is no room.
+    Full,
+}
+
+impl Answer {
+    pub(super) fn encode(self) -> u8 {
+        match self {
+            Answer::Welcome { chosen } => chosen.into(),
+            Answer::OtherNetwork => 2,
+            Answer::TurnedAway => 3,
+            Answer::Full => 4,
+        }
+    }
+
+    pub(super) fn decode(byte: u8) -> Option<Answer> {
+        match byte {
+            0 => Some(Answer::Welcome { chosen: false }),
+            1 => Some(Answer::Welcome { chosen: true }),
+            2 => Some(Answer::OtherNetwork),
+            3 => Some(Answer::TurnedAway),
+            4 => Some(Answer::Full),
+            _ => None,
+        }
+    }
+}
+
+/// Why an acceptor does not even answer a greeting. Nothing proves that it is the acceptor who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The greeting is for another node, another network or other members: its code is wrong.
+    NotForUs,
+    /// Too many handshakes at the moment.
+    Busy,
+}
+
+impl Refusal {
+    /// The whole message that says so.
+    pub fn message(self) -> [u8; HEAD + REFUSAL] {
+        let reason = match self {
+            Refusal::NotForUs => 1,
+            Refusal::Busy => 2,
+        };
+        [0, REFUSAL as u8, reason]
+    }
+
+    pub(super) fn decode(byte: u8) -> Option<Refusal> {
+        match byte {
+            1 => Some(Refusal::NotForUs),
+            2 => Some(Refusal::Busy),
+            _ => None,
+        }
+    }
+}
+
+/// The code at the end of a greeting: shows for the price of a few hashes that the connector knows whom it greets (IK), or in
+/// which network (XX), and the network's key if there is one. Whoever does not is turned away before a curve is touched.
+pub(super) fn greeting_mac(
+    acceptor: Option<&PublicKey>,
+    network: NetworkId,
+    network_key: Option<&[u8; KEY]>,
+    greeting: &[u8],
+) -> [u8; MAC] {
+    let mut key = Sha256::new()
+        .chain_update(b"p2pnet secure 1 greeting\0")
+        .chain_update(network_key.unwrap_or(&[0; KEY]));
+    match acceptor {
+        Some(acceptor) => key.update(acceptor.as_bytes()),
+        None => key.update(network.0),
+    }
+    let code = noise::hmac(&key.finalize().into(), greeting);
+    std::array::from_fn(|i| code.get(i).copied().unwrap_or_default())
+}
+
+/// Compares without telling by its time where the difference is.
+pub(super) fn same(a: &[u8; MAC], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
