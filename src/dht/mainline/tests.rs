@@ -134,7 +134,7 @@ impl Node {
             Happening::Located { locator, .. } => Some(*locator),
             _ => None,
         };
-        let last = came.into_iter().filter_map(located).last();
+        let last = came.into_iter().filter_map(located).next_back();
         assert_eq!(outcome.is_ok(), last.is_some());
         outcome.map(|()| last.unwrap())
     }

@@ -99,6 +99,7 @@ impl Mainline {
             return;
         }
         self.asked.clear();
+        self.restart_errands();
         self.online = true;
         self.tell(Happening::Online { udp });
         self.renew_duties(now);
