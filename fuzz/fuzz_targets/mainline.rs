@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use p2pnet::proto::identity::Identity;
 use p2pnet::proto::mainline::{
-    Happening, Item, MAX_MESSAGE, MAX_VALUE, Mailbox, Mainline, Output, Query, QueryError, Settings, Time, open, seal,
+    Happening, Item, MAX_MESSAGE, MAX_VALUE, Mailbox, Mainline, Output, Query, QueryError, Settings, Time,
+    open, seal,
 };
 
 static OWNER: LazyLock<Identity> = LazyLock::new(|| Identity::from_secret(&[1; 32]));
@@ -58,7 +59,8 @@ fn script(mut data: &[u8]) {
     let identity = Arc::new(Identity::from_secret(&[1; 32]));
     let mut node = Mainline::new(Settings::new(None), identity, Arc::new(|addr| addr.port() != 9), random, 7);
     let mut now = Time { at: Instant::now(), unix: 1_800_000_000 };
-    let (mut jobs, mut open): (BTreeMap<u64, Query>, BTreeMap<u64, bool>) = (BTreeMap::new(), BTreeMap::new());
+    let (mut jobs, mut open): (BTreeMap<u64, Query>, BTreeMap<u64, bool>) =
+        (BTreeMap::new(), BTreeMap::new());
     let mut next_tag = 0;
     while let Some((step, rest)) = data.split_first_chunk::<2>() {
         data = rest;
@@ -80,14 +82,18 @@ fn script(mut data: &[u8]) {
             }
             2 => order(&mut node, &|node, tag| node.resolve(now, tag, PEER.public())),
             3 => order(&mut node, &|node, tag| node.find(now, tag)),
-            4 => order(&mut node, &|node, tag| node.send(now, tag, PEER.public(), vec![arg; usize::from(arg)])),
+            4 => {
+                order(&mut node, &|node, tag| node.send(now, tag, PEER.public(), vec![arg; usize::from(arg)]))
+            }
             5 => node.announce(now, (arg > 9).then_some(u16::from(arg)), Vec::new()),
             6 | 7 => {
                 // Something that its key has signed, whatever it says.
                 let take = usize::from(arg).min(data.len());
                 let (value, rest) = data.split_at(take);
                 data = rest;
-                if let Some((job, Query::Get { key, salt })) = job.and_then(|job| Some((job, jobs.get(&job)?))) {
+                if let Some((job, Query::Get { key, salt })) =
+                    job.and_then(|job| Some((job, jobs.get(&job)?)))
+                {
                     let seq = i64::from_be_bytes([what, arg, 0, 0, 0, 0, what, arg]);
                     let who = [&*OWNER, &*PEER].into_iter().find(|who| who.public() == *key);
                     if let Some(item) = who.and_then(|who| Item::sign(who, salt, seq, value)) {
@@ -96,8 +102,9 @@ fn script(mut data: &[u8]) {
                 }
             }
             8 => {
-                let addrs: Vec<SocketAddrV4> =
-                    (0..arg).map(|n| SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, n), u16::from(what))).collect();
+                let addrs: Vec<SocketAddrV4> = (0..arg)
+                    .map(|n| SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, n), u16::from(what)))
+                    .collect();
                 job.into_iter().for_each(|job| node.peers(job, &addrs));
             }
             9 => {

@@ -29,7 +29,7 @@ const END: Duration = Duration::from_secs(1);
 /// How long it may take to tell what it knows.
 const TELL: Duration = Duration::from_millis(200);
 
-/// What we store for others, at most: about 2 MB.
+/// What we store for others, at most: about 3 MB.
 const HASHES: usize = 200;
 const PEERS: usize = 100;
 const VALUES: usize = 500;
