@@ -103,15 +103,22 @@ def step_clippy():
                ["cargo", "clippy", "--lib", "--no-default-features", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--features", "netdev", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--", "-D", "warnings"],
-               ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"])
+               ["cargo", "clippy", "--lib", "--no-default-features", "--features", "mainline", "--", "-D", "warnings"],
+               ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"],
+               ["cargo", "clippy", "--all-targets", *FEATURES, "--features", "mainline", "--", "-D", "warnings"])
 
 
 def step_doc():
-    return one("doc", ["cargo", "doc", "--no-deps", *FEATURES], env={"RUSTDOCFLAGS": "-D warnings"})
+    return one("doc", ["cargo", "doc", "--no-deps", *FEATURES, "--features", "mainline"], env={"RUSTDOCFLAGS": "-D warnings"})
 
 
 def step_rust():
     return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT)
+
+
+def step_mainline():
+    return counted("mainline", ["cargo", "test", "--no-fail-fast", "--features", "mainline", "--lib", "--", "mainline",
+                                "one_way"], CARGO_COUNT)
 
 
 def step_lab():
@@ -135,6 +142,7 @@ STEPS = {
     "clippy": (step_clippy, "no lint warns"),
     "doc": (step_doc, "the documentation builds without a warning"),
     "rust": (step_rust, "unit, property, header, vector and server tests"),
+    "mainline": (step_mainline, "BitTorrent's DHT: on DHTs of our own on loopback"),
     "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),

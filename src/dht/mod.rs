@@ -15,6 +15,13 @@
 //!
 //! Who is who: nodes have 20-byte names ([`NodeId`]), written as 40 hexadecimal digits. They prove nothing. Whatever
 //! a message asks for is checked by whoever acts on it.
+//!
+//! All this is the classic dialect's. In the secure one nodes are keys, and BitTorrent's DHT carries sealed bytes between them:
+//! a task of the same kind with orders of its own, `mainline`.
+
+#[cfg(feature = "mainline")]
+#[allow(dead_code, reason = "used by the actor once wired")]
+pub(crate) mod mainline;
 
 #[cfg(feature = "reach")]
 mod mailbox;

@@ -34,6 +34,8 @@ mod json;
 pub mod line;
 pub mod link;
 pub mod mailbox;
+#[cfg(feature = "mainline")]
+pub mod mainline;
 pub mod nat;
 pub mod network;
 pub mod ntp;

@@ -88,7 +88,11 @@ impl Noise {
     }
 
     /// A handshake by any pattern, with shared keys in their places.
-    fn with(params: NoiseParams, setup: &Setup<'_>, shared: &[(u8, &[u8; KEY])]) -> Result<Noise, Error> {
+    pub(super) fn with(
+        params: NoiseParams,
+        setup: &Setup<'_>,
+        shared: &[(u8, &[u8; KEY])],
+    ) -> Result<Noise, Error> {
         let resolver = Ours { keys: setup.keys.clone(), ephemeral: Zeroizing::new(*setup.ephemeral) };
         let mut builder = snow::Builder::with_resolver(params, Box::new(resolver))
             .prologue(setup.prologue)?
