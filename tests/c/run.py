@@ -79,9 +79,11 @@ def target():
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
-def build(release=False, more=()):
-    """The folder with the library."""
-    must(["cargo", "build", "--lib", "--features", "testing", *more] + (["--release"] if release else []))
+def build(release=False, bare=False):
+    """The folder with the library. The features of programs are no part of it; with them nothing is compiled that the other
+    steps of `make test` do not compile, too."""
+    features = ["--no-default-features", "--features", "testing"] if bare else ["--features", "server,testing,cli"]
+    must(["cargo", "build", "--lib", *features] + (["--release"] if release else []))
     return target() / ("release" if release else "debug")
 
 
@@ -157,7 +159,7 @@ def plain(args):
 
 
 def bare(args):
-    library = build(more=["--no-default-features"])
+    library = build(bare=True)
     folder = compile_programs("bare", library, [], only=args.only, programs=BARE)
     run_programs("bare", folder, env={"CHECK_FEATURES": str(ALWAYS)}, only=args.only, programs=BARE)
 
