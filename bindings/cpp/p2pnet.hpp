@@ -189,6 +189,11 @@ class Config
     {
         return p2p_config_add_server(raw_.get(), kind, address.c_str(), f.raw()) == P2P_OK;
     }
+    /// Lets a node in (secure dialect), by its key or a locator of it; all that are not named are turned away.
+    bool allow_peer(const std::string &who, Failure &f)
+    {
+        return p2p_config_allow_peer(raw_.get(), who.c_str(), f.raw()) == P2P_OK;
+    }
 #ifdef __cpp_exceptions
     Config &set(p2p_opt option, std::int64_t value)
     {
@@ -203,6 +208,11 @@ class Config
     Config &add_server(p2p_server kind, const std::string &address)
     {
         detail::check([&](Failure &f) { return add_server(kind, address, f); });
+        return *this;
+    }
+    Config &allow_peer(const std::string &who)
+    {
+        detail::check([&](Failure &f) { return allow_peer(who, f); });
         return *this;
     }
 #endif

@@ -316,6 +316,7 @@ static void locators()
     p2p::Failure f;
     const auto secure = [&] {
         p2p::Config cfg;
+        check(!cfg.allow_peer("nobody", f) && f.code() == P2P_ERR_INVALID, "neither a key nor a locator");
         check(cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_SECURE, f) &&
                   cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
               f.message());

@@ -146,6 +146,11 @@ impl Actor {
             Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
         };
         let peer = *unl.identity();
+        if !self.shared.config.admits(&peer) {
+            let message =
+                format!("{peer} is not among the peers that this node allows (p2p_config_allow_peer)");
+            return self.shared.done(request, Error::new(Code::Refused, message).into());
+        }
         self.forget_ending(&peer);
         let Some(secure) = &self.secure else {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
