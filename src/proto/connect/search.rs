@@ -182,7 +182,9 @@ impl Pair {
         if attempt.unl == *unl {
             return self.tale.note(now, "BitTorrent's DHT has the same locator");
         }
-        if attempt.unl.supersedes(unl) {
+        // One without an end holds until another comes.
+        let ends = attempt.unl.record().expires.zip(unl.record().expires);
+        if ends.is_some_and(|(known, found)| found < known) {
             return self.tale.note(now, "BitTorrent's DHT has an older locator of the peer");
         }
         self.tale.note(now, "BitTorrent's DHT has another locator of the peer");
@@ -200,15 +202,18 @@ impl Pair {
         let Some(attempt) = &mut self.attempt else { return };
         let Some(search) = &mut attempt.search else { return };
         let vain = match &locator {
-            _ if !core.settings.letters => Some("this node leaves none"),
-            None => Some("our own locator is not known yet"),
-            Some(_) if !core.own.may_be_reached() => Some("nobody could come, as nobody reaches this node"),
+            _ if !core.settings.letters => Some(None),
+            None => Some(Some("our own locator is not known yet")),
+            Some(_) if !core.own.may_be_reached() => {
+                Some(Some("nobody could come, as nobody reaches this node"))
+            }
             Some(_) => None,
         };
-        let Some(locator) = locator.filter(|_| vain.is_none()) else {
-            search.letter = Letter::Over(vain.map(str::to_owned));
+        if let Some(why) = vain {
+            search.letter = Letter::Over(why.map(str::to_owned));
             return;
-        };
+        }
+        let Some(locator) = locator else { return };
         let message = Message::Call { token: attempt.token, locator, punch: None };
         let tag = core.tell(self.peer, vec![MAINLINE.to_owned()], &message);
         search.letter = Letter::OnItsWay { tag };

@@ -3,6 +3,8 @@
 mod hostile;
 mod racing;
 mod script;
+#[cfg(feature = "mainline")]
+mod searching;
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ pub(in super::super) enum Happening {}
 
 /// Nobody sits there.
 #[derive(Default)]
-pub(super) struct Desk;
+pub(super) struct Desk {}
 
 impl Desk {
     pub(super) fn poll(&mut self, _: &mut Context<'_>) -> Poll<Happening> {
