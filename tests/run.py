@@ -116,7 +116,8 @@ def step_rust():
 
 
 def step_mainline():
-    return counted("mainline", ["cargo", "test", "--no-fail-fast", *FEATURES, "--test", "mainline"], CARGO_COUNT)
+    return counted("mainline", ["cargo", "test", "--no-fail-fast", *FEATURES, "--test", "mainline",
+                                "--", "--test-threads=8"], CARGO_COUNT)
 
 
 def step_lab():
