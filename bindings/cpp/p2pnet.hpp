@@ -151,7 +151,7 @@ class OwnedEvent
 using Handler = std::function<void(const Event &)>;
 
 /// What the library can do: P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16 if it
-/// can ask servers whether its port is open.
+/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT.
 inline std::uint64_t features() noexcept
 {
     return p2p_features();

@@ -199,6 +199,12 @@ impl Config {
                 ("DHT", Err(Error::new(Code::Unsupported, message)))
             }
             ServerKind::Dht => ("DHT", reachability(at)),
+            ServerKind::Mainline if !cfg!(feature = "mainline") => {
+                let message = "server: BitTorrent's DHT is not in this build (cargo feature \"mainline\")";
+                ("Mainline", Err(Error::new(Code::Unsupported, message)))
+            }
+            ServerKind::Mainline if at == PUBLIC_MAINLINE => ("Mainline", Ok(())),
+            ServerKind::Mainline => ("Mainline", split_host_port(at).map(drop)),
             ServerKind::Ntp => ("NTP", split_host_port(&with_port(at, NTP_PORT)).map(drop)),
         };
         checked.map_err(|e| Error::new(e.code, format!("{name} server {}", e.message)))?;
@@ -207,6 +213,9 @@ impl Config {
         Ok(())
     }
 }
+
+/// In the place of a server's address: BitTorrent's own well-known nodes.
+pub const PUBLIC_MAINLINE: &str = "public";
 
 const NTP_PORT: u16 = 123;
 
@@ -342,5 +351,25 @@ mod tests {
             assert!(e.message.starts_with("reachability server"), "{e}");
         }
         assert!(c.add_server(ServerKind::Ntp, "").is_err());
+    }
+
+    #[test]
+    fn nodes_of_bittorrents_dht_only_where_it_is_built_in() {
+        let mut c = Config::default();
+        for at in ["public", "dht.example:6881"] {
+            let added = c.add_server(ServerKind::Mainline, at);
+            if cfg!(feature = "mainline") {
+                added.unwrap();
+                assert!(c.uses_mainline());
+            } else {
+                let e = added.unwrap_err();
+                assert_eq!(e.code, Code::Unsupported);
+                assert!(e.message.contains("cargo feature \"mainline\""), "{e}");
+                assert!(!c.uses_mainline() && c.servers.is_empty());
+            }
+        }
+        let e = c.add_server(ServerKind::Mainline, "somewhere").unwrap_err();
+        let expected = if cfg!(feature = "mainline") { Code::Invalid } else { Code::Unsupported };
+        assert_eq!(e.code, expected, "{e}");
     }
 }

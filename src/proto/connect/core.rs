@@ -25,6 +25,8 @@ pub(super) struct Core {
     pub(super) requests: BTreeMap<u64, PublicKey>,
     /// Whose call each message is that is under way.
     pub(super) calls: BTreeMap<u64, PublicKey>,
+    /// Whose each look-up in the DHT is, and each letter left there.
+    pub(super) searches: BTreeMap<u64, PublicKey>,
     /// Dials under way.
     pub(super) dialling: usize,
     /// Calls that are being answered.
@@ -44,6 +46,7 @@ impl Core {
             punches: BTreeMap::new(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
+            searches: BTreeMap::new(),
             dialling: 0,
             answering: 0,
             secret,

@@ -3,6 +3,8 @@
 mod hostile;
 mod racing;
 mod script;
+#[cfg(feature = "mainline")]
+mod searching;
 
 use std::time::{Duration, Instant};
 
@@ -157,6 +159,7 @@ pub(super) fn short(outputs: &[Output]) -> Vec<String> {
             Ok(conn) => format!("done {request} {}", conn.0),
             Err(error) => format!("done {request} {:?}", error.code),
         },
+        Output::LookUp { .. } => "look up".to_owned(),
         Output::Log(_) => "log".to_owned(),
     };
     outputs.iter().map(one).collect()

@@ -95,6 +95,12 @@ impl Mainline {
         self.on_timeout(now);
     }
 
+    /// The node's locator is not known for now: the one before is not written again.
+    pub fn withhold(&mut self) {
+        self.duties.renew = None;
+        self.duties.locator.clear();
+    }
+
     /// Others of the network can reach us at this port of our outside address, or (`None`) cannot. `own` are addresses
     /// under which we must not find ourselves.
     pub fn announce(&mut self, now: Time, port: Option<u16>, own: Vec<SocketAddr>) {

@@ -53,6 +53,7 @@ impl Actor {
         if let Some(secure) = &mut self.secure {
             // A locator's end is rounded to such a part of its life: this is when the next one differs.
             secure.refresh_at = Some(Instant::now() + (life / 24).max(Duration::from_secs(1)));
+            secure.mainline.set_locator(own.locator.as_ref());
             secure.connector.set_own(Instant::now(), own);
         }
         self.secure_act();
