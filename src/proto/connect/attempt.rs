@@ -44,6 +44,8 @@ pub(super) struct Attempt {
     pub(super) broken: Option<(SocketAddr, String)>,
     /// Seconds since the locator has expired.
     pub(super) expired: Option<u64>,
+    /// A server that has passed on in the peer's name what is not the peer's.
+    pub(super) deceiver: Option<String>,
 }
 
 impl Attempt {
@@ -115,6 +117,7 @@ impl Pair {
             failed_dials: Vec::new(),
             broken: None,
             expired,
+            deceiver: None,
         });
         if let Some(seconds) = expired {
             self.tale

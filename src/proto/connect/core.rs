@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::limits::Limits;
 use super::message::Message;
+use super::seals::Seals;
 use super::settings::{Own, Settings};
+use super::tokens::Tokens;
 use super::types::{Closing, ConnId, Output, PunchId, Token};
 use crate::proto::identity::PublicKey;
 
@@ -16,6 +18,9 @@ pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) own: Own,
     pub(super) limits: Limits,
+    pub(super) seals: Seals,
+    /// Calls that were heard.
+    pub(super) heard: Tokens,
     pub(super) outputs: VecDeque<Output>,
     /// Whose each connection is.
     pub(super) conns: BTreeMap<ConnId, PublicKey>,
@@ -34,9 +39,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(settings: Settings, secret: [u8; 32]) -> Core {
+    pub(super) fn new(settings: Settings, seals: Seals, secret: [u8; 32]) -> Core {
         Core {
             limits: Limits::new(settings.dials_asked),
+            seals,
+            heard: Tokens::default(),
             settings,
             own: Own::default(),
             outputs: VecDeque::new(),
@@ -91,7 +98,10 @@ impl Core {
     /// Sends a message whose fate does not matter.
     pub(super) fn tell(&mut self, to: PublicKey, via: Vec<String>, message: &Message) -> u64 {
         let tag = self.name();
-        self.push(Output::Tell { tag, to, via, message: message.encode() });
+        // Always: the key has signed a locator, or sealed what we have opened.
+        if let Some(message) = self.seals.seal(&to, &message.encode()) {
+            self.push(Output::Tell { tag, to, via, message });
+        }
         tag
     }
 

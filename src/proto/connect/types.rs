@@ -100,13 +100,13 @@ pub enum Input {
         /// What.
         outcome: Outcome,
     },
-    /// A message of another node.
+    /// A message of another node, as the server says.
     Message {
         /// By which server.
         server: String,
-        /// Whose; the server vouches for it.
+        /// Whose; what is in it has to prove it.
         from: PublicKey,
-        /// What it says.
+        /// The message, sealed ([`super::sealed`]).
         bytes: Vec<u8>,
     },
     /// A punch has something to say to the peer.
@@ -190,7 +190,7 @@ pub enum Output {
         to: PublicKey,
         /// By which servers, the best first; none: by our own.
         via: Vec<String>,
-        /// What.
+        /// What: sealed to that node, for whoever carries it.
         message: Vec<u8>,
     },
     /// Begin a punch.

@@ -29,6 +29,7 @@ impl Pair {
             },
         };
         let mut text = format!("{main}; {}", self.why_not_direct(attempt));
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -60,6 +61,7 @@ impl Pair {
         if let Some(failure) = attempt.punch_failure {
             text.push_str(&format!("; hole punching failed: {failure}"));
         }
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -114,5 +116,11 @@ impl Pair {
             s => format!("{} days", s / 86_400),
         };
         text.push_str(&format!("; the locator expired {ago} ago: ask the peer for a new one"));
+    }
+}
+
+fn add_deceiver(attempt: &Attempt, text: &mut String) {
+    if let Some(server) = &attempt.deceiver {
+        text.push_str(&format!("; what {server} passed on as the peer's was changed, or is not the peer's"));
     }
 }

@@ -85,7 +85,8 @@ impl More {
     /// The number is the one that is nobody's.
     pub(in crate::proto) fn seal(&self, number: u64, plain: &[u8]) -> Result<Vec<u8>, Error> {
         let mut text = vec![0; plain.len()];
-        let tag = CipherState::at(&self.0, number).encrypt(&[], plain, &mut text).map_err(|_| Error::Input)?;
+        let tag =
+            CipherState::at(&self.0, number).encrypt(&[], plain, &mut text).map_err(|_| Error::Input)?;
         text.extend(tag);
         Ok(text)
     }

@@ -32,17 +32,14 @@ impl Seen {
                     self.open.remove(&conn);
                     self.closed.insert(conn);
                 }
-                Output::Tell { tag, message, .. } => {
-                    assert!(message.len() <= super::super::message::MAX_LEN);
-                    match Message::decode(&message).unwrap() {
-                        Message::Call { token, .. } => {
-                            self.tags.push(tag);
-                            self.tokens.push(token);
-                        }
-                        Message::Punch(message) => self.tokens.push(message.token.0),
-                        _ => {}
+                Output::Tell { tag, message, .. } => match Message::decode(&message).unwrap() {
+                    Message::Call { token, .. } => {
+                        self.tags.push(tag);
+                        self.tokens.push(token);
                     }
-                }
+                    Message::Punch(message) => self.tokens.push(message.token.0),
+                    _ => {}
+                },
                 Output::Punch { punch, begin } => {
                     self.punches.insert(punch);
                     if let Begin::Initiate { token, .. } = &*begin {
