@@ -117,8 +117,7 @@ def step_rust():
 
 
 def step_mainline():
-    return counted("mainline", ["cargo", "test", "--no-fail-fast", "--features", "mainline", "--lib", "--", "mainline",
-                                "one_way"], CARGO_COUNT)
+    return counted("mainline", ["cargo", "test", "--no-fail-fast", "--features", "mainline", "--lib", "mainline"], CARGO_COUNT)
 
 
 def step_lab():

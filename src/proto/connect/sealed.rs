@@ -122,9 +122,10 @@ pub(super) struct Theirs {
 impl Theirs {
     /// Opens a head. This is what costs.
     pub(super) fn open_head(me: &Myself, from: &PublicKey, head: &[u8; HEAD]) -> Result<Theirs, OpenError> {
-        let opened = one_way::open(me, &prologue(from, &me.public(), me), head);
-        let opened = opened.ok().filter(|opened| opened.is_by(from)).ok_or(OpenError::Forged)?;
-        Ok(Theirs { head: *head, more: opened.more, next: 0, seen: 0 })
+        match one_way::open(me, &prologue(from, &me.public(), me), head) {
+            Ok((sender, _, more)) if sender.is(from) => Ok(Theirs { head: *head, more, next: 0, seen: 0 }),
+            _ => Err(OpenError::Forged),
+        }
     }
 
     /// Opens a message under this head, once.

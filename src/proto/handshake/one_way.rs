@@ -41,33 +41,30 @@ pub(in crate::proto) fn seal(
     Ok((sealed, More::of(noise)))
 }
 
-/// What was opened.
-pub(in crate::proto) struct Opened {
-    /// The sender's X25519 key: proved.
-    sender: [u8; KEY],
-    pub(in crate::proto) payload: Vec<u8>,
-    /// For more messages of the same sender.
-    pub(in crate::proto) more: More,
-}
+/// Who sealed something, by its X25519 key: proved.
+pub(in crate::proto) struct Sender([u8; KEY]);
 
-impl Opened {
-    /// Whether this node sealed it. Proved is an X25519 key; the Ed25519 key that nodes are known by has to be the one that
-    /// belongs to it.
-    pub(in crate::proto) fn is_by(&self, key: &PublicKey) -> bool {
-        key.x25519() == Some(self.sender)
+impl Sender {
+    /// Whether it is this node. The Ed25519 key that nodes are known by has to be the one that belongs to what is proved.
+    pub(in crate::proto) fn is(&self, key: &PublicKey) -> bool {
+        key.x25519() == Some(self.0)
     }
 }
 
-/// Opens what was sealed to us.
+/// Opens what was sealed to us: whose it is, the payload, and the key for more messages of the same sender.
 ///
 /// # Errors
 /// It was not sealed to this key, in this network, with this prologue.
-pub(in crate::proto) fn open(me: &Myself, prologue: &[u8], sealed: &[u8]) -> Result<Opened, Error> {
+pub(in crate::proto) fn open(
+    me: &Myself,
+    prologue: &[u8],
+    sealed: &[u8],
+) -> Result<(Sender, Vec<u8>, More), Error> {
     // The side that only reads makes no ephemeral key.
     let mut noise = start(me, None, &[0; KEY], prologue)?;
     let payload = noise.read(sealed)?;
     let sender = noise.remote().ok_or(Error::Input)?;
-    Ok(Opened { sender, payload, more: More::of(noise) })
+    Ok((Sender(sender), payload, More::of(noise)))
 }
 
 /// The key of what follows a sealed message in the same direction. The messages carry numbers, so they can come in any order; the
@@ -161,14 +158,14 @@ mod tests {
             let (sealed, ours) = seal(&sender, &to, &ephemeral, &hex(&v["init_prologue"]), &payload).unwrap();
             assert_eq!(sealed, want);
             assert_eq!(sealed.len(), payload.len() + OVERHEAD);
-            let opened = open(&receiver, &hex(&v["resp_prologue"]), &want).unwrap();
-            assert_eq!((opened.sender, &opened.payload), (sender.keys.public, &payload));
+            let (by, opened, theirs) = open(&receiver, &hex(&v["resp_prologue"]), &want).unwrap();
+            assert_eq!((by.0, opened), (sender.keys.public, payload));
             for (number, message) in messages[1..].iter().enumerate().rev() {
                 let (payload, want) = of(message);
                 let number = number as u64;
                 assert_eq!(ours.seal(number, &payload).unwrap(), want);
-                assert_eq!(opened.more.open(number, &want).unwrap(), payload);
-                assert!(opened.more.open(number + 1, &want).is_err());
+                assert_eq!(theirs.open(number, &want).unwrap(), payload);
+                assert!(theirs.open(number + 1, &want).is_err());
             }
         }
     }

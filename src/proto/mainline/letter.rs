@@ -95,11 +95,12 @@ pub fn open(
     value: &[u8],
 ) -> Option<Letter> {
     let (&FORMAT, sealed) = value.split_first()? else { return None };
-    let opened = one_way::open(&Myself::new(secret), &prologue(mailbox, owner, slot), sealed).ok()?;
-    let (token, rest) = opened.payload.split_first_chunk::<16>()?;
+    let (sender, payload, _) =
+        one_way::open(&Myself::new(secret), &prologue(mailbox, owner, slot), sealed).ok()?;
+    let (token, rest) = payload.split_first_chunk::<16>()?;
     let (key, message) = rest.split_first_chunk::<KEY_LEN>()?;
     let from = PublicKey(*key);
-    let is_sound = opened.is_by(&from) && !message.is_empty() && message.len() <= MAX_MESSAGE;
+    let is_sound = sender.is(&from) && !message.is_empty() && message.len() <= MAX_MESSAGE;
     is_sound.then(|| Letter { from, token: *token, message: message.to_vec() })
 }
 
