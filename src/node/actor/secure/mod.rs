@@ -30,7 +30,7 @@ use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals, Settings};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
@@ -107,8 +107,10 @@ impl Secure {
                 std::array::from_fn(|_| rng.u8(..))
             }
         };
+        // Never from the seed: the same keys with other messages under them would be none.
+        let seals = Seals::new(Instant::now(), shared.myself().ok()?.clone(), key::random().ok()?);
         Some(Secure {
-            connector: Connector::new(settings, Own::default(), secret),
+            connector: Connector::new(settings, Own::default(), seals, secret),
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
