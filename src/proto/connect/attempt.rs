@@ -42,6 +42,8 @@ pub(super) struct Attempt {
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
     /// The last connection that had come otherwise and broke.
     pub(super) broken: Option<(SocketAddr, String)>,
+    /// How often was dialled on its account.
+    pub(super) dials: usize,
     /// Seconds since the locator has expired.
     pub(super) expired: Option<u64>,
     /// A server that has passed on in the peer's name what is not the peer's.
@@ -116,6 +118,7 @@ impl Pair {
             punch_failure: None,
             failed_dials: Vec::new(),
             broken: None,
+            dials: 0,
             expired,
             deceiver: None,
         });
