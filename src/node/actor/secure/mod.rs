@@ -227,6 +227,7 @@ impl Actor {
                     }
                     self.secure_open(conn, at, via);
                 }
+                Output::Spare { conn } => self.secure_spare(conn),
                 Output::Close { conn, why } => self.secure_close(conn, why),
                 Output::Tell { tag, to, via, message } => self.tell(tag, to, via, message),
                 Output::Punch { punch, begin } => self.begin_punch(punch, *begin),
