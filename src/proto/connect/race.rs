@@ -278,7 +278,7 @@ impl Pair {
 
 /// Whether an address is one of a local network.
 pub(super) fn inside(ip: IpAddr) -> bool {
-    matches!(Scope::of(ip), Scope::Loopback | Scope::Link | Scope::Private)
+    matches!(Scope::of(ip), Scope::Loopback | Scope::Link | Scope::Private | Scope::Shared)
 }
 
 /// How a connection came to be.

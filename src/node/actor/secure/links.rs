@@ -9,7 +9,6 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 use super::super::Actor;
 use super::News;
@@ -85,16 +84,10 @@ pub(super) struct Ushered {
 
 impl Actor {
     pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
-        let (bound, limit, report) =
-            (self.reach.bound, self.shared.config.connect_timeout, self.report_secure());
+        let (bound, report) = (self.reach.bound, self.report_secure());
         let task = self.spawn(async move {
-            let outcome = match timeout(limit, dial_one(to, bound)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    let ms = limit.as_millis();
-                    Err(Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)")))
-                }
-            };
+            // The connector knows how long it may take.
+            let outcome = dial_one(to, bound).await;
             report(News::Dialled { conn, outcome });
             None
         });

@@ -28,7 +28,7 @@ use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
@@ -86,13 +86,6 @@ impl Secure {
         }
         // The start has made sure that there is one.
         let identity = shared.identity().ok()?;
-        let settings = Settings {
-            local_peers: config.local_peers,
-            punching: config.simultaneous,
-            limit: config.unl_connect_timeout,
-            handshake: config.handshake_timeout,
-            ..Settings::new(identity.public(), config.network)
-        };
         let secret = match config.seed {
             0 => key::random().ok()?,
             seed => {
@@ -103,7 +96,12 @@ impl Secure {
         // Never from the seed: the same keys with other messages under them would be none.
         let seals = Seals::new(Instant::now(), shared.myself().ok()?.clone(), key::random().ok()?);
         Some(Secure {
-            connector: Connector::new(settings, Own::default(), seals, secret),
+            connector: Connector::new(
+                own::settings(config, identity.public()),
+                Own::default(),
+                seals,
+                secret,
+            ),
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -272,12 +270,11 @@ impl Actor {
 
     /// Ends what this part has under way. The signalling says goodbye by itself.
     pub(super) fn end_secure(&mut self) {
-        let running: Vec<u64> = self.secure.iter().flat_map(|s| s.running.keys().copied()).collect();
-        for request in running {
-            // That ends its story, too, and the peers that were called hear of it.
-            self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
-            self.secure_cancel(request);
+        if let Some(secure) = &mut self.secure {
+            // That ends the requests and their stories, and the peers that were called hear of it.
+            secure.connector.stop(Instant::now());
         }
+        self.secure_act();
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
         if let Some(signal) = &secure.signal {
