@@ -496,7 +496,10 @@ enum p2p_opt
   P2P_OPT_SEND_BUFFER = 13,
   /** 1048576; received bytes of one connection you have not taken before we stop reading and TCP slows the peer. */
   P2P_OPT_RECV_BUFFER = 14,
-  /** 5000; one connection attempt, name look-up included. */
+  /**
+   * 5000; one connection attempt, name look-up included. (To one of the addresses of a locator of version 3: 4000, unless this
+   * is set to something else.)
+   */
   P2P_OPT_CONNECT_TIMEOUT_MS = 15,
   /** P2P_LOG_WARN; what becomes a LOG event, or a line on the log descriptor. */
   P2P_OPT_LOG_LEVEL = 16,
@@ -506,7 +509,7 @@ enum p2p_opt
   P2P_OPT_SEED = 18,
   /** 1; may register at rendezvous servers. */
   P2P_OPT_ADVERTISE = 19,
-  /** 1; may take part in hole punching. Nothing punches yet. */
+  /** 1; may take part in hole punching. */
   P2P_OPT_SIMULTANEOUS = 20,
   /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
   P2P_OPT_DUPLICATE_IP = 21,

@@ -78,7 +78,7 @@ options! {
     14 recv_buffer 1024..=1073741824, |c, v| c.recv_buffer = v as usize, c.recv_buffer as i64,
         "received bytes of one connection your program has not taken yet before we stop reading and TCP slows the peer";
     15 connect_timeout_ms 1..=600000, |c, v| c.connect_timeout = from_ms(v), ms(c.connect_timeout),
-        "for one connection attempt, name look-up included";
+        "for one connection attempt, name look-up included (an address of a locator of version 3: 4000, unless this is set)";
     16 log_level 0..=5, |c, v| c.log_level = log_level(v), c.log_level as i64,
         "P2P_LOG_*: what becomes a LOG event or a line on log_fd";
     17 log_fd -1..=2147483647, |c, v| c.log_fd = v as i32, i64::from(c.log_fd),

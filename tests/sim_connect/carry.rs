@@ -69,6 +69,7 @@ impl World {
                 node.opened.insert(conn.0, Opened { peer, via, at: now, line, closed: None });
                 self.send(i, conn.0, Data::Line);
             }
+            Output::Spare { .. } => {}
             Output::Close { conn, why } => {
                 self.hang_up(i, conn.0);
                 self.nodes[i].links.remove(&conn.0);

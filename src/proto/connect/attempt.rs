@@ -43,6 +43,8 @@ pub(super) struct Attempt {
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
     /// The last connection that had come otherwise and broke.
     pub(super) broken: Option<(SocketAddr, String)>,
+    /// How often was dialled on its account.
+    pub(super) dials: usize,
     /// Seconds since the locator has expired.
     pub(super) expired: Option<u64>,
     /// What BitTorrent's DHT is asked, if it can be.
@@ -121,6 +123,7 @@ impl Pair {
             punch_failure: None,
             failed_dials: Vec::new(),
             broken: None,
+            dials: 0,
             expired,
             search: Search::begin(now, expired.is_some(), core),
             deceiver: None,

@@ -181,6 +181,7 @@ pub(super) fn short(outputs: &[Output]) -> Vec<String> {
         Output::Answer { chosen, .. } => format!("answer {}", if *chosen { "chosen" } else { "-" }),
         Output::Choose { conn } => format!("choose {}", conn.0),
         Output::Open { conn, via, .. } => format!("open {} {via:?}", conn.0),
+        Output::Spare { conn } => format!("spare {}", conn.0),
         Output::Close { conn, why } => format!("close {} {why:?}", conn.0),
         Output::Tell { message, .. } => match Message::decode(message).unwrap() {
             Message::Punch(message) => message.body.name().to_owned(),

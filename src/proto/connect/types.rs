@@ -190,6 +190,12 @@ pub enum Output {
         /// How that went.
         story: Box<Story>,
     },
+    /// The node has dialled this one on its own account, and is connected to who is there already. It is held for a moment, in
+    /// case that the peer has lost the other one; whoever wanted it need not wait for that.
+    Spare {
+        /// Which.
+        conn: ConnId,
+    },
     /// Close, whatever state it is in: a dial, a handshake, or the program's connection. Nothing more is to be reported of it.
     Close {
         /// Which.

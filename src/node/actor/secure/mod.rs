@@ -25,12 +25,12 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Actor, Msg};
-use crate::config::{Dialect, LETTERS};
+use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
@@ -91,15 +91,6 @@ impl Secure {
         }
         // The start has made sure that there is one.
         let identity = shared.identity().ok()?;
-        let settings = Settings {
-            local_peers: config.local_peers,
-            punching: config.simultaneous,
-            mainline: config.uses_mainline(),
-            letters: config.mainline & LETTERS != 0,
-            limit: config.unl_connect_timeout,
-            handshake: config.handshake_timeout,
-            ..Settings::new(identity.public(), config.network)
-        };
         let secret = match config.seed {
             0 => key::random().ok()?,
             seed => {
@@ -110,7 +101,12 @@ impl Secure {
         // Never from the seed: the same keys with other messages under them would be none.
         let seals = Seals::new(Instant::now(), shared.myself().ok()?.clone(), key::random().ok()?);
         Some(Secure {
-            connector: Connector::new(settings, Own::default(), seals, secret),
+            connector: Connector::new(
+                own::settings(config, identity.public()),
+                Own::default(),
+                seals,
+                secret,
+            ),
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -247,6 +243,7 @@ impl Actor {
                     }
                     self.secure_open(conn, at, via);
                 }
+                Output::Spare { conn } => self.secure_spare(conn),
                 Output::Close { conn, why } => self.secure_close(conn, why),
                 Output::Tell { tag, to, via, message } => self.tell(tag, to, via, message),
                 Output::LookUp { tag, peer } => self.look_up(tag, peer),
@@ -292,12 +289,11 @@ impl Actor {
 
     /// Ends what this part has under way. The signalling says goodbye by itself.
     pub(super) fn end_secure(&mut self) {
-        let running: Vec<u64> = self.secure.iter().flat_map(|s| s.running.keys().copied()).collect();
-        for request in running {
-            // That ends its story, too, and the peers that were called hear of it.
-            self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
-            self.secure_cancel(request);
+        if let Some(secure) = &mut self.secure {
+            // That ends the requests and their stories, and the peers that were called hear of it.
+            secure.connector.stop(Instant::now());
         }
+        self.secure_act();
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
         if let Some(signal) = &secure.signal {

@@ -91,6 +91,39 @@ fn dials_that_others_ask_for() {
     assert_eq!(count(&out, "dial"), 3, "half of a minute's at once");
 }
 
+/// A peer that we want to be connected to has no more of them.
+#[test]
+fn dials_that_a_peer_asks_for_while_we_connect_to_it() {
+    let mut bench = Bench::with(true, |settings, _| settings.dials_asked = 6);
+    let candidates = |first: usize| -> Vec<String> {
+        (first..first + 8).map(|n| format!("mapped 203.0.113.7:{}", 7000 + n)).collect()
+    };
+    let unl = |bench: &Bench, first| {
+        let candidates = candidates(first);
+        bench.unl(&candidates.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let own = unl(&bench, 0);
+    let mut out = bench.connect(1, &own);
+    for n in 1..=6u8 {
+        let locator = unl(&bench, usize::from(n) * 8).text().to_owned();
+        let fresh = bench.hears(&Message::Call { token: [n; 16], locator, punch: None });
+        let dials: Vec<ConnId> = fresh
+            .iter()
+            .filter_map(|output| match output {
+                Output::Dial { conn, .. } => Some(*conn),
+                _ => None,
+            })
+            .collect();
+        out.extend(fresh);
+        // Each fails at once, so the next may begin.
+        for conn in dials {
+            out.extend(bench.give(Input::DialFailed { conn, os_error: 111, text: "refused".into() }));
+        }
+        out.extend(bench.pass(MS * 1400));
+    }
+    assert_eq!(count(&out, "dial"), 8 + 3, "our own, and half of a minute's for others");
+}
+
 #[test]
 fn what_concerns_nothing_is_ignored() {
     let mut bench = Bench::new(true);
