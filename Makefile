@@ -8,7 +8,7 @@
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
-#   make matrix     every NAT against every other, by the library; docs/matrix.md and its picture (root, half an hour)
+#   make matrix     every NAT against every other, by the optimised library; docs/matrix.md and its picture (root, a quarter of an hour)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
 #   make format     rustfmt and clang-format
@@ -74,7 +74,7 @@ situations:
 
 matrix:
 	@mkdir -p build
-	$(CARGO) test --features server,testing,cli,mainline --test lab -- matrix \
+	$(CARGO) test --profile tools --features server,testing,cli,mainline --test lab -- matrix \
 	  --json build/matrix.json --md docs/matrix.md --svg docs/matrix.svg
 
 soak: lib server

@@ -594,6 +594,11 @@ enum p2p_opt
   P2P_OPT_KEY = 1007,
   /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
   P2P_OPT_KEY_FILE = 1008,
+  /**
+   * ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
+   * Strangers are turned away before they cost anything, and cannot find out who this is.
+   */
+  P2P_OPT_NETWORK_KEY = 1009,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -967,6 +972,15 @@ P2P_API
 p2p_result p2p_config_add_server(p2p_config *cfg,
                                  p2p_server kind,
                                  const char *address,
+                                 p2p_error *err);
+
+/**
+ * Lets a node in and be connected to (secure dialect): its key (id in p2p_unl_info, 43 letters) or a locator of it. Once one
+ * has been named, all others are turned away. At most 65536. P2P_ERR_INVALID: it is neither. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_allow_peer(p2p_config *cfg,
+                                 const char *who,
                                  p2p_error *err);
 
 /**

@@ -98,6 +98,9 @@ pub enum DuplicateIp {
 pub struct Config {
     pub dialect: Dialect,
     pub network: Option<crate::proto::network::NetworkId>,
+    pub network_key: Option<crate::proto::network::NetworkKey>,
+    /// Only these nodes are let in and connected to (secure dialect); empty: all.
+    pub allowed_peers: std::collections::BTreeSet<crate::proto::identity::PublicKey>,
     pub key: Option<std::sync::Arc<crate::proto::identity::Identity>>,
     pub key_file: Option<std::path::PathBuf>,
     pub net_type: NetType,
@@ -163,6 +166,8 @@ impl Default for Config {
         Config {
             dialect: Dialect::Classic,
             network: None,
+            network_key: None,
+            allowed_peers: std::collections::BTreeSet::new(),
             key: None,
             key_file: None,
             net_type: NetType::P2p,
@@ -241,6 +246,11 @@ impl Config {
             DuplicateIp::Refuse => false,
             DuplicateIp::Allow => true,
         }
+    }
+
+    /// Whether this node has anything to do with that one (secure dialect).
+    pub(crate) fn admits(&self, peer: &crate::proto::identity::PublicKey) -> bool {
+        self.allowed_peers.is_empty() || self.allowed_peers.contains(peer)
     }
 
     /// The rendezvous servers, in the order they were added.

@@ -120,6 +120,9 @@ pub enum p2p_opt {
     P2P_OPT_KEY = 1007,
     /// ""; a file with the node's secret key. It is made, for its owner only, if it is not there.
     P2P_OPT_KEY_FILE = 1008,
+    /// ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
+    /// Strangers are turned away before they cost anything, and cannot find out who this is.
+    P2P_OPT_NETWORK_KEY = 1009,
 }
 
 /// Kinds of servers for p2p_config_add_server().

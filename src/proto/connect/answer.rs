@@ -31,6 +31,9 @@ impl Pair {
         if self.open.is_some_and(|(_, since)| now.saturating_duration_since(since) < ECHO) {
             return;
         }
+        if !core.heard.is_fresh(now, self.peer, token) {
+            return core.log(now, || format!("{server} passed on an old call of {}", self.peer));
+        }
         let unl = match self.check_caller(now, locator, core) {
             Ok(unl) => unl,
             Err(reason) => {
@@ -112,6 +115,7 @@ impl Pair {
     /// The peer does not want it any more.
     pub(super) fn call_withdrawn(&mut self, now: Instant, token: Token, core: &mut Core) {
         if self.called.as_ref().is_some_and(|called| called.token == token) {
+            core.heard.withdraw(self.peer, token);
             self.tale.note(now, "the peer does not want the connection any more");
             self.end_called(now, core);
         }

@@ -47,6 +47,8 @@ pub(super) struct Attempt {
     pub(super) expired: Option<u64>,
     /// What BitTorrent's DHT is asked, if it can be.
     pub(super) search: Option<Search>,
+    /// A server that has passed on in the peer's name what is not the peer's.
+    pub(super) deceiver: Option<String>,
 }
 
 impl Attempt {
@@ -121,6 +123,7 @@ impl Pair {
             broken: None,
             expired,
             search: Search::begin(now, expired.is_some(), core),
+            deceiver: None,
         });
         if let Some(seconds) = expired {
             self.tale

@@ -61,6 +61,8 @@
 //! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
+//! | [`sealed`], [`seals`] | the same as servers see it: sealed; what is remembered for that |
+//! | `tokens` | calls that were heard, so that an old one is not taken for a new one |
 //! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
 //! | [`classic`] | another machine: PyP2P's way, by UNLs of version 2 |
 //!
@@ -83,9 +85,12 @@ mod punching;
 mod race;
 pub mod report;
 pub mod rungs;
+pub mod sealed;
+pub mod seals;
 mod search;
 mod settings;
 mod tale;
+mod tokens;
 mod types;
 mod why;
 
@@ -93,6 +98,7 @@ mod why;
 mod tests;
 
 pub use connector::Connector;
+pub use seals::Seals;
 pub use search::MAINLINE;
 pub use settings::{Own, Settings};
 pub use types::{Begin, Closing, ConnId, Input, Output, PunchId, Token};

@@ -101,13 +101,13 @@ pub enum Input {
         /// What.
         outcome: Outcome,
     },
-    /// A message of another node.
+    /// A message of another node, as the server says.
     Message {
         /// By which server.
         server: String,
-        /// Whose; the server vouches for it.
+        /// Whose; what is in it has to prove it.
         from: PublicKey,
-        /// What it says.
+        /// The message, sealed ([`super::sealed`]); by a letter ([`super::MAINLINE`]), as it was when the letter was opened.
         bytes: Vec<u8>,
     },
     /// BitTorrent's DHT has a locator of the peer's, signed by it. Others may follow.
@@ -205,7 +205,7 @@ pub enum Output {
         to: PublicKey,
         /// By which servers, the best first; none: by our own. [`super::MAINLINE`] alone: by a letter in BitTorrent's DHT.
         via: Vec<String>,
-        /// What.
+        /// What: sealed to that node, for whoever carries it; not what becomes a letter, which is sealed as such.
         message: Vec<u8>,
     },
     /// Look in BitTorrent's DHT where a node is.

@@ -33,6 +33,7 @@ impl Pair {
         if let Some(why) = attempt.search.as_ref().and_then(Search::why) {
             text.push_str(&format!("; {why}"));
         }
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -65,6 +66,7 @@ impl Pair {
         if let Some(failure) = attempt.punch_failure {
             text.push_str(&format!("; hole punching failed: {failure}"));
         }
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -119,5 +121,11 @@ impl Pair {
             s => format!("{} days", s / 86_400),
         };
         text.push_str(&format!("; the locator expired {ago} ago: ask the peer for a new one"));
+    }
+}
+
+fn add_deceiver(attempt: &Attempt, text: &mut String) {
+    if let Some(server) = &attempt.deceiver {
+        text.push_str(&format!("; what {server} passed on as the peer's was changed, or is not the peer's"));
     }
 }

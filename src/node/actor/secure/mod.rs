@@ -30,7 +30,7 @@ use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals, Settings};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
@@ -107,8 +107,10 @@ impl Secure {
                 std::array::from_fn(|_| rng.u8(..))
             }
         };
+        // Never from the seed: the same keys with other messages under them would be none.
+        let seals = Seals::new(Instant::now(), shared.myself().ok()?.clone(), key::random().ok()?);
         Some(Secure {
-            connector: Connector::new(settings, Own::default(), secret),
+            connector: Connector::new(settings, Own::default(), seals, secret),
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -161,6 +163,11 @@ impl Actor {
             Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
         };
         let peer = *unl.identity();
+        if !self.shared.config.admits(&peer) {
+            let message =
+                format!("{peer} is not among the peers that this node allows (p2p_config_allow_peer)");
+            return self.shared.done(request, Error::new(Code::Refused, message).into());
+        }
         self.forget_ending(&peer);
         let Some(secure) = &self.secure else {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");

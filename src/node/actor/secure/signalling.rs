@@ -95,6 +95,9 @@ impl Actor {
                 }
             }
             Happening::Rtt { .. } => {}
+            Happening::Message { from, .. } if !self.shared.config.admits(&from) => {
+                log!(self.shared, Debug, "signalling: {from} is not among the peers that are allowed");
+            }
             Happening::Message { server, from, message: bytes } => {
                 self.secure_input(Input::Message { server, from, bytes });
             }

@@ -41,7 +41,6 @@ impl Seen {
                     if via[..] == [MAINLINE] {
                         self.searches.insert(tag);
                     }
-                    assert!(message.len() <= super::super::message::MAX_LEN);
                     match Message::decode(&message).unwrap() {
                         Message::Call { token, .. } => {
                             self.tags.push(tag);

@@ -107,6 +107,9 @@ impl Actor {
                 }
                 self.add_candidates(&addrs);
             }
+            Happening::Message { from, .. } if !self.shared.config.admits(&from) => {
+                log!(self.shared, Debug, "a letter: {from} is not among the peers that are allowed");
+            }
             Happening::Message { from, message, .. } => {
                 self.secure_input(Input::Message { server: MAINLINE.to_owned(), from, bytes: message });
             }
