@@ -107,6 +107,7 @@ impl Actor {
         let config = &self.shared.config;
         let (true, Ok(identity)) = (config.uses_mainline(), self.shared.identity()) else { return };
         let mut settings = Settings::new(config.network);
+        settings.network_key = config.network_key.clone();
         settings.slots = if config.mainline & LETTERS == 0 { 0 } else { config.mainline_slots };
         settings.poll = config.mainline_poll;
         settings.eager_poll = settings.eager_poll.min(settings.poll);
