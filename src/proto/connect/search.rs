@@ -29,10 +29,13 @@ enum Built {
     Here,
 }
 
-const BUILT: &[Built] = &[
+const HERE: &[Built] = &[
     #[cfg(feature = "mainline")]
     Built::Here,
 ];
+
+/// Whether there is any of this.
+pub(super) const BUILT: bool = !HERE.is_empty();
 
 /// When the look-up begins, if the attempt has come to nothing by then.
 const AFTER: Duration = Duration::from_secs(1);
@@ -74,7 +77,7 @@ enum Letter {
 impl Search {
     /// For an attempt that begins; `None` = the DHT cannot be asked.
     pub(super) fn begin(now: Instant, expired: bool, core: &Core) -> Option<Search> {
-        let _built = BUILT.first().copied().filter(|_| core.settings.mainline)?;
+        let _built = HERE.first().copied().filter(|_| core.settings.mainline)?;
         let at = if expired { now } else { now + AFTER };
         let (lookup, letter) = (LookUp::Wanted(Some(at)), Letter::Unwritten);
         Some(Search { lookup, letter, patience: None, _built })
