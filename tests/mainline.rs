@@ -94,6 +94,9 @@ fn nodes_of_a_network_find_each_other() {
     // Who belongs to another network is not even knocked at.
     let carol = node(&dht.bootstrap, |c| c.network = Some(NetworkId::of("go")));
     assert_eq!(carol.request(|net| net.bootstrap()).unwrap().code, 0);
+    // Nor is whoever lacks a network's key.
+    let dave = node(&dht.bootstrap, |c| c.set_str(1009, &"d7".repeat(32)).unwrap());
+    assert_eq!(dave.request(|net| net.bootstrap()).unwrap().code, 0);
     assert_eq!((alice.net.stats().opened, alice.net.stats().rejected), (1, 0));
 }
 

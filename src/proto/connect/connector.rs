@@ -9,7 +9,7 @@ use super::pair::Pair;
 use super::report::{End, Story};
 use super::sealed::OpenError;
 use super::seals::Seals;
-use super::search::MAINLINE;
+use super::search::{BUILT, MAINLINE};
 use super::settings::{Own, Settings};
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output};
@@ -128,6 +128,7 @@ impl Connector {
                 }
             }
             Input::Message { server, from, bytes } => self.message(now, server, from, &bytes),
+            Input::Located { .. } | Input::Searched { .. } if !BUILT => {}
             Input::Located { tag, locator } => {
                 if let Some(peer) = self.core.searches.get(&tag).copied() {
                     self.with(now, peer, |pair, core| pair.located(now, tag, &locator, core));

@@ -22,8 +22,20 @@ use crate::proto::unl::UnlV3;
 /// What stands in the place of a server for messages that go by BitTorrent's DHT. (No server is called so: they have a port.)
 pub const MAINLINE: &str = "mainline";
 
-/// Without the feature nothing of this is ever begun; the compiler leaves it out.
-const BUILT: bool = cfg!(feature = "mainline");
+/// Without the feature there is no value of this, so no [`Search`], and the compiler leaves out what is done with one.
+#[derive(Clone, Copy, Debug)]
+enum Built {
+    #[cfg(feature = "mainline")]
+    Here,
+}
+
+const HERE: &[Built] = &[
+    #[cfg(feature = "mainline")]
+    Built::Here,
+];
+
+/// Whether there is any of this.
+pub(super) const BUILT: bool = !HERE.is_empty();
 
 /// When the look-up begins, if the attempt has come to nothing by then.
 const AFTER: Duration = Duration::from_secs(1);
@@ -39,6 +51,7 @@ pub(super) struct Search {
     letter: Letter,
     /// No request ends for lack of time before.
     patience: Option<Instant>,
+    _built: Built,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +77,10 @@ enum Letter {
 impl Search {
     /// For an attempt that begins; `None` = the DHT cannot be asked.
     pub(super) fn begin(now: Instant, expired: bool, core: &Core) -> Option<Search> {
-        if !BUILT || !core.settings.mainline {
-            return None;
-        }
+        let _built = HERE.first().copied().filter(|_| core.settings.mainline)?;
         let at = if expired { now } else { now + AFTER };
-        Some(Search { lookup: LookUp::Wanted(Some(at)), letter: Letter::Unwritten, patience: None })
+        let (lookup, letter) = (LookUp::Wanted(Some(at)), Letter::Unwritten);
+        Some(Search { lookup, letter, patience: None, _built })
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -123,15 +135,14 @@ impl Search {
 impl Pair {
     /// Asks the DHT when it is time, or nothing else is left.
     pub(super) fn search_if_due(&mut self, now: Instant, core: &mut Core) {
-        if !BUILT || self.open.is_some() {
+        if self.open.is_some() {
             return;
         }
-        let busy = !self.rungs.is_empty()
-            || self.links.values().any(|link| link.step < Step::Open)
-            || self.punch.is_some();
+        let busy = !self.rungs.is_empty() || self.punch.is_some();
         let Some(attempt) = &mut self.attempt else { return };
-        let idle = !busy && attempt.call.is_over(now) && !attempt.wish.is_open();
         let Some(search) = &mut attempt.search else { return };
+        let busy = busy || self.links.values().any(|link| link.step < Step::Open);
+        let idle = !busy && attempt.call.is_over(now) && !attempt.wish.is_open();
         // Who has answered to us has said where it is.
         let heard = matches!(attempt.call, Call::Answered { .. } | Call::Over(CallEnd::Refused(_)));
         match (&search.lookup, &search.letter) {
@@ -155,9 +166,9 @@ impl Pair {
     }
 
     fn look_up(&mut self, now: Instant, core: &mut Core) {
-        let tag = core.name();
         let Some(attempt) = &mut self.attempt else { return };
         let Some(search) = &mut attempt.search else { return };
+        let tag = core.name();
         search.lookup = LookUp::Asked { tag, found: false };
         search.patience = Some(now + PATIENCE);
         for (_, until) in &mut attempt.waiting {
@@ -171,6 +182,9 @@ impl Pair {
     /// The DHT has a locator of the peer's.
     pub(super) fn located(&mut self, now: Instant, tag: u64, unl: &UnlV3, core: &mut Core) {
         if *unl.identity() != self.peer || unl.record().network != core.settings.network {
+            return;
+        }
+        if self.attempt.as_ref().is_none_or(|attempt| attempt.search.is_none()) {
             return;
         }
         let before = self.via();
@@ -198,9 +212,9 @@ impl Pair {
     }
 
     fn write_letter(&mut self, now: Instant, core: &mut Core) {
-        let locator = core.own.locator.as_ref().map(|unl| unl.text().to_owned());
         let Some(attempt) = &mut self.attempt else { return };
         let Some(search) = &mut attempt.search else { return };
+        let locator = core.own.locator.as_ref().map(|unl| unl.text().to_owned());
         let vain = match &locator {
             _ if !core.settings.letters => Some(None),
             None => Some(Some("our own locator is not known yet")),
