@@ -2,6 +2,7 @@
 //! survives any script of connections and lines with its tables bounded; so does a node's side of signalling.
 #![no_main]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,7 @@ fuzz_target!(|data: &[u8]| {
     let local = Some((Ipv4Addr::new(192, 0, 2, 1), 8000).into());
     let mut now = Instant::now();
     let mut conns = Vec::new();
+    let mut relayed = BTreeSet::new();
     for (step, port) in data.split(|b| *b == 0).take(64).zip(1024..) {
         let Some((&what, line)) = step.split_first() else { continue };
         match what / 8 % 4 {
@@ -112,7 +114,12 @@ fuzz_target!(|data: &[u8]| {
                     conns.retain(|c| *c != conn);
                 }
                 // Whatever the server says, a node understands.
-                Output::Send { reply, .. } => assert_eq!(Reply::parse(&reply.to_string()), Some(reply)),
+                Output::Send { conn, reply } => {
+                    assert!(!relayed.contains(&conn));
+                    assert_eq!(Reply::parse(&reply.to_string()), Some(reply));
+                }
+                // Nothing was said on it, and nothing will be.
+                Output::Relay { conn, .. } => assert!(relayed.insert(conn)),
                 Output::Log(_) => {}
             }
         }
