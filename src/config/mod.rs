@@ -67,6 +67,8 @@ pub enum ServerKind {
     Ntp = 3,
     /// A mailbox for messages to nodes: `host:port` (a server of ours), or the URL of PyP2P's script, `http://host[:port]/path`.
     Dht = 4,
+    /// A relay, `host:port`, beside the rendezvous servers that relay. Both nodes have to name it.
+    Relay = 5,
 }
 
 /// Whether one address may hold several connections.
@@ -136,6 +138,8 @@ pub struct Config {
     pub punch_half_open: usize,
     pub punch_per_minute: usize,
     pub local_peers: bool,
+    /// Whether relays are used (secure dialect).
+    pub relay: bool,
     pub gateways: Vec<IpAddr>,
     pub state_dir: Option<std::path::PathBuf>,
     pub log_level: crate::event::LogLevel,
@@ -197,6 +201,7 @@ impl Default for Config {
             punch_half_open: 256,
             punch_per_minute: 1000,
             local_peers: false,
+            relay: true,
             gateways: Vec::new(),
             state_dir: None,
             log_level: crate::event::LogLevel::Warn,

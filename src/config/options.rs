@@ -135,6 +135,8 @@ options! {
         "attempts of hole punching begun within any minute, all peers together";
     43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
+    50 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
+        "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
 }
 
 fn node_type(v: i64) -> NodeType {

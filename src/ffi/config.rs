@@ -100,7 +100,13 @@ pub unsafe extern "C" fn p2p_config_add_server(
     let add = || {
         // SAFETY: the caller's duties, passed on.
         let (options, address) = unsafe { (options(cfg)?, text(address, "address")?) };
-        let kinds = [ServerKind::Rendezvous, ServerKind::Reachability, ServerKind::Ntp, ServerKind::Dht];
+        let kinds = [
+            ServerKind::Rendezvous,
+            ServerKind::Reachability,
+            ServerKind::Ntp,
+            ServerKind::Dht,
+            ServerKind::Relay,
+        ];
         let known = kinds.into_iter().find(|k| *k as i32 == kind.0);
         let kind = known.ok_or_else(|| {
             let message = format!("kind is {}; expected one of P2P_SERVER_*", kind.0);

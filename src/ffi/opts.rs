@@ -93,6 +93,9 @@ pub enum p2p_opt {
     P2P_OPT_PUNCH_PER_MINUTE = 42,
     /// 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests.
     P2P_OPT_LOCAL_PEERS = 43,
+    /// 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
+    /// read. 0 = never, neither for us nor for those who call us.
+    P2P_OPT_RELAY = 50,
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.
     P2P_OPT_PASSIVE_BIND = 1001,
@@ -129,4 +132,7 @@ pub enum p2p_server {
     /// A mailbox by which nodes leave messages for each other over HTTP: "host:port" (a p2p-rendezvous), or the URL of a PyP2P
     /// script ("http://host/dht_msg.php"). P2P_ERR_UNSUPPORTED in a build without HTTP (p2p_features()).
     P2P_SERVER_DHT = 4,
+    /// A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
+    /// that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+    P2P_SERVER_RELAY = 5,
 }

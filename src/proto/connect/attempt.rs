@@ -8,6 +8,7 @@ use super::call::Call;
 use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{Pair, Step};
+use super::relay::Relaying;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
 use super::tale::Tale;
@@ -38,6 +39,7 @@ pub(super) struct Attempt {
     pub(super) no_punch: Option<&'static str>,
     /// How the last punch failed.
     pub(super) punch_failure: Option<Failure>,
+    pub(super) relay: Relaying,
     /// Dials that have failed, and how.
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
     /// The last connection that had come otherwise and broke.
@@ -49,7 +51,7 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(_, until)| *until);
-        waiting.chain(self.call.deadline()).chain(self.wish.deadline()).min()
+        waiting.chain(self.call.deadline()).chain(self.wish.deadline()).chain(self.relay.deadline()).min()
     }
 }
 
@@ -112,6 +114,7 @@ impl Pair {
             punched: [false; 2],
             no_punch: None,
             punch_failure: None,
+            relay: Relaying::default(),
             failed_dials: Vec::new(),
             broken: None,
             expired,
@@ -122,6 +125,7 @@ impl Pair {
         }
         let ladder = self.plan(now, unl, core);
         self.wish_to_punch(now, &ladder, core);
+        self.wish_to_relay(now, &ladder, core);
         self.prepare_call(now, core);
     }
 

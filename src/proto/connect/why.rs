@@ -29,6 +29,9 @@ impl Pair {
             },
         };
         let mut text = format!("{main}; {}", self.why_not_direct(attempt));
+        if let Some(why) = attempt.relay.why() {
+            text.push_str(&format!("; no relay: {why}"));
+        }
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -44,6 +47,9 @@ impl Pair {
         let (dialling, all) = (count(Step::Dialling), self.links.len());
         if dialling > 0 {
             open.push(format!("{dialling} dials had no answer yet"));
+        }
+        if self.links.values().any(|link| link.relay.is_some()) {
+            open.push("a relay had been asked to connect the two".to_owned());
         }
         if all > dialling {
             open.push(format!("{} connections were being opened", all - dialling));

@@ -15,6 +15,7 @@
 //!
 //! The lines are in [`crate::proto::rdv_msg`]; the I/O of the server is `server/relay.rs`.
 
+mod client;
 mod limits;
 mod pace;
 mod server;
@@ -22,5 +23,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use client::{Client, Unwilling, request};
 pub use limits::RelayLimits;
 pub use server::{Asked, Counters, End, Next, Output, Refusal, Relay, SessionId, Summary};

@@ -6,11 +6,12 @@
 //!                                    └───────────┘ ◀─ says, ends ─ punches (one task each)
 //! ```
 //!
-//! `links` has the connections, `signalling` and `punches` the tasks, `own` what the node knows of itself.
+//! `links` has the connections, `signalling`, `punches` and `relays` the tasks, `own` what the node knows of itself.
 
 mod links;
 mod own;
 mod punches;
+mod relays;
 mod signalling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Actor, Msg};
-use crate::config::Dialect;
+use crate::config::{Dialect, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
@@ -51,6 +52,8 @@ pub(super) struct Secure {
     open: BTreeMap<u64, ConnId>,
     punches: BTreeMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
+    /// Servers where we are now that relay.
+    relays: Vec<String>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
     /// What the connector was told last of the node.
@@ -69,6 +72,8 @@ pub(super) struct Secure {
 pub(crate) enum News {
     /// A dial has ended.
     Dialled { conn: ConnId, outcome: Result<tokio::net::TcpStream> },
+    /// A relay has connected us, or has not.
+    Relayed { conn: ConnId, ours: bool, outcome: Result<(tokio::net::TcpStream, std::net::SocketAddr)> },
     /// A connection says something.
     Usher { conn: ConnId, step: usher::Step },
     /// A punch wants to tell the peer something.
@@ -89,6 +94,8 @@ impl Secure {
         let settings = Settings {
             local_peers: config.local_peers,
             punching: config.simultaneous,
+            relay: config.relay,
+            relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
             limit: config.unl_connect_timeout,
             handshake: config.handshake_timeout,
             ..Settings::new(identity.public(), config.network)
@@ -107,6 +114,7 @@ impl Secure {
             open: BTreeMap::new(),
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
+            relays: Vec::new(),
             signal: None,
             happenings: None,
             full: false,
@@ -214,6 +222,9 @@ impl Actor {
         while let Some(output) = self.secure.as_mut().and_then(|s| s.connector.poll_output()) {
             match output {
                 Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
+                Output::Relay { conn, server, guest, token, ours, .. } => {
+                    self.begin_relay(conn, server, guest, token, ours);
+                }
                 Output::Greet { conn, peer, token, chosen } => self.greet(conn, peer, token, chosen),
                 Output::Answer { conn, chosen } => {
                     self.word(conn, usher::Word::Answer(Answer::Welcome { chosen }))
@@ -261,6 +272,7 @@ impl Actor {
     pub(super) fn secure_news(&mut self, news: News) {
         match news {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
+            News::Relayed { conn, ours, outcome } => self.relayed(conn, ours, outcome),
             News::Usher { conn, step } => self.usher_says(conn, step),
             News::PunchSend { punch, message } => self.secure_input(Input::PunchSend { punch, message }),
             News::Punched { punch, end } => self.punched(punch, *end),

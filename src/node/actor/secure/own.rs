@@ -46,6 +46,7 @@ impl Actor {
                 .map_or_else(|_| Vec::new(), |all| all.iter().map(|a| a.ip).collect()),
             listen: self.own.listen.clone(),
             servers: self.shared.homes.lock().clone(),
+            relays: secure.relays.clone(),
             full: secure.full,
             clock: Some((Instant::now(), unix)),
         };

@@ -24,6 +24,10 @@ impl Seen {
         for output in outputs {
             match output {
                 Output::Dial { conn, .. } => self.conns.push(conn),
+                Output::Relay { conn, token, .. } => {
+                    self.conns.push(conn);
+                    self.tokens.push(token.0);
+                }
                 Output::Open { conn, peer, .. } => {
                     assert!(!self.open.values().any(|other| *other == peer), "two at once");
                     assert!(self.open.insert(conn, peer).is_none() && !self.closed.contains(&conn));
@@ -76,7 +80,7 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
         _ => Body::Offer(Side { outside_ip: "203.0.113.7".parse().ok(), ..Side::default() }),
     };
     let message = punch::Message { token: punch::Token(token), round: 1, body };
-    match kind % 20 {
+    match kind % 22 {
         0 | 1 => {
             *requests += 1;
             let unl = bench.unl(some);
@@ -123,6 +127,11 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
             return bench.hears(&Message::Answer { token, dials: what % 9, locator });
         }
         17 => return bench.hears(&Message::Refuse { token, reason: Refusal::from_number(what % 9) }),
+        20 => return bench.give(Input::Relayed { conn, at: "192.0.2.1:8000".parse().unwrap() }),
+        21 => {
+            let relay = [what | 1; 16];
+            return bench.hears(&Message::Relay { token, relay, server: SERVER.to_owned() });
+        }
         18 => {
             let punches: Vec<PunchId> = seen.punches.iter().copied().collect();
             let Some(punch) = pick(&punches, which) else { return Vec::new() };
@@ -147,7 +156,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn whatever_is_told(chooser: bool, script in prop::collection::vec(any::<[u8; 3]>(), 0..80)) {
-        let (mut bench, mut seen, mut requests) = (Bench::new(chooser), Seen::default(), 0);
+        let relays = |_: &mut Settings, own: &mut Own| own.relays = vec![SERVER.to_owned()];
+        let mut bench = Bench::with(chooser, relays);
+        let (mut seen, mut requests) = (Seen::default(), 0);
         for item in script {
             let out = step(&mut bench, &mut seen, &mut requests, item);
             seen.take(out);
