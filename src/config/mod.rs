@@ -147,6 +147,9 @@ pub struct Config {
     pub seed: u64,
     #[cfg(feature = "testing")]
     pub test_panic: bool,
+    /// No dial of a peer gets through.
+    #[cfg(feature = "testing")]
+    pub test_unreachable: bool,
 }
 
 impl Default for Config {
@@ -209,6 +212,8 @@ impl Default for Config {
             seed: 0,
             #[cfg(feature = "testing")]
             test_panic: false,
+            #[cfg(feature = "testing")]
+            test_unreachable: false,
         }
     }
 }

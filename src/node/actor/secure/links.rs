@@ -85,6 +85,11 @@ pub(super) struct Ushered {
 
 impl Actor {
     pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
+        #[cfg(feature = "testing")]
+        if self.shared.config.test_unreachable {
+            let text = "unreachable, as this test wants it".to_owned();
+            return self.secure_input(Input::DialFailed { conn, os_error: 0, text });
+        }
         let (bound, limit, report) =
             (self.reach.bound, self.shared.config.connect_timeout, self.report_secure());
         let task = self.spawn(async move {
