@@ -87,6 +87,8 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         first_chooses: None,
         options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
         deaf: rng.bool(),
+        relay: rng.bool(),
+        relay_refuses: [0, 0, 100][rng.usize(..3)],
     }
 }
 
