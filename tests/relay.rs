@@ -258,7 +258,7 @@ fn whatever_byte_a_relay_changes_no_wrong_line_arrives() {
                     true
                 }
             };
-            let first = place % 2 == 0;
+            let first = place.is_multiple_of(2);
             pass(a, b, flip(first));
             pass(c, d, flip(!first));
         }),

@@ -10,6 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use p2pnet::proto::identity::{PublicKey, Signature};
 use p2pnet::proto::rdv_msg::{Reply, Request};
 use p2pnet::proto::rdv_server::{Endpoints, Limits, Output, Rendezvous};
+use p2pnet::proto::relay::Client;
 use p2pnet::proto::signal::{Happening, LinkId, Output as NodeOutput, Settings, Signalling};
 
 /// Proofs cannot be guessed, so some of the wrong ones have to do.
@@ -69,6 +70,10 @@ fn node(data: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     node(data);
+    // What a relay says to a node: it takes no more than is there, and all unless GO or a refusal comes.
+    if let Ok((taken, terms)) = Client::default().read(data) {
+        assert!(taken <= data.len() && (terms.is_some() || taken == data.len()));
+    }
     if let Ok(text) = std::str::from_utf8(data) {
         if let Some(request) = Request::parse(text) {
             let written = request.to_string();

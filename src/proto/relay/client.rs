@@ -73,7 +73,7 @@ impl Client {
     fn heard(&mut self) -> Result<Option<RelayTerms>, Unwilling> {
         let line = std::mem::take(&mut self.line);
         let text = std::str::from_utf8(&line).ok();
-        match text.and_then(|line| Reply::parse(line)) {
+        match text.and_then(Reply::parse) {
             Some(Reply::Relay(RelayReply::Wait)) => Ok(None),
             Some(Reply::Relay(RelayReply::Go(terms))) => Ok(Some(terms)),
             Some(Reply::Relay(RelayReply::Refused { reason, expected })) => {
