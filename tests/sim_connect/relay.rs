@@ -97,7 +97,8 @@ impl World {
                 self.data(i, Name::Conn(conn), *data);
             }
             Event::RelayEnd(end @ (i, conn), why) => {
-                if self.relay.ends.remove(&end).is_some() && self.net.homes[i].alive {
+                let was_there = self.relay.ends.remove(&end).is_some();
+                if was_there && self.net.homes[i].alive {
                     self.ended(i, conn, why);
                 }
             }

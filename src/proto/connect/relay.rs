@@ -173,7 +173,7 @@ impl Pair {
     /// Goes to a relay and tells the peer.
     fn meet(&mut self, now: Instant, server: String, core: &mut Core) {
         let token = core.token();
-        self.go_to(now, server.clone(), false, token, true, core);
+        self.go_to(now, server.clone(), token, true, core);
         if let Some(attempt) = &mut self.attempt {
             attempt.relay.tried.insert(server.clone());
             attempt.relay.stage = Stage::Offered { token, server, offers: 0, again: now };
@@ -190,15 +190,10 @@ impl Pair {
         core.tell(self.peer, via, &message);
     }
 
-    fn go_to(
-        &mut self,
-        now: Instant,
-        server: String,
-        guest: bool,
-        token: Token,
-        ours: bool,
-        core: &mut Core,
-    ) {
+    fn go_to(&mut self, now: Instant, server: String, token: Token, ours: bool, core: &mut Core) {
+        // Where we are only for a peer's sake its name may lead elsewhere by now.
+        let mut trusted = core.own.servers.iter().chain(&core.settings.relays);
+        let guest = !trusted.any(|own| own.eq_ignore_ascii_case(&server));
         let conn = ConnId(core.name());
         let entry = self.tale.began(now, Technique::Relay, None);
         let link = Link {
@@ -259,7 +254,7 @@ impl Pair {
         }
         called.relays += 1;
         self.tale.note(now, format!("the peer wants to meet us at the relay {server}"));
-        self.go_to(now, server, !ours, relay, false, core);
+        self.go_to(now, server, relay, false, core);
     }
 
     /// The peer does not come to our relay.

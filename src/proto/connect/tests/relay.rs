@@ -52,7 +52,7 @@ fn what_cannot_be_punched_is_relayed_at_once() {
     let mut out = bench.connect(1, &unl);
     assert_eq!(short(&out), ["punch"]);
     out.extend(bench.pass(MS * 100));
-    assert_eq!(short(&out), ["punch", "call", "relay s.example:8000", "relay by signal"]);
+    assert_eq!(short(&out), ["punch", "call", "relay s.example:8000 as a guest", "relay by signal"]);
     let (conn, server, token) = meeting(&out);
     assert_eq!(server, SERVER);
     let told = out.iter().find_map(|output| match output {
@@ -91,7 +91,7 @@ fn it_waits_a_second_if_something_else_may_come_and_longer_for_a_punch() {
     assert_eq!(short(&out), ["dial 203.0.113.7:7000", "call"]);
     let early = bench.pass(MS * 390);
     assert_eq!(short(&early), [""; 0], "a direct connection is better");
-    assert_eq!(short(&bench.pass(MS * 20)), ["relay s.example:8000", "relay by signal"]);
+    assert_eq!(short(&bench.pass(MS * 20)), ["relay s.example:8000 as a guest", "relay by signal"]);
     // A punch that may succeed.
     let mut bench = Bench::with(true, |_, own| own.relays = vec![SERVER.to_owned()]);
     let unl = bench.unl(&["wan 203.0.113.7:7000"]);
@@ -107,7 +107,7 @@ fn it_waits_a_second_if_something_else_may_come_and_longer_for_a_punch() {
     let failure = Failure { reason: Reason::TooLong, by_peer: false };
     let out =
         bench.give(Input::Punched { punch: punch.unwrap(), outcome: Err(failure), text: String::new() });
-    assert!(short(&out).contains(&"relay s.example:8000".to_owned()), "{:?}", short(&out));
+    assert!(short(&out).contains(&"relay s.example:8000 as a guest".to_owned()), "{:?}", short(&out));
     // And if it does not end, it is not waited for without end.
     let mut bench = Bench::with(true, |_, own| own.relays = vec![SERVER.to_owned()]);
     let mut out = bench.connect(1, &unl);
@@ -115,7 +115,7 @@ fn it_waits_a_second_if_something_else_may_come_and_longer_for_a_punch() {
     let message = answer(&unl, &out);
     bench.hears(&message);
     let out = bench.pass(MS * 3000);
-    assert!(short(&out).contains(&"relay s.example:8000".to_owned()), "{:?}", short(&out));
+    assert!(short(&out).contains(&"relay s.example:8000 as a guest".to_owned()), "{:?}", short(&out));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_server_that_turns_out_to_relay_is_used() {
     let (small, _) = identities();
     let now = bench.now;
     bench.connector.set_own(now, Own { relays: vec![SERVER.to_owned()], ..own(&small) });
-    assert_eq!(short(&bench.out()), ["relay s.example:8000", "relay by signal"]);
+    assert_eq!(short(&bench.out()), ["relay s.example:8000 as a guest", "relay by signal"]);
 }
 
 /// Bench as the one who is called, the call's token, and what came of an offer.
