@@ -337,6 +337,8 @@ enum p2p_via
   P2P_VIA_PUNCH = 4,
   /** The peer connected to us because we had asked it to. */
   P2P_VIA_REVERSE = 5,
+  /** By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing. */
+  P2P_VIA_RELAY = 6,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -561,6 +563,11 @@ enum p2p_opt
   /** 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests. */
   P2P_OPT_LOCAL_PEERS = 43,
   /**
+   * 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
+   * read. 0 = never, neither for us nor for those who call us.
+   */
+  P2P_OPT_RELAY = 44,
+  /**
    * P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
    * kind P2P_SERVER_MAINLINE is added.
    */
@@ -636,6 +643,11 @@ enum p2p_server
    * that DHT, as far as P2P_OPT_MAINLINE says (secure dialect). P2P_ERR_UNSUPPORTED in a build without it (p2p_features()).
    */
   P2P_SERVER_MAINLINE = 5,
+  /**
+   * A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
+   * that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+   */
+  P2P_SERVER_RELAY = 6,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -83,6 +83,8 @@ pub enum Via {
     Punch = 4,
     /// The peer connected to us because we had asked it to.
     Reverse = 5,
+    /// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+    Relay = 6,
 }
 
 impl Via {
@@ -94,6 +96,7 @@ impl Via {
             Via::Lan => "lan",
             Via::Punch => "punch",
             Via::Reverse => "reverse",
+            Via::Relay => "relay",
         }
     }
 }

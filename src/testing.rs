@@ -52,10 +52,19 @@ impl Testnet {
     /// # Errors
     /// [`Code::Io`] if the server cannot listen.
     pub fn start() -> Result<Testnet> {
+        Testnet::with(|_| {})
+    }
+
+    /// The same; `change` may change the server's configuration first.
+    ///
+    /// # Errors
+    /// [`Code::Io`] if the server cannot listen.
+    pub fn with(change: impl FnOnce(&mut ServerConfig)) -> Result<Testnet> {
         let subnet = [fastrand::u8(1..=254), fastrand::u8(..)];
         let ip = IpAddr::V4(Ipv4Addr::new(127, subnet[0], subnet[1], 1));
-        let server = Server::spawn(ServerConfig::on(ip))
-            .map_err(|e| Error::new(Code::Io, format!("test server: {e}")))?;
+        let mut config = ServerConfig::on(ip);
+        change(&mut config);
+        let server = Server::spawn(config).map_err(|e| Error::new(Code::Io, format!("test server: {e}")))?;
         Ok(Testnet { server, subnet, next_host: AtomicU8::new(2) })
     }
 

@@ -415,7 +415,8 @@ impl World {
                         self.travel(wire, 1, Event::NodeHearsEnd { wire });
                     }
                 }
-                ServerOutput::Log(_) => {}
+                // No node of this world asks for a relay.
+                ServerOutput::Relay { .. } | ServerOutput::Log(_) => {}
             }
         }
     }

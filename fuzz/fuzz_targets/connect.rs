@@ -65,6 +65,7 @@ impl Bench {
             locator: Some(me.says[0].clone()),
             side: Side::untranslated([198, 51, 100, 1].into()),
             addresses: vec![[192, 168, 1, 5].into()],
+            relays: vec![SERVER.to_owned()],
             ..Own::default()
         };
         let now = Instant::now();
@@ -105,6 +106,11 @@ impl Bench {
                 Output::Dial { conn, to, .. } => {
                     assert!(WHERE.iter().any(|place| place.ends_with(&to.to_string())), "{to}");
                     self.conns.push(conn);
+                }
+                Output::Relay { conn, server, token, .. } => {
+                    assert_eq!(server, SERVER, "a server of ours, or of the peer's locator");
+                    self.conns.push(conn);
+                    self.tokens.push(token.0);
                 }
                 Output::Open { conn, .. } => {
                     assert!(self.open.is_empty() && !self.ended.contains(&conn));
@@ -152,7 +158,8 @@ impl Bench {
         let conn = self.conns.get(pick(self.conns.len())).copied().filter(|conn| !self.ended.contains(conn));
         let peer = self.peer.key;
         let from = std::net::SocketAddr::from(([203, 0, 113, 7], 40_000));
-        match (kind % 12, conn) {
+        match (kind % 13, conn) {
+            (12, Some(conn)) => self.give(Input::Relayed { conn, at: from }),
             (0, _) => {
                 let request = self.requests.len() as u64 + 1;
                 self.requests.insert(request, 0);

@@ -2,6 +2,7 @@
 //! survives any script of connections and lines with its tables bounded; so does a node's side of signalling.
 #![no_main]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use p2pnet::proto::identity::{PublicKey, Signature};
 use p2pnet::proto::rdv_msg::{Reply, Request};
 use p2pnet::proto::rdv_server::{Endpoints, Limits, Output, Rendezvous};
+use p2pnet::proto::relay::Client;
 use p2pnet::proto::signal::{Happening, LinkId, Output as NodeOutput, Settings, Signalling};
 
 /// Proofs cannot be guessed, so some of the wrong ones have to do.
@@ -68,6 +70,10 @@ fn node(data: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     node(data);
+    // What a relay says to a node: it takes no more than is there, and all unless GO or a refusal comes.
+    if let Ok((taken, terms)) = Client::default().read(data) {
+        assert!(taken <= data.len() && (terms.is_some() || taken == data.len()));
+    }
     if let Ok(text) = std::str::from_utf8(data) {
         if let Some(request) = Request::parse(text) {
             let written = request.to_string();
@@ -88,6 +94,7 @@ fuzz_target!(|data: &[u8]| {
     let local = Some((Ipv4Addr::new(192, 0, 2, 1), 8000).into());
     let mut now = Instant::now();
     let mut conns = Vec::new();
+    let mut relayed = BTreeSet::new();
     for (step, port) in data.split(|b| *b == 0).take(64).zip(1024..) {
         let Some((&what, line)) = step.split_first() else { continue };
         match what / 8 % 4 {
@@ -112,7 +119,12 @@ fuzz_target!(|data: &[u8]| {
                     conns.retain(|c| *c != conn);
                 }
                 // Whatever the server says, a node understands.
-                Output::Send { reply, .. } => assert_eq!(Reply::parse(&reply.to_string()), Some(reply)),
+                Output::Send { conn, reply } => {
+                    assert!(!relayed.contains(&conn));
+                    assert_eq!(Reply::parse(&reply.to_string()), Some(reply));
+                }
+                // Nothing was said on it, and nothing will be.
+                Output::Relay { conn, .. } => assert!(relayed.insert(conn)),
                 Output::Log(_) => {}
             }
         }

@@ -69,6 +69,8 @@ pub enum ServerKind {
     Dht = 4,
     /// A node of BitTorrent's DHT to begin with, `host:port`, or [`text::PUBLIC_MAINLINE`] for the well-known public ones.
     Mainline = 5,
+    /// A relay, `host:port`, beside the rendezvous servers that relay. Both nodes have to name it.
+    Relay = 6,
 }
 
 /// [`Config::mainline`]: the node's locator is kept under its key.
@@ -151,6 +153,8 @@ pub struct Config {
     pub mainline: u32,
     pub mainline_slots: u8,
     pub mainline_poll: Duration,
+    /// Whether relays are used (secure dialect).
+    pub relay: bool,
     pub gateways: Vec<IpAddr>,
     pub state_dir: Option<std::path::PathBuf>,
     pub log_level: crate::event::LogLevel,
@@ -158,6 +162,9 @@ pub struct Config {
     pub seed: u64,
     #[cfg(feature = "testing")]
     pub test_panic: bool,
+    /// No dial of a peer gets through.
+    #[cfg(feature = "testing")]
+    pub test_unreachable: bool,
 }
 
 impl Default for Config {
@@ -217,6 +224,7 @@ impl Default for Config {
             mainline: PUBLISH | ANNOUNCE | LETTERS,
             mainline_slots: 2,
             mainline_poll: secs(30),
+            relay: true,
             gateways: Vec::new(),
             state_dir: None,
             log_level: crate::event::LogLevel::Warn,
@@ -224,6 +232,8 @@ impl Default for Config {
             seed: 0,
             #[cfg(feature = "testing")]
             test_panic: false,
+            #[cfg(feature = "testing")]
+            test_unreachable: false,
         }
     }
 }

@@ -135,6 +135,8 @@ options! {
         "attempts of hole punching begun within any minute, all peers together";
     43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
+    44 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
+        "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
     50 mainline 0..=7, |c, v| c.mainline = v as u32, i64::from(c.mainline),
         "P2P_MAINLINE_* bits: what this node tells in BitTorrent's DHT, if a server of kind P2P_SERVER_MAINLINE is added";
     51 mainline_slots 0..=8, |c, v| c.mainline_slots = v as u8, i64::from(c.mainline_slots),

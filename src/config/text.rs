@@ -193,6 +193,7 @@ impl Config {
     pub fn add_server(&mut self, kind: ServerKind, at: &str) -> Result<()> {
         let (name, checked) = match kind {
             ServerKind::Rendezvous => ("rendezvous", split_host_port(at).map(drop)),
+            ServerKind::Relay => ("relay", split_host_port(at).map(drop)),
             ServerKind::Reachability => ("reachability", reachability(at)),
             ServerKind::Dht if !cfg!(feature = "reach") => {
                 let message = "server: this build speaks no HTTP (cargo feature \"reach\")";

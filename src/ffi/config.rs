@@ -100,8 +100,8 @@ pub unsafe extern "C" fn p2p_config_add_server(
     let add = || {
         // SAFETY: the caller's duties, passed on.
         let (options, address) = unsafe { (options(cfg)?, text(address, "address")?) };
-        use ServerKind::{Dht, Mainline, Ntp, Reachability, Rendezvous};
-        let kinds = [Rendezvous, Reachability, Ntp, Dht, Mainline];
+        use ServerKind::{Dht, Mainline, Ntp, Reachability, Relay, Rendezvous};
+        let kinds = [Rendezvous, Reachability, Ntp, Dht, Mainline, Relay];
         let known = kinds.into_iter().find(|k| *k as i32 == kind.0);
         let kind = known.ok_or_else(|| {
             let message = format!("kind is {}; expected one of P2P_SERVER_*", kind.0);

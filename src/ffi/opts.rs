@@ -94,6 +94,9 @@ pub enum p2p_opt {
     P2P_OPT_PUNCH_PER_MINUTE = 42,
     /// 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests.
     P2P_OPT_LOCAL_PEERS = 43,
+    /// 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
+    /// read. 0 = never, neither for us nor for those who call us.
+    P2P_OPT_RELAY = 44,
     /// P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
     /// kind P2P_SERVER_MAINLINE is added.
     P2P_OPT_MAINLINE = 50,
@@ -143,6 +146,9 @@ pub enum p2p_server {
     /// A node of BitTorrent's DHT to begin with, "host:port", or "public" for the well-known public ones. The net then takes part in
     /// that DHT, as far as P2P_OPT_MAINLINE says (secure dialect). P2P_ERR_UNSUPPORTED in a build without it (p2p_features()).
     P2P_SERVER_MAINLINE = 5,
+    /// A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
+    /// that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+    P2P_SERVER_RELAY = 6,
 }
 
 /// Bits of P2P_OPT_MAINLINE: what a net tells in BitTorrent's DHT. It looks peers and nodes up there in any case.

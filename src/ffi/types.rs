@@ -197,6 +197,8 @@ pub enum p2p_via {
     P2P_VIA_PUNCH = 4,
     /// The peer connected to us because we had asked it to.
     P2P_VIA_REVERSE = 5,
+    /// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+    P2P_VIA_RELAY = 6,
 }
 
 impl From<Via> for p2p_via {
@@ -207,6 +209,7 @@ impl From<Via> for p2p_via {
             Via::Lan => p2p_via::P2P_VIA_LAN,
             Via::Punch => p2p_via::P2P_VIA_PUNCH,
             Via::Reverse => p2p_via::P2P_VIA_REVERSE,
+            Via::Relay => p2p_via::P2P_VIA_RELAY,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
 //! | `locator` | what this node's locator says |
 //! | `signal`, `simultaneous` | connections to servers over which peers call us: secure, classic |
+//! | `relay` | going to a relay |
 //! | `punch` | hole punching's sockets, of both dialects |
 //! | `rendezvous`, `resolve` | exchanges with rendezvous servers; names |
 //! | `measure`, `nat_probe`, `ntp` | how the node stands in its network |
@@ -38,6 +39,7 @@ pub(crate) mod ntp;
 mod outlet;
 pub(crate) mod punch;
 mod receive;
+mod relay;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
 mod sendbuf;

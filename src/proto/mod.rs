@@ -10,7 +10,7 @@
 //! | who is who | [`identity`] (keys), [`network`] (names of networks), [`unl`] (locators), [`dht_id`], [`conn_id`] (classic) |
 //! | connecting by locator | [`connect`] (the ladder; `connect::classic` is PyP2P's), [`punch`], [`signal`] (calling peers by key) |
 //! | messages without a connection | [`dht_msg`] (their form), [`mailbox`] (by servers) |
-//! | rendezvous servers | [`rdv_msg`] (what is said), [`rdv_client`], [`rdv_server`] |
+//! | rendezvous servers | [`rdv_msg`] (what is said), [`rdv_client`], [`rdv_server`], [`relay`] |
 //! | how the node stands in its network | [`situation`] (who is asked what), [`nat`], [`portmap`], [`reach`], [`ntp`], [`clock_sync`], [`clock`] (PyP2P's filter), [`settle`] |
 //! | keeping a p2p net | [`admit`] (who may connect), [`upkeep`] (when to bootstrap and advertise) |
 //! | spelling | `base64url`, `json` |
@@ -45,6 +45,7 @@ pub mod rdv_client;
 pub mod rdv_msg;
 pub mod rdv_server;
 pub mod reach;
+pub mod relay;
 pub mod settle;
 pub mod signal;
 pub mod situation;

@@ -8,11 +8,13 @@
 //! the length of a malformed line.
 
 mod observed;
+mod relay;
 mod reply;
 mod request;
 pub mod signal;
 
 pub use observed::{Alternate, MAX_ALTERNATES, NotAnAlternate, Observed};
+pub use relay::{NotAToken, RelayReason, RelayReply, RelayTerms, RelayToken};
 pub use reply::Reply;
 pub use request::Request;
 pub use signal::{SignalReply, SignalRequest};
@@ -176,7 +178,7 @@ mod tests {
 
         #[test]
         fn near_misses_are_read_or_refused(
-            line in "(BOOTSTRAP|PASSIVE READY|SIMULTANEOUS READY|CANDIDATE|ACCEPT|SOURCE TCP|OBSERVE|NODES|CHALLENGE|FIGHT|\
+            line in "(BOOTSTRAP|RELAY|PASSIVE READY|SIMULTANEOUS READY|CANDIDATE|ACCEPT|SOURCE TCP|OBSERVE|NODES|CHALLENGE|FIGHT|\
                      REMOTE TCP|OBSERVED [0-9]{1,3}[.]0[.]0[.]1 [0-9]{1,5})( |  |)\
                      ([0-9.: \n]|TCP|UDP|p:|\\[::1\\]| next=| http=| alt=){0,40}",
         ) {

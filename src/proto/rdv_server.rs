@@ -13,6 +13,7 @@ mod endpoints;
 mod event;
 mod limits;
 mod passive;
+mod relay;
 mod request;
 mod signal;
 #[cfg(test)]
@@ -23,8 +24,8 @@ pub use event::{Counters, Event};
 pub use limits::{Accounts, Limits, Refusal, account_of};
 pub use signal::{Rate, SignalLimits, Verify};
 
-use crate::proto::rdv_msg::Reply;
 use crate::proto::rdv_msg::signal::Reason;
+use crate::proto::rdv_msg::{RelayToken, Reply};
 use challenge::Challenges;
 use passive::Passive;
 use signal::Signal;
@@ -55,6 +56,13 @@ pub enum Output {
         conn: ConnId,
         /// Why.
         reason: CloseReason,
+    },
+    /// Leave this connection to [`crate::proto::relay`] and read no more lines of it; it counts here until it has ended.
+    Relay {
+        /// Which connection: the one whose line has just come. Nothing was sent on it.
+        conn: ConnId,
+        /// What it named.
+        token: RelayToken,
     },
     /// Write to the log.
     Log(Event),
@@ -116,6 +124,8 @@ struct Conn {
     channel: bool,
     /// The nodes it is or was a candidate for.
     challenging: Vec<IpAddr>,
+    /// It has said RELAY, and its time is the relay's.
+    relayed: bool,
 }
 
 /// The state of a rendezvous server.
@@ -196,7 +206,16 @@ impl Rendezvous {
         let challenging = Vec::new();
         self.conns.insert(
             id,
-            Conn { peer, local, deadline, asked: now, spoke: false, channel: false, challenging },
+            Conn {
+                peer,
+                local,
+                deadline,
+                asked: now,
+                spoke: false,
+                channel: false,
+                challenging,
+                relayed: false,
+            },
         );
         self.deadlines.insert((deadline, id));
         self.counters.opened += 1;
@@ -298,7 +317,7 @@ impl Rendezvous {
 
     /// Finds out anew when the connection's time is up.
     fn reschedule(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.spoke) else { return };
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.spoke && !conn.relayed) else { return };
         let patience = if conn.channel { self.limits.node_lifetime } else { self.limits.idle };
         let deadline =
             self.signal.deadline(&self.limits.signal, id, conn.asked).unwrap_or(conn.asked + patience);

@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::net::{Either, race};
 use super::rendezvous::Hub;
-use crate::proto::rdv_msg::Reply;
+use crate::proto::rdv_msg::{RelayToken, Reply};
 use crate::proto::rdv_server::{CloseReason, ConnId};
 use parking_lot::Mutex;
 use std::io::{self, Write};
@@ -109,8 +109,15 @@ impl Outbox {
     }
 }
 
-/// Serves a connection until either side ends it.
-pub(super) async fn serve(hub: &Hub, id: ConnId, outbox: &Outbox, stream: TcpStream) {
+/// A connection that has said RELAY, and what has come behind that.
+pub(super) struct ForRelay {
+    pub(super) stream: TcpStream,
+    pub(super) token: RelayToken,
+    pub(super) early: Vec<u8>,
+}
+
+/// Serves a connection until either side ends it, or until it is the relay's.
+pub(super) async fn serve(hub: &Hub, id: ConnId, outbox: &Outbox, stream: TcpStream) -> Option<ForRelay> {
     let writing = async {
         loop {
             outbox.flush(&stream).await?;
@@ -122,35 +129,58 @@ pub(super) async fn serve(hub: &Hub, id: ConnId, outbox: &Outbox, stream: TcpStr
     };
     // The writer ends a connection that the server wants to end; until then there may be more to read.
     let both = race(writing, read(hub, id, &stream));
-    if let Either::Left(Either::Right(Ok(()))) = race(both, outbox.over()).await {
-        let _ = tokio::time::timeout(FAREWELL, outbox.flush(&stream)).await;
+    match race(both, outbox.over()).await {
+        // Nothing was sent on it before, so nothing is half written.
+        Either::Left(Either::Right(Ok(Some((token, early))))) => Some(ForRelay { stream, token, early }),
+        Either::Left(Either::Right(Ok(None))) => {
+            let _ = tokio::time::timeout(FAREWELL, outbox.flush(&stream)).await;
+            None
+        }
+        _ => None,
     }
 }
 
-/// Reads lines until the peer ends the connection (`Ok`), or the server wants to.
-async fn read(hub: &Hub, id: ConnId, stream: &TcpStream) -> io::Result<()> {
+/// Reads lines until the peer ends the connection (`Ok`), or the server wants to, or one says RELAY.
+async fn read(hub: &Hub, id: ConnId, stream: &TcpStream) -> io::Result<Option<(RelayToken, Vec<u8>)>> {
     let mut lines = Lines::default();
     loop {
         stream.readable().await?;
         // A client that always has more to say must not keep the thread from all others.
         tokio::task::coop::consume_budget().await;
         match read_some(hub, id, stream, &mut lines) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(Read::Lines) => {}
+            Ok(Read::End) => return Ok(None),
+            Ok(Read::Relay(token)) => return Ok(Some((token, lines.into_rest()))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Reads once. A function of its own, so that the buffer is on the stack and not in 20,000 tasks. `false`: no more.
-fn read_some(hub: &Hub, id: ConnId, stream: &TcpStream, lines: &mut Lines) -> io::Result<bool> {
+/// What has been read.
+enum Read {
+    Lines,
+    End,
+    Relay(RelayToken),
+}
+
+/// Reads once. A function of its own, so that the buffer is on the stack and not in 20,000 tasks.
+fn read_some(hub: &Hub, id: ConnId, stream: &TcpStream, lines: &mut Lines) -> io::Result<Read> {
     let mut buffer = [0u8; 4096];
     let n = stream.try_read(&mut buffer)?;
     let data = buffer.get(..n).unwrap_or_default();
-    if lines.push(data, |line| hub.line(id, line)).is_err() {
+    let mut token = None;
+    let line = |line: &[u8]| {
+        token = hub.line(id, line);
+        token.is_none()
+    };
+    if lines.push(data, line).is_err() {
         hub.close(id, CloseReason::LongLine);
-        return Ok(false);
+        return Ok(Read::End);
     }
-    Ok(n > 0)
+    Ok(match token {
+        Some(token) => Read::Relay(token),
+        None if n > 0 => Read::Lines,
+        None => Read::End,
+    })
 }

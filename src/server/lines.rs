@@ -14,8 +14,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Takes what was read and calls `line` for each complete line, without its CRLF.
-    pub(super) fn push(&mut self, data: &[u8], mut line: impl FnMut(&[u8])) -> Result<(), TooLong> {
+    /// Takes what was read and calls `line` for each complete line, without its CRLF, until it says that what follows is
+    /// no line; the rest is then to be had by [`Lines::into_rest`].
+    pub(super) fn push(&mut self, data: &[u8], mut line: impl FnMut(&[u8]) -> bool) -> Result<(), TooLong> {
         if self.partial.is_empty() {
             let rest = split(data, 0, &mut line)?;
             self.partial.extend_from_slice(data.get(rest..).unwrap_or_default());
@@ -33,19 +34,26 @@ impl Lines {
         }
         Ok(())
     }
+
+    /// What has come behind the last line.
+    pub(super) fn into_rest(self) -> Vec<u8> {
+        self.partial
+    }
 }
 
-/// Calls `line` for each complete line in `data`, whose first `known` bytes hold no CRLF; returns where the
-/// unfinished rest begins.
-fn split(data: &[u8], known: usize, line: &mut impl FnMut(&[u8])) -> Result<usize, TooLong> {
+/// Calls `line` for each complete line in `data`, whose first `known` bytes hold no CRLF, as long as it says so; returns
+/// where the unfinished rest begins.
+fn split(data: &[u8], known: usize, line: &mut impl FnMut(&[u8]) -> bool) -> Result<usize, TooLong> {
     let mut start = 0;
     for end in memmem::find_iter(data.get(known..).unwrap_or_default(), b"\r\n").map(|at| at + known) {
         let complete = data.get(start..end).unwrap_or_default();
         if complete.len() > MAX_LINE {
             return Err(TooLong);
         }
-        line(complete);
         start = end + 2;
+        if !line(complete) {
+            return Ok(start);
+        }
     }
     // One byte more may be the CR.
     if data.len().saturating_sub(start) > MAX_LINE + 1 { Err(TooLong) } else { Ok(start) }
@@ -58,7 +66,11 @@ mod tests {
 
     fn feed(lines: &mut Lines, data: &[u8]) -> Result<Vec<Vec<u8>>, TooLong> {
         let mut got = Vec::new();
-        lines.push(data, |line| got.push(line.to_vec())).map(|()| got)
+        let mut keep = |line: &[u8]| {
+            got.push(line.to_vec());
+            line != b"stop"
+        };
+        lines.push(data, &mut keep).map(|()| got)
     }
 
     #[test]
@@ -67,6 +79,18 @@ mod tests {
         assert_eq!(feed(&mut lines, b"a\rb\nc\r\r\n\r\nd"), Ok(vec![b"a\rb\nc\r".to_vec(), b"".to_vec()]));
         assert_eq!(feed(&mut lines, b"\r"), Ok(vec![]));
         assert_eq!(feed(&mut lines, b"\n"), Ok(vec![b"d".to_vec()]));
+    }
+
+    #[test]
+    fn what_follows_the_last_line_is_kept_as_it_is() {
+        for cut in 0..9 {
+            let mut lines = Lines::default();
+            let (a, b) = b"x\r\nstop\r\n\r\nrest\r\n".split_at(cut);
+            // Whoever reads lines stops reading when it was told to.
+            let got = [feed(&mut lines, a).unwrap(), feed(&mut lines, b).unwrap()].concat();
+            assert_eq!(got, [b"x".to_vec(), b"stop".to_vec()], "{cut}");
+            assert_eq!(lines.into_rest(), b"\r\nrest\r\n");
+        }
     }
 
     #[test]

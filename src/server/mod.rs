@@ -3,6 +3,7 @@
 //! ```text
 //!   rendezvous port ─┐                      ┌─ net helper: what is my address, is my port reachable
 //!   NAT port ────────┴─ rendezvous (Hub)    │
+//!                        └─ relay           │
 //!   HTTP port ───────── http ───────────────┼─ mailbox ── store (a redb file, or nothing)
 //!                                           └─ health, metrics
 //! ```
@@ -28,6 +29,7 @@ pub mod log;
 mod mailbox;
 mod net;
 mod port_check;
+mod relay;
 mod rendezvous;
 mod store;
 
@@ -45,6 +47,7 @@ use crate::proto::rdv_server::{Endpoints, Rendezvous};
 use http::Http;
 use log::Level;
 use net::{Life, Lives, listen};
+use relay::RelayHub;
 use rendezvous::Hub;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,11 +107,14 @@ impl Server {
             http: addrs.http.clone(),
             alternates: config.alternates,
         };
+        let relay = Arc::new(RelayHub::new(config.limits.relay.clone(), config.log.clone()));
         let mut rendezvous_state = Rendezvous::new(config.limits, seed);
         rendezvous_state.set_endpoints(endpoints);
         rendezvous_state.set_signal(PublicKey::verify, secret(config.seed));
-        let hub = Arc::new(Hub::new(rendezvous_state, config.write_buffer, config.log.clone()));
+        let hub =
+            Arc::new(Hub::new(rendezvous_state, relay.clone(), config.write_buffer, config.log.clone()));
         tokio::spawn(hub.clone().run_timer(life.clone()));
+        tokio::spawn(relay.run_timer(life.clone()));
         for listener in rendezvous.into_iter().chain(nat) {
             tokio::spawn(hub.clone().accept(listener, life.clone()));
         }

@@ -6,6 +6,8 @@
 use super::conn::{self, Outbox};
 use super::log::{Level, Log};
 use super::net::{Either, Life, race, tune};
+use super::relay::{Place, RelayHub};
+use crate::proto::rdv_msg::RelayToken;
 use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Output, Refusal, Rendezvous};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -22,6 +24,7 @@ pub(super) struct Hub {
     earlier: Notify,
     log: Log,
     write_buffer: usize,
+    relay: Arc<RelayHub>,
 }
 
 struct State {
@@ -43,9 +46,9 @@ pub(super) struct Gauges {
 }
 
 impl Hub {
-    pub(super) fn new(server: Rendezvous, write_buffer: usize, log: Log) -> Hub {
+    pub(super) fn new(server: Rendezvous, relay: Arc<RelayHub>, write_buffer: usize, log: Log) -> Hub {
         let state = State { server, outboxes: HashMap::new(), armed: None };
-        Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer }
+        Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer, relay }
     }
 
     /// Accepts connections until the server stops.
@@ -59,8 +62,13 @@ impl Hub {
                         tune(&stream);
                         let (hub, life) = (self.clone(), life.clone());
                         tokio::spawn(async move {
-                            life.run(conn::serve(&hub, id, &outbox, stream)).await;
-                            hub.closed(id);
+                            let place = Place::new(hub.clone(), id);
+                            let serving = conn::serve(&hub, id, &outbox, stream);
+                            if let Either::Right(Some(conn)) = race(life.stopped(), serving).await {
+                                // Boxed, as each function that it passes through would make room for it again.
+                                let relayed = Box::pin(hub.relay.clone().attend(conn, peer, place));
+                                tokio::spawn(async move { life.run(relayed).await });
+                            }
                         });
                     }
                     Err(error) => accept_failed(&self.log, &error).await,
@@ -104,10 +112,10 @@ impl Hub {
         opened
     }
 
-    /// A line came on a connection.
-    pub(super) fn line(&self, conn: ConnId, line: &[u8]) {
+    /// A line came on a connection. If it was a RELAY that is let through, no more lines are to come.
+    pub(super) fn line(&self, conn: ConnId, line: &[u8]) -> Option<RelayToken> {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.with(|server, now| server.line(now, unix.as_secs_f64(), conn, line));
+        self.with(|server, now| server.line(now, unix.as_secs_f64(), conn, line))
     }
 
     /// The connection has to be ended for a reason the state machine cannot see.
@@ -115,7 +123,7 @@ impl Hub {
         self.with(|server, now| server.close(now, conn, reason));
     }
 
-    fn closed(&self, conn: ConnId) {
+    pub(super) fn closed(&self, conn: ConnId) {
         self.with(|server, now| server.closed(now, conn));
         self.state.lock().outboxes.remove(&conn);
     }
@@ -136,14 +144,20 @@ impl Hub {
         (state.server.counters(), gauges)
     }
 
-    fn with(&self, act: impl FnOnce(&mut Rendezvous, Instant)) {
-        let mut state = self.state.lock();
-        act(&mut state.server, Instant::now());
-        self.settle(&mut state);
+    /// The relay, for `/metrics`.
+    pub(super) fn relay(&self) -> &RelayHub {
+        &self.relay
     }
 
-    /// Carries out what the state machine says, until it says nothing more.
-    fn settle(&self, state: &mut State) {
+    fn with(&self, act: impl FnOnce(&mut Rendezvous, Instant)) -> Option<RelayToken> {
+        let mut state = self.state.lock();
+        act(&mut state.server, Instant::now());
+        self.settle(&mut state)
+    }
+
+    /// Carries out what the state machine says, until it says nothing more. The token of a connection that is the relay's.
+    fn settle(&self, state: &mut State) -> Option<RelayToken> {
+        let mut relayed = None;
         while let Some(output) = state.server.poll_output() {
             match output {
                 Output::Send { conn, reply } => {
@@ -157,6 +171,10 @@ impl Hub {
                         outbox.finish(matches!(reason, CloseReason::SlowReader));
                     }
                 }
+                Output::Relay { conn, token } => {
+                    state.outboxes.remove(&conn);
+                    relayed = Some(token);
+                }
                 Output::Log(event) => {
                     let level = if event.is_notable() { Level::Warn } else { Level::Debug };
                     self.log.line(level, event.what(), |field| event.fields(field));
@@ -167,6 +185,7 @@ impl Hub {
         if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
             self.earlier.notify_one();
         }
+        relayed
     }
 }
 

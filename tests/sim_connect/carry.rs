@@ -42,6 +42,10 @@ impl World {
                 };
                 self.net.homes[i].host.connect(Name::Conn(conn.0), (local, to));
             }
+            Output::Relay { conn, peer, server, token, ours, .. } => {
+                let peer = self.nodes.iter().position(|node| node.key == peer).expect("a node");
+                self.go_to_relay(i, conn, &server, token, ours, peer);
+            }
             Output::Greet { conn, peer, token, chosen } => {
                 let link = self.nodes[i].links.get_mut(&conn.0).expect("a connection to greet on");
                 assert!(link.ours && link.step == Step::Dialling, "greeted twice");
@@ -104,7 +108,9 @@ impl World {
     }
 
     fn send(&mut self, i: usize, conn: u64, data: Data) {
-        self.net.homes[i].host.send(Name::Conn(conn), data);
+        if !self.send_by_relay((i, conn), &data) {
+            self.net.homes[i].host.send(Name::Conn(conn), data);
+        }
     }
 
     pub fn notice(&mut self, i: usize, notice: Notice<Name, Data>) {
@@ -132,6 +138,9 @@ impl World {
 
     /// Closes. The model does not repeat a FIN that was lost, as TCP would, so it is said a few times at once.
     pub fn hang_up(&mut self, i: usize, conn: u64) {
+        if self.leave_relay((i, conn)) {
+            return;
+        }
         let host = &mut self.net.homes[i].host;
         let before = host.out.len();
         host.close(Name::Conn(conn));
@@ -172,7 +181,15 @@ impl World {
         );
     }
 
-    fn data(&mut self, i: usize, name: Name, data: Data) {
+    /// Where a connection leads.
+    fn other_end(&self, i: usize, conn: u64) -> std::net::SocketAddr {
+        match self.relay.has((i, conn)) {
+            true => self.relay_address(),
+            false => self.net.homes[i].host.conns[&Name::Conn(conn)].1,
+        }
+    }
+
+    pub fn data(&mut self, i: usize, name: Name, data: Data) {
         let Some(conn) = self.named(i, name, &data) else { return };
         let now = self.net.now;
         let id = p2pnet::proto::connect::ConnId(conn);
@@ -187,12 +204,12 @@ impl World {
                     return self.net.flush(i);
                 }
                 (link.step, link.peer) = (Step::Shaking, Some(from));
-                let at = self.net.homes[i].host.conns[&Name::Conn(conn)].1;
+                let at = self.other_end(i, conn);
                 self.input(i, Input::Came { conn: id, peer: from, from: at, token, chosen, live: false });
             }
             Data::Reply { chosen } => {
-                let (peer, at) =
-                    (link.peer.expect("greeted"), self.net.homes[i].host.conns[&Name::Conn(conn)].1);
+                let peer = link.peer.expect("greeted");
+                let at = self.other_end(i, conn);
                 self.input(i, Input::Met { conn: id, peer, at, chosen });
             }
             Data::Third { .. } if link.step == Step::Open && self.plan.deaf => {}

@@ -87,6 +87,8 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
         first_chooses: None,
         options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
         deaf: rng.bool(),
+        relay: rng.bool(),
+        relay_refuses: [0, 0, 100][rng.usize(..3)],
     }
 }
 
@@ -145,5 +147,28 @@ fn count(world: &World, tally: &mut BTreeMap<String, usize>) {
                 add("connections closed again".to_owned());
             }
         }
+    }
+}
+
+/// With a relay that does what it should, whoever can be called is connected, whatever stands between the two.
+#[test]
+fn with_a_relay_nobody_is_left_out() {
+    let tally = Mutex::new(BTreeMap::<String, usize>::new());
+    crate::each_seed(1500, "with_a_relay_nobody_is_left_out", |seed| {
+        let mut plan = plan(&mut fastrand::Rng::with_seed(seed ^ 0x3e1a_7ed0));
+        plan.actions.retain(|(_, action)| matches!(action, Action::Connect(..)));
+        plan.hosts.iter_mut().for_each(|host| host.no_signalling = false);
+        (plan.signal_loss, plan.relay, plan.relay_refuses) = (0, true, 0);
+        let mut world = World::new(plan, seed);
+        world.run();
+        check::everything(&world);
+        count(&world, &mut tally.lock().unwrap());
+        for request in world.nodes.iter().flat_map(|node| node.requests.values()) {
+            let (_, outcome, story) = request.done.as_ref().expect("an end");
+            assert!(outcome.is_ok(), "{outcome:?}\n{story:#?}");
+        }
+    });
+    for (what, count) in tally.into_inner().unwrap() {
+        println!("{count:>6} {what}");
     }
 }

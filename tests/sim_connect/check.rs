@@ -96,6 +96,9 @@ fn nothing_left(world: &World, i: usize) {
     for name in host.conns.keys() {
         assert!(matches!(name, Name::Conn(conn) if open.contains(conn)), "{name:?} is left open at {i}");
     }
+    for (conn, _) in world.relay.of(i) {
+        assert!(open.contains(&conn), "{conn} is left at the relay by {i}");
+    }
     let links: BTreeSet<u64> = node.links.keys().copied().collect();
     assert_eq!(links, open, "connections of the I/O");
     assert_eq!(node.connector.len(), open.len(), "peers that are remembered");
@@ -127,6 +130,11 @@ fn limits(world: &World, i: usize) {
 fn agreement(world: &World, a: usize, b: usize) {
     let alive = |i: usize, j: usize| {
         let conn = world.nodes[i].connector.open(&world.nodes[j].key)?;
+        if let Some((k, other)) = world.relay.other((i, conn.0)) {
+            // As TCP's numbers: each has the other's for its own.
+            let number = |node: usize, conn: u64| (node as u32) << 28 | conn as u32;
+            return Some((conn.0, State::Established, number(i, conn.0), number(k, other)));
+        }
         let socket = world.net.homes[i].host.state(Name::Conn(conn.0))?;
         Some((conn.0, socket.state, socket.iss, socket.irs))
     };

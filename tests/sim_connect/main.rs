@@ -11,6 +11,7 @@ mod check;
 mod node;
 mod plan;
 mod punching;
+mod relay;
 #[path = "../sim_net/mod.rs"]
 mod sim_net;
 mod table;

@@ -12,7 +12,10 @@ use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::proto::punch::{self, Budget, Frame, Session, SlotId};
 use p2pnet::proto::unl::UnlV3;
 
+use p2pnet::proto::rdv_msg::RelayToken;
+
 use crate::net::Net;
+use crate::relay::End;
 
 /// What the host calls a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,13 +115,24 @@ pub struct Node {
 pub enum Event {
     Wake(usize),
     PunchWake(usize, PunchId),
-    Message { to: usize, from: PublicKey, server: String, bytes: Vec<u8> },
+    Message {
+        to: usize,
+        from: PublicKey,
+        server: String,
+        bytes: Vec<u8>,
+    },
     Told(usize, u64, String),
     Outcome(usize, u64, p2pnet::proto::signal::Outcome),
     PunchDial(usize, PunchId, punch::ConnId, crate::tcp::Key, bool),
     Bound(usize, PunchId, SlotId, bool),
     Asked(usize, PunchId, SlotId, u16),
     NoGreeting(usize, u64),
+    /// A connection has named its token.
+    AtRelay(End, RelayToken),
+    RelayGo(End),
+    RelayLate(End),
+    RelayData(End, Box<Data>),
+    RelayEnd(End, &'static str),
     Action(crate::plan::Action),
 }
 

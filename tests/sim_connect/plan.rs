@@ -75,6 +75,10 @@ pub struct Plan {
     pub options: Options,
     /// The I/O does not tell what the handshake says once the connection is the program's.
     pub deaf: bool,
+    /// All servers relay,
+    pub relay: bool,
+    /// but not always, in a thousand.
+    pub relay_refuses: u64,
 }
 
 impl Plan {
@@ -91,6 +95,8 @@ impl Plan {
             first_chooses: None,
             options: Options { spray_sockets: 24, spray_guesses: 40, ..Options::default() },
             deaf: false,
+            relay: false,
+            relay_refuses: 0,
         }
     }
 }

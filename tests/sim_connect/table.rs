@@ -70,6 +70,32 @@ fn cases(ms: u64) -> Vec<Case> {
     }
     let hopeless = "both NATs give every destination another, unforeseeable outside port";
     cases.push(case("random to random", pair("random", "random", ms), Fails(Code::NoPath, hopeless, 3, 5)));
+    let relayed = |mut plan: Plan| {
+        plan.relay = true;
+        plan
+    };
+    // The call and the offer there, the peer to the relay and its token there, GO, greeting, reply.
+    let random = || relayed(pair("random", "random", ms));
+    cases.push(case("random to random, by a relay", random(), By(Via::Relay, 5, 3)));
+    let mut glare = random();
+    glare.actions.push((Duration::ZERO, Action::Connect(1, 0)));
+    cases.push(case("the same, both call at once", glare, By(Via::Relay, 5, 3)));
+    let mut guest = random();
+    guest.hosts[0].no_signalling = true;
+    cases.push(case("the same, the caller has no server of its own", guest, By(Via::Relay, 5, 3)));
+    let mut stale = random();
+    stale.hosts[1].stale = Stale::Nothing;
+    cases.push(case("the same, a wrong address in the locator", stale, By(Via::Relay, 5, 403)));
+    let one_port = relayed(pair("random", "sym-seq", ms));
+    cases.push(case("random to ports in a row, by a relay", one_port, By(Via::Relay, 5, 3)));
+    for (a, b, via, ways, more) in [
+        ("eim", "preserve", Via::Punch, 15, 5),
+        ("public", "eim", Via::Reverse, 4, 1),
+        ("eim", "public", Via::Direct, 4, 0),
+    ] {
+        let name = format!("{a} to {b}, with a relay there");
+        cases.push(case(&name, relayed(pair(a, b, ms)), By(via, ways, more)));
+    }
     let mut absent = pair("random", "public", ms);
     absent.hosts[1].stale = Stale::Nothing;
     absent.actions.insert(0, (Duration::ZERO, Action::Kill(1)));

@@ -13,6 +13,7 @@ use p2pnet::proto::unl::{Candidate, CandidateKind, Nat, NodeType, Record, UnlV3}
 use crate::net::{Net, Next};
 use crate::node::{Data, Event, Name, Network, Node, Request};
 use crate::plan::{Action, Plan, Stale};
+use crate::relay::Relay;
 use crate::tcp::Notice;
 
 /// A host that is no node. It takes connections and says nothing, or what others have said.
@@ -29,6 +30,7 @@ pub struct World {
     pub said: BTreeMap<PublicKey, Data>,
     /// What the stranger is to say on a connection.
     pub stranger: BTreeMap<u64, Data>,
+    pub relay: Relay,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             show: std::env::var_os("SIM_TRACE").is_some(),
             said: BTreeMap::new(),
             stranger: BTreeMap::new(),
+            relay: Relay::default(),
         };
         for (i, secret) in secrets.iter().enumerate() {
             let node = world.node(i, Identity::from_secret(secret));
@@ -162,6 +165,8 @@ impl World {
             addresses: std::iter::once(host.ip).filter(|_| !plan.v6_only).chain(host.ip6).collect(),
             listen: vec![SocketAddr::new([0, 0, 0, 0].into(), PORT), SocketAddr::new([0; 16].into(), PORT)],
             servers: if plan.no_signalling { Vec::new() } else { vec![server(i)] },
+            // Where it visits it is told, too.
+            relays: (0..self.plan.hosts.len()).filter(|_| self.plan.relay).map(server).collect(),
             ..Own::default()
         }
     }
@@ -208,6 +213,11 @@ impl World {
             Event::Outcome(i, tag, outcome) => self.input(i, Input::Outcome { tag, outcome }),
             Event::NoGreeting(i, conn) => self.no_greeting(i, conn),
             Event::Action(action) => self.act(action),
+            event @ (Event::AtRelay(..)
+            | Event::RelayGo(_)
+            | Event::RelayLate(_)
+            | Event::RelayData(..)
+            | Event::RelayEnd(..)) => self.relay_event(event),
             event => self.punch_event(event),
         }
     }
@@ -229,6 +239,7 @@ impl World {
             }
             Action::Kill(i) => {
                 self.net.kill(i);
+                self.relay.forget(i);
                 self.nodes[i].punches.clear();
             }
             Action::Close(i) => {
@@ -241,6 +252,7 @@ impl World {
             }
             Action::Restart(i) if self.net.homes[i].alive => {
                 self.net.kill(i);
+                self.relay.forget(i);
                 self.net.homes[i].alive = true;
                 self.net.homes[i].host.listeners.insert(PORT);
                 let identity = Identity::from_secret(self.nodes[i].identity.secret());

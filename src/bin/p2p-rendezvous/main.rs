@@ -2,6 +2,7 @@
 //! stop.
 
 mod options;
+mod relay;
 mod signal;
 
 use clap::Parser;

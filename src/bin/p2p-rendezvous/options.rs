@@ -1,5 +1,6 @@
 //! The command line of `p2p-rendezvous`.
 
+use super::relay::RelayOptions;
 use super::signal::SignalOptions;
 use clap::{Args, Parser, ValueEnum};
 use p2pnet::proto::rdv_msg::Alternate;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Ports:
-  8000/tcp  rendezvous: nodes register, find each other arrange hole punching and signal to each other
+  8000/tcp  rendezvous: nodes register, find each other, arrange hole punching, signal to each other, and are
+            relayed if nothing else connects them (--no-relay switches that off)
   8001/tcp  the same, on a second port: nodes compare the two to learn how their NAT behaves
   8080/tcp  HTTP: \"what is my address\", \"is my port reachable\", the mailbox, /healthz, /metrics
 
@@ -69,6 +71,8 @@ pub(super) struct Options {
     rendezvous: RendezvousOptions,
     #[command(flatten)]
     signal: SignalOptions,
+    #[command(flatten)]
+    relay: RelayOptions,
     #[command(flatten)]
     http_limits: HttpOptions,
     #[command(flatten)]
@@ -270,6 +274,7 @@ impl Options {
             candidates_per_connection: r.max_candidates_per_connection,
             list_loopback: r.list_loopback,
             signal: self.signal.limits(),
+            relay: self.relay.limits(),
         };
         let h = &self.http_limits;
         let http_limits = HttpLimits {
@@ -355,6 +360,17 @@ mod tests {
         assert_eq!(told, ["192.0.2.2", "[2001:db8::2]:9000"]);
         let wrong = read(&["--alternate-address", "elsewhere"]).unwrap_err().to_string();
         assert!(wrong.contains("192.0.2.2:8000"), "{wrong}");
+    }
+
+    #[test]
+    fn the_relay_is_on_unless_it_is_switched_off() {
+        let relay = |list: &[&str]| {
+            Options::parse_from([&["p2p-rendezvous"], list].concat()).config(Log::off()).limits.relay
+        };
+        assert!(relay(&[]).is_on());
+        assert!(!relay(&["--no-relay"]).is_on());
+        assert!(!relay(&["--relay-max-sessions", "0"]).is_on());
+        assert_eq!(relay(&["--relay-rate", "5", "--relay-idle-timeout", "7"]).idle.as_secs(), 7);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Pair {
             server: server.to_owned(),
             dials: 0,
             in_vain: false,
+            relays: 0,
             until: now + CALLED,
         };
         self.called = Some(called);
@@ -140,7 +141,7 @@ impl Pair {
         self.forget_called(core);
         let given_up = super::report::Result::GivenUp;
         self.stop_punch(now, given_up, core);
-        let ours = |link: &super::pair::Link| link.ours && link.step < Step::Proved;
+        let ours = |link: &super::pair::Link| (link.ours || link.relay.is_some()) && link.step < Step::Proved;
         let conns: Vec<ConnId> =
             self.links.iter().filter(|(_, link)| ours(link)).map(|(conn, _)| *conn).collect();
         for conn in conns {

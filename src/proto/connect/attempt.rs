@@ -8,6 +8,7 @@ use super::call::Call;
 use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{Pair, Step};
+use super::relay::Relaying;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
 use super::search::Search;
@@ -39,6 +40,7 @@ pub(super) struct Attempt {
     pub(super) no_punch: Option<&'static str>,
     /// How the last punch failed.
     pub(super) punch_failure: Option<Failure>,
+    pub(super) relay: Relaying,
     /// Dials that have failed, and how.
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
     /// The last connection that had come otherwise and broke.
@@ -57,7 +59,8 @@ impl Attempt {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(_, until)| *until);
         let search = self.search.as_ref().and_then(Search::deadline);
-        waiting.chain(self.call.deadline()).chain(self.wish.deadline()).chain(search).min()
+        let ours = [self.call.deadline(), self.wish.deadline(), self.relay.deadline(), search];
+        waiting.chain(ours.into_iter().flatten()).min()
     }
 }
 
@@ -121,6 +124,7 @@ impl Pair {
             punched: [false; 2],
             no_punch: None,
             punch_failure: None,
+            relay: Relaying::default(),
             failed_dials: Vec::new(),
             broken: None,
             dials: 0,
@@ -134,6 +138,7 @@ impl Pair {
         }
         let ladder = self.plan(now, unl, core);
         self.wish_to_punch(now, &ladder, core);
+        self.wish_to_relay(now, &ladder, core);
         self.prepare_call(now, core);
     }
 

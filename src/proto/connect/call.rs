@@ -258,7 +258,10 @@ impl Pair {
     pub(super) fn refusal_came(&mut self, now: Instant, token: Token, reason: Refusal, core: &mut Core) {
         if self.attempt.as_ref().is_some_and(|attempt| attempt.token == token) {
             self.refused(now, reason);
-        } else if !self.punch_refused(now, token, core) && reason == Refusal::Cancelled {
+        } else if !self.punch_refused(now, token, core)
+            && !self.relay_refused(now, token, reason, core)
+            && reason == Refusal::Cancelled
+        {
             self.call_withdrawn(now, token, core);
         }
     }

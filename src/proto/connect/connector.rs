@@ -100,6 +100,7 @@ impl Connector {
         match input {
             Input::Wake => self.wake(now),
             Input::Connected { conn } => self.of(now, conn, |pair, core| pair.connected(now, conn, core)),
+            Input::Relayed { conn, at } => self.of(now, conn, |pair, core| pair.relayed(now, conn, at, core)),
             Input::DialFailed { conn, os_error, text } | Input::Closed { conn, os_error, text } => {
                 self.of(now, conn, |pair, core| pair.lost(now, conn, os_error, &text, core));
             }
@@ -237,6 +238,9 @@ impl Connector {
                     pair.server = Some(server);
                 }
                 pair.answered(now, token, dials, &locator, core);
+            }
+            Message::Relay { token, relay, server } => {
+                pair.relay_offered(now, token, relay, server, core);
             }
             Message::Refuse { token, reason } => pair.refusal_came(now, token, reason, core),
             Message::Call { .. } => {}

@@ -69,6 +69,7 @@ impl Pair {
             ours: true,
             technique: rung.technique,
             punch: None,
+            relay: None,
             asked: false,
             chosen: false,
             greeted: now,
@@ -94,6 +95,10 @@ impl Pair {
 
     /// Remembers what came of a dial, or a connection that came otherwise, for the reason that a request fails for.
     pub(super) fn failed_dial(&mut self, link: &Link, text: &str) {
+        if link.relay.is_some() {
+            self.relay_lost(link, text);
+            return;
+        }
         let Some(attempt) = &mut self.attempt else { return };
         if link.ours && link.punch.is_none() {
             attempt.failed_dials.push((link.at, text.to_owned()));

@@ -6,6 +6,7 @@
 //!   2 call     token 16 | length of the locator 2 | locator | message of proto::punch, or nothing
 //!   3 answer   token 16 | dials 1 | locator
 //!   4 refuse   token 16 | reason 1
+//!   5 relay    token 16 | token of the relay 16 | server, as host:port
 //! ```
 //!
 //! Big-endian, nothing after the end, one way to write each. On its way it is sealed ([`super::sealed`]), so who says it is
@@ -19,6 +20,9 @@ use crate::proto::unl::v3;
 
 /// Longest message, in bytes.
 pub const MAX_LEN: usize = 1 + 16 + 2 + v3::MAX_TEXT + punch::MAX_LEN;
+
+/// Longest name of a server, in bytes: a host name of 253 and a port.
+pub const MAX_SERVER: usize = 259;
 
 /// Most dials an answer can announce.
 pub const MAX_DIALS: u8 = 8;
@@ -46,6 +50,15 @@ pub enum Message {
         /// Its locator, not yet verified.
         locator: String,
     },
+    /// Behind a call: let us meet at this relay, where I am going now.
+    Relay {
+        /// The call's.
+        token: Token,
+        /// What to name there.
+        relay: Token,
+        /// The relay, as `host:port`.
+        server: String,
+    },
     /// It will come to nothing, or to nothing more.
     Refuse {
         /// The call's, or the punch's.
@@ -72,6 +85,8 @@ pub enum Refusal {
     Cancelled,
     /// The node does not take part in punches.
     NoPunching,
+    /// The node does not go to that relay.
+    NoRelay,
     /// A reason that this version does not know.
     Other(u8),
 }
@@ -87,6 +102,7 @@ impl Refusal {
             Refusal::NotReached => 5,
             Refusal::Cancelled => 6,
             Refusal::NoPunching => 7,
+            Refusal::NoRelay => 8,
             Refusal::Other(number) => number,
         }
     }
@@ -101,6 +117,7 @@ impl Refusal {
             5 => Refusal::NotReached,
             6 => Refusal::Cancelled,
             7 => Refusal::NoPunching,
+            8 => Refusal::NoRelay,
             other => Refusal::Other(other),
         }
     }
@@ -117,6 +134,7 @@ impl fmt::Display for Refusal {
             Refusal::NotReached => "it has tried all our addresses in vain",
             Refusal::Cancelled => "it does not want the connection any more",
             Refusal::NoPunching => "it does not take part in hole punching",
+            Refusal::NoRelay => "it does not go to that relay",
             Refusal::Other(number) => {
                 return write!(f, "its reason {number} is one this version does not know");
             }
@@ -144,7 +162,7 @@ impl fmt::Display for MessageError {
         match self {
             MessageError::Short => f.write_str("a message that ends too early"),
             MessageError::Long => f.write_str("a message with bytes after its end"),
-            MessageError::Kind(kind) => write!(f, "a message of kind {kind}; this node knows 1 to 4"),
+            MessageError::Kind(kind) => write!(f, "a message of kind {kind}; this node knows 1 to 5"),
             MessageError::Field(what) => write!(f, "a message with {what}"),
             MessageError::Punch(error) => error.fmt(f),
         }
@@ -167,6 +185,11 @@ impl Message {
             Message::Answer { token, dials, locator } => {
                 [&[3][..], token, &[(*dials).min(MAX_DIALS)], cut(locator)].concat()
             }
+            Message::Relay { token, relay, server } => {
+                let server = server.as_bytes();
+                let server = server.get(..MAX_SERVER).unwrap_or(server);
+                [&[5][..], token, relay, server].concat()
+            }
             Message::Refuse { token, reason } => [&[4][..], token, &[reason.number()]].concat(),
         }
     }
@@ -181,7 +204,7 @@ impl Message {
         if *kind == 1 {
             return read_punch(body).map(Message::Punch);
         }
-        if !(2..=4).contains(kind) {
+        if !(2..=5).contains(kind) {
             return Err(MessageError::Kind(*kind));
         }
         let (token, body) = body.split_first_chunk::<16>().ok_or(MessageError::Short)?;
@@ -204,6 +227,13 @@ impl Message {
                 }
                 Ok(Message::Answer { token, dials: *dials, locator: read_locator(text)? })
             }
+            5 => {
+                let (relay, server) = body.split_first_chunk::<16>().ok_or(MessageError::Short)?;
+                if *relay == [0; 16] {
+                    return Err(MessageError::Field("no token for the relay"));
+                }
+                Ok(Message::Relay { token, relay: *relay, server: read_server(server)? })
+            }
             _ => match body {
                 [] => Err(MessageError::Short),
                 [reason] => Ok(Message::Refuse { token, reason: Refusal::from_number(*reason) }),
@@ -216,6 +246,14 @@ impl Message {
 fn cut(locator: &str) -> &[u8] {
     let bytes = locator.as_bytes();
     bytes.get(..v3::MAX_TEXT).unwrap_or(bytes)
+}
+
+/// `host:port` as it may be looked up. That it is one of those we would go to is decided by who knows which these are.
+fn read_server(text: &[u8]) -> Result<String, MessageError> {
+    let letter = |c: &u8| c.is_ascii_graphic() && !c.is_ascii_uppercase();
+    let fits = (1..=MAX_SERVER).contains(&text.len()) && text.iter().all(letter);
+    let text = std::str::from_utf8(text).ok().filter(|_| fits);
+    text.map(str::to_owned).ok_or(MessageError::Field("something in the place of a server"))
 }
 
 /// Text that may be a locator. That it is one shows when it is verified, which costs more.

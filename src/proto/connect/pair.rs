@@ -23,7 +23,7 @@ pub(super) const CALLED: Duration = Duration::from_secs(12);
 pub(super) enum Step {
     /// We dial.
     Dialling,
-    /// It was punched; the peer is to greet us.
+    /// It was punched, and the peer is to greet us; or it is on its way by a relay.
     Awaited,
     /// We have greeted.
     Greeted,
@@ -44,8 +44,10 @@ pub(super) struct Link {
     /// Whether we have opened it.
     pub(super) ours: bool,
     pub(super) technique: Technique,
-    /// The punch that it came of.
+    /// The punch, or the meeting at a relay, that it came of.
     pub(super) punch: Option<Token>,
+    /// The relay that it goes by.
+    pub(super) relay: Option<String>,
     /// Whether the peer has opened it because we had asked it to.
     pub(super) asked: bool,
     /// Follower: whether the chooser has turned to it while another one is open.
@@ -77,6 +79,8 @@ pub(super) struct Called {
     pub(super) dials: u8,
     /// Whether it was told that none of them was reached.
     pub(super) in_vain: bool,
+    /// To how many relays we went at its wish.
+    pub(super) relays: u8,
     pub(super) until: Instant,
 }
 
@@ -158,6 +162,7 @@ impl Pair {
             self.launch(now, core);
             self.call_if_due(now, core);
             self.punch_if_due(now, core);
+            self.relay_if_due(now, core);
             self.search_if_due(now, core);
         }
         self.report_vain(core);

@@ -258,6 +258,7 @@ impl Pair {
             ours: punch.ours,
             technique: Technique::Punch,
             punch: Some(punch.token.0),
+            relay: None,
             asked: false,
             chosen: false,
             greeted: now,
@@ -286,6 +287,8 @@ impl Pair {
         attempt.punch_failure = Some(failure);
         if ours && self.next_aim(core).is_some() {
             self.set_wish(Wish::By(now));
+        } else {
+            self.relay_from(now);
         }
     }
 }

@@ -106,6 +106,7 @@ impl Pair {
             ours: false,
             technique: if inside(from.ip()) { Technique::Lan } else { Technique::Direct },
             punch: None,
+            relay: None,
             asked,
             chosen: false,
             greeted: now,
@@ -284,6 +285,7 @@ pub(super) fn inside(ip: IpAddr) -> bool {
 /// How a connection came to be.
 pub(super) fn via(link: &Link) -> Via {
     match (link.technique, link.ours) {
+        _ if link.relay.is_some() => Via::Relay,
         _ if link.punch.is_some() => Via::Punch,
         (Technique::Lan, true) => Via::Lan,
         (_, true) => Via::Direct,

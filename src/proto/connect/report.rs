@@ -55,6 +55,8 @@ pub enum Technique {
     Reverse,
     /// Both connect at the same moment.
     Punch,
+    /// Both connect to a server that passes on what they send.
+    Relay,
 }
 
 impl Technique {
@@ -65,6 +67,7 @@ impl Technique {
             Technique::Direct => "direct",
             Technique::Reverse => "reverse",
             Technique::Punch => "punch",
+            Technique::Relay => "relay",
         }
     }
 }

@@ -20,6 +20,10 @@ pub struct Settings {
     pub local_peers: bool,
     /// Whether it takes part in punches. Default yes.
     pub punching: bool,
+    /// Whether it uses relays. Default yes.
+    pub relay: bool,
+    /// Relays that the program has named, as `host:port`, beside the servers that say that they relay.
+    pub relays: Vec<String>,
     /// Whether there is BitTorrent's DHT to be asked where a peer is. Default no; without the feature `mainline` never.
     pub mainline: bool,
     /// Whether letters are left there. Default no.
@@ -36,6 +40,13 @@ pub struct Settings {
     pub stagger: Duration,
     /// How much later a punch begins if one side says that it can be reached. Default 400 ms.
     pub punch_after: Duration,
+    /// How long after the beginning a relay is used if nothing else has come about, and nothing is known to be hopeless.
+    /// Default 1 s.
+    pub relay_after: Duration,
+    /// The same while a hole punch is under way, which may yet succeed: a relay is for long. Default 3 s.
+    pub relay_behind_punch: Duration,
+    /// For reaching a relay, the other one included. Default 8 s.
+    pub relaying: Duration,
     /// How long a second connection of a peer is kept waiting before it takes the first one's place. Default 2 s.
     pub held: Duration,
     /// Most dials of one attempt. Default 8.
@@ -56,6 +67,8 @@ impl Settings {
             network,
             local_peers: false,
             punching: true,
+            relay: true,
+            relays: Vec::new(),
             mainline: false,
             letters: false,
             punch: Options::default(),
@@ -64,6 +77,9 @@ impl Settings {
             handshake: Duration::from_secs(5),
             stagger: Duration::from_millis(250),
             punch_after: Duration::from_millis(400),
+            relay_after: Duration::from_secs(1),
+            relay_behind_punch: Duration::from_secs(3),
+            relaying: Duration::from_secs(8),
             held: Duration::from_secs(2),
             dials: 8,
             dials_in_all: 64,
@@ -94,6 +110,8 @@ pub struct Own {
     pub listen: Vec<SocketAddr>,
     /// Signalling servers where it can be reached.
     pub servers: Vec<String>,
+    /// Servers where it is now, as a guest or to stay, that relay.
+    pub relays: Vec<String>,
     /// Whether it has no room for peers that it did not ask for.
     pub full: bool,
     /// A reading of the clock: Unix seconds at that time. For words, and for callers whose locator has long expired.

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod racing;
+mod relay;
 mod script;
 #[cfg(feature = "mainline")]
 mod searching;
@@ -177,6 +178,9 @@ impl Bench {
 pub(super) fn short(outputs: &[Output]) -> Vec<String> {
     let one = |output: &Output| match output {
         Output::Dial { to, .. } => format!("dial {to}"),
+        Output::Relay { server, guest, .. } => {
+            format!("relay {server}{}", if *guest { " as a guest" } else { "" })
+        }
         Output::Greet { chosen, .. } => format!("greet {}", if *chosen { "chosen" } else { "-" }),
         Output::Answer { chosen, .. } => format!("answer {}", if *chosen { "chosen" } else { "-" }),
         Output::Choose { conn } => format!("choose {}", conn.0),
@@ -187,6 +191,7 @@ pub(super) fn short(outputs: &[Output]) -> Vec<String> {
             Message::Punch(message) => message.body.name().to_owned(),
             Message::Call { .. } => "call".to_owned(),
             Message::Answer { dials, .. } => format!("answer by signal, {dials} dials"),
+            Message::Relay { .. } => "relay by signal".to_owned(),
             Message::Refuse { reason, .. } => format!("refuse {reason:?}"),
         },
         Output::Punch { begin, .. } => match **begin {

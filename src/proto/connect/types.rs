@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::Via;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::{self, Failure, Setup};
+use crate::proto::rdv_msg::RelayToken;
 use crate::proto::signal::Outcome;
 use crate::proto::unl::UnlV3;
 
@@ -31,7 +32,14 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
-    /// A dial has failed.
+    /// We are connected by a relay ([`Output::Relay`]): from now on the connection is the peer's and ours.
+    Relayed {
+        /// Which.
+        conn: ConnId,
+        /// The relay's end.
+        at: SocketAddr,
+    },
+    /// A dial has failed, or a relay did not connect us.
     DialFailed {
         /// Which.
         conn: ConnId,
@@ -153,6 +161,21 @@ pub enum Output {
         to: SocketAddr,
         /// Whom it is meant for.
         peer: PublicKey,
+    },
+    /// Connect to a relay, name this token, and wait there for the peer.
+    Relay {
+        /// What to call it.
+        conn: ConnId,
+        /// Whom it is meant for.
+        peer: PublicKey,
+        /// Where to, as `host:port`.
+        server: String,
+        /// Whether only the peer names it: think twice about where that leads.
+        guest: bool,
+        /// What to name there.
+        token: RelayToken,
+        /// Whether it is us who greet ([`Output::Greet`] follows [`Input::Relayed`]); else the peer's greeting is awaited.
+        ours: bool,
     },
     /// Begin the handshake on a connection that we have opened.
     Greet {

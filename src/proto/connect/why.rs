@@ -33,6 +33,9 @@ impl Pair {
         if let Some(why) = attempt.search.as_ref().and_then(Search::why) {
             text.push_str(&format!("; {why}"));
         }
+        if let Some(why) = attempt.relay.why() {
+            text.push_str(&format!("; no relay: {why}"));
+        }
         add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
@@ -49,6 +52,9 @@ impl Pair {
         let (dialling, all) = (count(Step::Dialling), self.links.len());
         if dialling > 0 {
             open.push(format!("{dialling} dials had no answer yet"));
+        }
+        if self.links.values().any(|link| link.relay.is_some()) {
+            open.push("a relay had been asked to connect the two".to_owned());
         }
         if all > dialling {
             open.push(format!("{} connections were being opened", all - dialling));

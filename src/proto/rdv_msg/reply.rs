@@ -1,7 +1,7 @@
 //! What the rendezvous server says to a node.
 
 use super::signal::SignalReply;
-use super::{MAX_NODES, Observed, Transport, ip, is_ntp, port, ports, write_ports};
+use super::{MAX_NODES, Observed, RelayReply, Transport, ip, is_ntp, port, ports, write_ports};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -40,6 +40,8 @@ pub enum Reply {
         /// The node's time, as it wrote it. See [`super::ntp_seconds`].
         ntp: String,
     },
+    /// A line of the relay.
+    Relay(RelayReply),
     /// A line of signalling.
     Signal(SignalReply),
 }
@@ -79,6 +81,7 @@ impl Reply {
                 let predictions = ports(from_end.next()?)?;
                 Some(Reply::Fight { ip: ip(node)?, predictions, transport, ntp: ntp.to_owned() })
             }
+            "RELAY" => RelayReply::parse(rest).map(Reply::Relay),
             _ => SignalReply::parse(line).map(Reply::Signal),
         }
     }
@@ -93,6 +96,7 @@ impl Reply {
             Reply::Challenge { .. } => "CHALLENGE",
             Reply::Reconnect => "RECONNECT",
             Reply::Fight { .. } => "FIGHT",
+            Reply::Relay(_) => "RELAY",
             Reply::Signal(reply) => reply.verb(),
         }
     }
@@ -137,6 +141,7 @@ impl fmt::Display for Reply {
                 write_ports(f, predictions)?;
                 write!(f, " {transport} {ntp}")
             }
+            Reply::Relay(reply) => reply.fmt(f),
             Reply::Signal(reply) => reply.fmt(f),
         }
     }

@@ -1,7 +1,7 @@
 //! What a node says to the rendezvous server.
 
 use super::signal::{Misspelt, SignalRequest};
-use super::{Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports};
+use super::{RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -59,6 +59,11 @@ pub enum Request<'a> {
     Clear,
     /// `QUIT`: close this connection.
     Quit,
+    /// `RELAY token`: connect me with whoever says the same. Ours.
+    Relay {
+        /// Which meeting; `None`: it cannot be read, which is answered.
+        token: Option<RelayToken>,
+    },
     /// A line of signalling: ours, like OBSERVE.
     Signal(SignalRequest<'a>),
     /// One that is to be a line of signalling and cannot be read. Unlike other such lines it gets an answer.
@@ -89,6 +94,10 @@ impl<'a> Request<'a> {
                 _ => None,
             },
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
+            b'R' => match line.strip_prefix("RELAY")?.strip_prefix(' ') {
+                Some(token) => Some(Request::Relay { token: token.parse().ok() }),
+                None => (line == "RELAY").then_some(Request::Relay { token: None }),
+            },
             b'E' | b'H' | b'L' | b'P' | b'T' => {
                 SignalRequest::parse(line).map(|read| read.map_or_else(Request::Misspelt, Request::Signal))
             }
@@ -108,6 +117,7 @@ impl<'a> Request<'a> {
             Request::Accept { .. } => "ACCEPT",
             Request::Clear => "CLEAR",
             Request::Quit => "QUIT",
+            Request::Relay { .. } => "RELAY",
             Request::Signal(request) => request.verb().word(),
             Request::Misspelt(misspelt) => misspelt.verb.word(),
         }
@@ -164,6 +174,8 @@ impl fmt::Display for Request<'_> {
             }
             Request::Clear => f.write_str("CLEAR"),
             Request::Quit => f.write_str("QUIT"),
+            Request::Relay { token: Some(token) } => write!(f, "RELAY {token}"),
+            Request::Relay { token: None } => f.write_str("RELAY"),
             Request::Signal(request) => request.fmt(f),
             Request::Misspelt(misspelt) => misspelt.fmt(f),
         }

@@ -8,6 +8,7 @@ mod refused;
 mod reply;
 mod request;
 
+pub(super) use refused::plain_text;
 pub use refused::{Reason, Refused};
 pub use reply::{SignalReply, Terms};
 pub use request::{Misspelt, SignalRequest, Verb};

@@ -2,6 +2,7 @@
 
 use super::{CloseReason, Refusal};
 use crate::proto::identity::PublicKey;
+use crate::proto::rdv_msg::RelayReason;
 use crate::proto::rdv_msg::signal::Reason;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -105,6 +106,18 @@ pub enum Event {
         /// The message's length.
         bytes: usize,
     },
+    /// A connection was left to the relay.
+    ToRelay {
+        /// Who.
+        peer: SocketAddr,
+    },
+    /// A RELAY was refused.
+    NotRelayed {
+        /// Who.
+        peer: SocketAddr,
+        /// Why.
+        reason: RelayReason,
+    },
     /// A line of signalling was refused.
     Unwilling {
         /// Who sent it.
@@ -132,6 +145,8 @@ impl Event {
             Event::Entered { .. } => "entered",
             Event::Left { .. } => "left",
             Event::PassedOn { .. } => "passed-on",
+            Event::ToRelay { .. } => "to-relay",
+            Event::NotRelayed { .. } => "not-relayed",
             Event::Unwilling { .. } => "unwilling",
         }
     }
@@ -151,7 +166,12 @@ impl Event {
     /// Calls `field` with the name and value of each detail.
     pub fn fields(&self, field: &mut dyn FnMut(&'static str, &dyn Display)) {
         match self {
-            Event::Opened { peer } | Event::Closed { peer } | Event::Cleared { peer } => field("peer", peer),
+            Event::Opened { peer }
+            | Event::Closed { peer }
+            | Event::Cleared { peer }
+            | Event::ToRelay { peer } => {
+                field("peer", peer);
+            }
             Event::Refused { peer, why } => {
                 field("peer", peer);
                 field("why", &why.word());
@@ -196,6 +216,10 @@ impl Event {
                 field("to", to);
                 field("bytes", bytes);
             }
+            Event::NotRelayed { peer, reason } => {
+                field("peer", peer);
+                field("why", reason);
+            }
             Event::Unwilling { peer, reason } => {
                 field("peer", peer);
                 field("why", reason);
@@ -229,6 +253,7 @@ pub struct Counters {
     pub heard: u64,
     pub echo: u64,
     pub leave: u64,
+    pub relay: u64,
     pub signal_told: u64,
     pub signal_absent: u64,
     pub signal_heard: u64,
@@ -236,4 +261,6 @@ pub struct Counters {
     pub signal_replaced: u64,
     /// In the order of [`Reason::ALL`].
     pub signal_refused: [u64; Reason::ALL.len()],
+    /// Before the relay was asked; in the order of [`RelayReason::ALL`].
+    pub relay_refused: [u64; RelayReason::ALL.len()],
 }

@@ -3,6 +3,7 @@
 //! An IPv6 user has a whole /64 network, so accounts are kept per /64 there and per address for IPv4.
 
 use super::signal::SignalLimits;
+use crate::proto::relay::RelayLimits;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub struct Limits {
     pub list_loopback: bool,
     /// Limits of signalling.
     pub signal: SignalLimits,
+    /// Limits of the relay.
+    pub relay: RelayLimits,
 }
 
 impl Default for Limits {
@@ -57,6 +60,7 @@ impl Default for Limits {
             candidates_per_connection: 32,
             list_loopback: false,
             signal: SignalLimits::default(),
+            relay: RelayLimits::default(),
         }
     }
 }

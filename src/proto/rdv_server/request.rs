@@ -3,7 +3,7 @@
 use super::challenge::Candidate;
 use super::{CloseReason, ConnId, Event, Rendezvous};
 use crate::proto::rdv_msg::signal::Reason;
-use crate::proto::rdv_msg::{MAX_NODES, Observed, Reply, Request, Transport, ntp_seconds};
+use crate::proto::rdv_msg::{MAX_NODES, Observed, RelayReason, Reply, Request, Transport, ntp_seconds};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ impl Rendezvous {
     /// A line came, without its CRLF. `unix_now`: the wall clock in seconds. Lines of connections that have ended
     /// are ignored.
     pub fn line(&mut self, now: Instant, unix_now: f64, conn: ConnId, line: &[u8]) {
-        let Some(peer) = self.conns.get(&conn).map(|c| c.peer) else { return };
+        let Some(peer) = self.conns.get(&conn).filter(|c| !c.relayed).map(|c| c.peer) else { return };
         let request = std::str::from_utf8(line).ok().and_then(Request::parse);
         let ours = match &request {
             Some(Request::Signal(request)) => Some(Some(request)),
@@ -24,6 +24,10 @@ impl Rendezvous {
         // Many nodes may share an address, so those that have proved who they are pay for themselves.
         let by_node = ours.and_then(|request| self.signal.may_say(now, &self.limits.signal, conn, request));
         if !by_node.unwrap_or_else(|| self.accounts.request(now, peer.ip())) {
+            if matches!(request, Some(Request::Relay { .. })) {
+                let expected = "expected fewer requests a second from one address";
+                self.refuse_relay(now, conn, RelayReason::Rate, expected);
+            }
             if ours.is_some() {
                 self.refuse(conn, Reason::Rate, None, "expected fewer lines a second");
             }
@@ -33,6 +37,7 @@ impl Rendezvous {
         let request = match request {
             None => return self.ignore(peer, "not a request"),
             Some(Request::Misspelt(misspelt)) => return self.misspelt(conn, misspelt),
+            Some(Request::Relay { token }) => return self.relay(now, conn, peer, token),
             Some(request) => request,
         };
         self.touch(now, conn, matches!(request, Request::SimultaneousReady { .. }));
@@ -71,7 +76,7 @@ impl Rendezvous {
             }
             Request::Signal(request) => self.signal(now, conn, peer, request),
             // Answered above.
-            Request::Misspelt(_) => {}
+            Request::Misspelt(_) | Request::Relay { .. } => {}
         }
     }
 

@@ -54,6 +54,7 @@ impl World {
             .filter_map(|output| match output {
                 Output::Send { conn, reply } => Some((conn, reply.to_string())),
                 Output::Close { conn, reason } => Some((conn, format!("<{}>", reason.word()))),
+                Output::Relay { conn, token } => Some((conn, format!("<to relay {token}>"))),
                 Output::Log(_) => None,
             })
             .collect()
@@ -469,4 +470,43 @@ fn the_same_seed_gives_the_same_answers() {
         w.ask(conn, "BOOTSTRAP 20")
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_connection_for_the_relay_is_let_through_and_has_no_time_limit_here() {
+    let mut w = World::new();
+    let token = "0123456789abcdef0123456789abcdef";
+    let a = w.open("1.1.1.1");
+    w.say(a, "nonsense is answered by nothing");
+    w.say(a, &format!("RELAY {token}"));
+    assert_eq!(w.said(), [(a, format!("<to relay {token}>"))]);
+    w.say(a, "OBSERVE");
+    w.pass(1_000_000);
+    w.server.on_timeout(w.now);
+    assert_eq!(w.said(), []);
+    assert_eq!(w.server.connections(), 1, "it counts");
+    w.server.closed(w.now, a);
+    assert_eq!(w.server.connections(), 0);
+}
+
+#[test]
+fn relay_is_the_first_request_or_none() {
+    let mut w = World::new();
+    let (a, b) = (w.open("1.1.1.1"), w.open("1.1.1.1"));
+    w.say(a, "ECHO x");
+    w.said();
+    w.say(a, "RELAY 0123456789abcdef0123456789abcdef");
+    assert!(w.said()[0].1.starts_with("RELAY REFUSED ORDER "));
+    w.say(b, "RELAY 0");
+    let said = w.said();
+    assert!(said[0].1.starts_with("RELAY REFUSED LINE "), "{said:?}");
+    assert_eq!(said[1], (b, "<turned-away>".to_owned()));
+    assert_eq!(w.server.connections(), 1);
+    let mut off = World::with(Limits {
+        relay: crate::proto::relay::RelayLimits { sessions: 0, ..Default::default() },
+        ..Limits::default()
+    });
+    let a = off.open("1.1.1.1");
+    off.say(a, "RELAY 0123456789abcdef0123456789abcdef");
+    assert!(off.said()[0].1.starts_with("RELAY REFUSED OFF "));
 }

@@ -71,9 +71,10 @@ impl Signalling {
             let Some(server) = self.servers.get_mut(&name) else { continue };
             if let Some(channel) = server.channel.as_ref().filter(|_| server.role == Role::Guest) {
                 let at = channel.at().filter(|_| channel.is_here());
+                let relay = channel.terms().is_some_and(|terms| terms.relay > 0);
                 server.role = Role::Home;
                 if let Some(at) = at {
-                    self.happen(Happening::Entered { server: name, at, home: true });
+                    self.happen(Happening::Entered { server: name, at, home: true, relay });
                 }
             } else if server.may_be_dialled(now) {
                 self.dial(now, name, Role::Home);

@@ -59,14 +59,11 @@ impl Signalling {
     fn entered(&mut self, now: Instant, name: String) {
         let Some(server) = self.servers.get_mut(&name) else { return };
         let home = server.role == Role::Home;
-        let (at, called) = match &server.channel {
-            Some(channel) => {
-                (channel.at(), channel.terms().map(|terms| terms.server.clone()).unwrap_or_default())
-            }
-            None => return,
-        };
+        let Some(channel) = &server.channel else { return };
+        let terms = channel.terms().cloned().unwrap_or_default();
+        let (at, called, relay) = (channel.at(), terms.server, terms.relay > 0);
         if let Some(at) = at {
-            self.happen(Happening::Entered { server: name.clone(), at, home });
+            self.happen(Happening::Entered { server: name.clone(), at, home, relay });
         }
         // If we have just been replaced at a server that calls itself so, it was by this connection.
         for (_, server) in self.servers.iter_mut().filter(|(other, _)| **other != name) {

@@ -92,6 +92,8 @@ pub enum Happening {
         at: SocketAddr,
         /// It stays: locators should name it. Told again when a guest visit becomes a stay.
         home: bool,
+        /// It says that it relays (`docs/protocol-rendezvous.md`, section 9).
+        relay: bool,
     },
     /// A connection to a server has ended, or did not come about. It is tried again where that makes sense.
     Left {

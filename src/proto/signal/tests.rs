@@ -155,7 +155,7 @@ fn it_stays_in_two_servers_and_takes_the_third_if_one_fails() {
     let mut w = World::new(&["A:1", "b:1", "c:1"]);
     assert_eq!(w.dialled(), ["a:1", "b:1"]);
     w.enter("a:1", 1);
-    let entered = Happening::Entered { server: "a:1".into(), at: at(1), home: true };
+    let entered = Happening::Entered { server: "a:1".into(), at: at(1), home: true, relay: false };
     assert_eq!(w.happened(), [entered]);
     w.fail("b:1");
     assert_eq!(w.ends(), [("b:1".to_owned(), End::Dial("connection refused".into()))]);
@@ -487,7 +487,7 @@ fn two_names_of_one_server_are_one_home() {
             w.say("a:1", "REPLACED");
         }
         assert_eq!(w.node.homes().collect::<Vec<_>>(), ["x:1"], "the visit has become a stay");
-        let moved = Happening::Entered { server: "x:1".into(), at: at(2), home: true };
+        let moved = Happening::Entered { server: "x:1".into(), at: at(2), home: true, relay: false };
         assert!(w.happened().contains(&moved));
         w.dialled();
         w.tell(6, &["a:1"]);

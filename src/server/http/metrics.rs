@@ -1,7 +1,9 @@
 //! `/metrics`: counters and gauges in the text format of Prometheus.
 
 use super::Http;
+use crate::proto::rdv_msg::RelayReason;
 use crate::proto::rdv_msg::signal::Reason;
+use crate::proto::relay::End;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -40,6 +42,7 @@ impl Http {
             ("heard", counters.heard),
             ("echo", counters.echo),
             ("leave", counters.leave),
+            ("relay", counters.relay),
         ] {
             page.labelled("p2p_rendezvous_requests_total", "verb", verb, n);
         }
@@ -81,6 +84,24 @@ impl Http {
         }
         page.family("p2p_signal_replaced_total", "counter", "Nodes that entered anew while they were here.");
         page.value("p2p_signal_replaced_total", counters.signal_replaced);
+        let (relay, relay_sessions, relay_waiting) = self.hub.relay().numbers();
+        page.family("p2p_relay_refused_total", "counter", "Connections not relayed, by reason.");
+        for (at, reason) in RelayReason::ALL.iter().enumerate() {
+            let counts = [relay.refused, counters.relay_refused];
+            let n = counts.iter().filter_map(|counts| counts.get(at)).sum();
+            page.labelled("p2p_relay_refused_total", "reason", &reason.word().to_ascii_lowercase(), n);
+        }
+        page.family("p2p_relay_ended_total", "counter", "Relayed connections that have ended, by reason.");
+        for (end, n) in End::ALL.iter().zip(relay.ended) {
+            page.labelled("p2p_relay_ended_total", "reason", end.word(), n);
+        }
+        for (name, help, n) in [
+            ("p2p_relay_sessions_total", "Relayed connections begun.", relay.sessions),
+            ("p2p_relay_bytes_total", "Bytes passed on.", relay.bytes),
+        ] {
+            page.family(name, "counter", help);
+            page.value(name, n);
+        }
         page.family("p2p_http_requests_total", "counter", "HTTP requests, by call or reason of refusal.");
         for (call, n) in self.counts.0.lock().iter() {
             page.labelled("p2p_http_requests_total", "call", call, *n);
@@ -92,6 +113,8 @@ impl Http {
             ("p2p_rendezvous_candidates", "Challengers waiting for a node.", gauges.candidates),
             ("p2p_signal_nodes", "Nodes that can be reached by signalling.", gauges.signal_nodes),
             ("p2p_signal_waiting", "Messages their receivers have not confirmed.", gauges.signal_waiting),
+            ("p2p_relay_sessions", "Relayed connections.", relay_sessions),
+            ("p2p_relay_waiting", "Nodes that wait for the other one at the relay.", relay_waiting),
             ("p2p_http_connections", "Open HTTP connections.", http_connections),
             ("p2p_http_waiting", "List calls waiting for a message.", waiting),
             ("p2p_mailbox_nodes", "Nodes registered with the mailbox.", nodes),

@@ -41,7 +41,9 @@ pub(crate) fn cases() -> Vec<Case> {
         let what = format!("by locator, both ways: {}", s.what);
         Case::new(format!("connect::{}", s.name), what, move |notes| special_case(&s, notes))
     });
-    pairs.chain(special).collect()
+    let what = "random NATs, and one of the two nodes does not use relays: the failure says so";
+    let without = Case::new("connect::random-random-no-relay", what, without_relay);
+    pairs.chain(special).chain([without]).collect()
 }
 
 fn pair(names: [&str; 2], answer: Unsolicited, notes: &Notes) -> Result {
@@ -58,14 +60,28 @@ fn pair(names: [&str; 2], answer: Unsolicited, notes: &Notes) -> Result {
             Class::Direct => &["direct"],
             Class::Reverse => &["reverse"],
             Class::Predict | Class::Spray => &["punch"],
-            Class::Chance | Class::Hopeless => &[],
+            Class::Chance => &["punch", "relay"],
+            Class::Hopeless => &["relay"],
         };
         let tries = if class == Class::Spray { SPRAYS } else { 1 };
         let tried = attempt(&mut pair, caller, ways, tries)?;
         tell(notes, caller, &tried);
-        if let (Class::Hopeless, Err(why)) = (class, &tried.via) {
-            assert!(why.contains("unforeseeable"), "it does not say why: {why}");
-        }
+    }
+    pair.stop()
+}
+
+/// Two NATs that only a relay helps through, and one of the two does not want one.
+fn without_relay(notes: &Notes) -> Result {
+    let random = kinds::find("random")?;
+    let network = Lab::new().home("a", random.clone()).home("b", random).delay_ms(5).build()?;
+    let never = vec!["--relay".to_owned(), "0".to_owned()];
+    let mut pair = start(&network, ["a", "b"], [never, Vec::new()])?;
+    for caller in [0, 1] {
+        let tried = attempt(&mut pair, caller, &[], 1)?;
+        tell(notes, caller, &tried);
+        let Err(why) = &tried.via else { return Err("connected all the same".into()) };
+        let relay = ["no relay: this node uses none", "it does not go to that relay"][caller];
+        assert!(why.contains("unforeseeable") && why.contains(relay), "it does not say why: {why}");
     }
     pair.stop()
 }

@@ -22,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("punch", Nat::kernel(Kind::Preserve), Nat::kernel(Kind::Seq)),
         ("plain", Nat::Public, Nat::kernel(Kind::Preserve)),
         ("public", Nat::Public, Nat::Public),
+        ("relay", Nat::kernel(Kind::Random), Nat::kernel(Kind::Random)),
     ] {
         let lab = Lab::new().home("a", a).home("b", b).delay_ms(5);
         let name = format!("connect::both-at-once-{name}");
@@ -35,6 +36,8 @@ pub(crate) fn cases() -> Vec<Case> {
     all.push(Case::new("connect::several", what, several));
     let what = "the peer has gone without a word: the failure says why, and soon";
     all.push(Case::new("connect::peer-gone", what, peer_gone));
+    let what = "the relay ends while two are connected by it: both are told";
+    all.push(Case::new("connect::relay-ends", what, relay_ends));
     let what = "the program gives up: that is the end, and the next call works";
     all.push(Case::new("connect::cancel", what, cancel));
     all
@@ -133,6 +136,21 @@ fn peer_gone(notes: &Notes) -> Result {
     notes.note("why", why);
     notes.note("after_ms", outcome.opened.as_millis() as u64);
     a.quit()
+}
+
+fn relay_ends(notes: &Notes) -> Result {
+    let random = || Nat::kernel(Kind::Random);
+    let network = Lab::new().home("a", random()).home("b", random()).delay_ms(5).build()?;
+    let server = serve(&network)?;
+    let [mut a, mut b] = start(&network, ["a", "b"])?;
+    let outcome = a.connect(&b.locator()?)?;
+    assert_eq!(outcome.via.as_deref(), Ok("relay"), "{}", outcome.story);
+    notes.note("opened_ms", outcome.opened.as_millis() as u64);
+    server.stop();
+    a.alone()?;
+    b.alone()?;
+    a.quit()?;
+    b.quit()
 }
 
 fn cancel(_: &Notes) -> Result {

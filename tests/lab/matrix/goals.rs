@@ -19,6 +19,7 @@ impl Goal {
     }
 }
 
+const RELAY: &str = "relay";
 /// The slowest failure of what cannot be, in milliseconds.
 const FAILS_WITHIN: f64 = 5000.0;
 const PUNCHED_MEDIAN: f64 = 300.0;
@@ -38,9 +39,11 @@ pub(crate) fn of(record: &Record) -> Vec<Goal> {
         count(&mut goals, class.what(), "every try of every pair", &cells, whole);
     }
     let cells = of_class(record, Class::Spray);
-    let whole = cells.iter().filter(|c| c.good().count() * 10 >= c.tries.len() * 9).count();
-    count(&mut goals, Class::Spray.what(), "18 of 20 of every pair", &cells, whole);
+    let punched = |c: &&&Cell| c.good().filter(|t| t.via.as_deref() != Ok(RELAY)).count();
+    let whole = cells.iter().filter(|c| punched(c) * 10 >= c.tries.len() * 9).count();
+    count(&mut goals, Class::Spray.what(), "18 of 20 of every pair, not by a relay", &cells, whole);
     special(&mut goals, record);
+    relays(&mut goals, record);
     failures(&mut goals, record);
     times(&mut goals, record);
     let disagreed: Vec<&String> = everything(record).flat_map(|c| &c.disagreed).collect();
@@ -113,6 +116,29 @@ fn special(goals: &mut Vec<Goal>, record: &Record) {
     goals.push(Goal { what: "special cases", wanted, found, met: bad.is_empty() });
 }
 
+/// What cannot be punched is relayed, every time and soon.
+fn relays(goals: &mut Vec<Goal>, record: &Record) {
+    let cells = of_class(record, Class::Hopeless);
+    let tries = || cells.iter().flat_map(|c| &c.tries);
+    if tries().next().is_none() {
+        return;
+    }
+    let relayed = || tries().filter(|t| t.via.as_deref() == Ok(RELAY));
+    let slowest = relayed().map(|t| t.opened).max_by(f64::total_cmp).unwrap_or_default();
+    goals.push(Goal {
+        what: Class::Hopeless.what(),
+        wanted: format!("every try by it, within {:.0} s", PUNCHED_WORST / 1e3),
+        found: format!(
+            "{} of {} tries, the slowest after {:.2} s",
+            relayed().count(),
+            tries().count(),
+            slowest / 1e3
+        ),
+        met: relayed().count() == tries().count() && slowest <= PUNCHED_WORST,
+    });
+}
+
+/// What fails all the same says why.
 fn failures(goals: &mut Vec<Goal>, record: &Record) {
     let cells = of_class(record, Class::Hopeless);
     let failed = || cells.iter().flat_map(|c| c.bad());
@@ -122,7 +148,7 @@ fn failures(goals: &mut Vec<Goal>, record: &Record) {
     let untold =
         failed().filter(|t| t.code != NO_PATH || t.via.as_ref().is_err_and(|why| !told(why))).count();
     goals.push(Goal {
-        what: Class::Hopeless.what(),
+        what: "where not even a relay helped",
         wanted: format!("a failure within {:.0} s that says why", FAILS_WITHIN / 1e3),
         found: format!(
             "{} failures, the slowest after {:.2} s, {untold} without the reason",

@@ -118,7 +118,8 @@ fn median_failure(cell: &Cell) -> Option<f64> {
 
 /// One letter for a way.
 pub(crate) fn letter(via: &str) -> char {
-    via.chars().next().unwrap_or('?')
+    // Reverse has the small one.
+    if via == "relay" { 'R' } else { via.chars().next().unwrap_or('?') }
 }
 
 fn legend(svg: &mut Svg, times: usize) {
@@ -135,7 +136,8 @@ fn legend(svg: &mut Svg, times: usize) {
         svg.text("", [x + 22.0, 10.0], 0.0, &what);
         x += 44.0 + 6.0 * what.chars().count() as f64;
     }
-    let text =
-        format!("d direct · r reverse · p punched; median ms to OPENED ({times} tries); – fails after");
+    let text = format!(
+        "d direct · r reverse · p punched · R by a relay; median ms to OPENED ({times} tries); – fails after"
+    );
     svg.text("faint", [0.0, 34.0], 0.0, text);
 }

@@ -37,7 +37,7 @@ pub(crate) enum Class {
     Spray,
     /// Others take ports in between, and each destination has a port of its own: it may work.
     Chance,
-    /// TCP cannot do it.
+    /// TCP cannot do it: by a relay.
     Hopeless,
 }
 
@@ -63,7 +63,7 @@ impl Class {
             Class::Predict => "both sides' ports can be predicted",
             Class::Spray => "random against one port for all",
             Class::Chance => "others take ports in between",
-            Class::Hopeless => "only a relay would help",
+            Class::Hopeless => "only a relay helps",
         }
     }
 

@@ -26,6 +26,7 @@ const INSIDE: &[&str] = &["lan"];
 const PUNCHED: &[&str] = &["punch"];
 const PLAIN: &[&str] = &["direct", "reverse"];
 const ANY: &[&str] = &["direct", "reverse", "punch"];
+const RELAYED: &[&str] = &["relay"];
 
 /// All of them; the delay is one way between two homes.
 pub(crate) fn all() -> Vec<Special> {
@@ -77,7 +78,7 @@ fn one_home(all: &mut Vec<Special>) {
         "two hosts that only their NAT connects, and it does not",
         two(preserve()),
         hosts,
-        &[],
+        RELAYED,
     );
     all.push(Special { prepare: isolate, ..isolated });
 }
@@ -128,7 +129,7 @@ fn carriers(all: &mut Vec<Special>) {
         "two homes behind one carrier's NAT that does not",
         lab(preserve()),
         ["a", "b"],
-        &[],
+        RELAYED,
     ));
 }
 

@@ -88,7 +88,6 @@ fn cell(caller: &str, called: &str, class: Class, tries: Vec<Try>) -> Cell {
 }
 
 fn example() -> Record {
-    let unforeseeable = "no path: both NATs <have> \"unforeseeable\" ports | 1234";
     let special = Cell {
         class: None,
         expected: Some("lan".into()),
@@ -102,11 +101,16 @@ fn example() -> Record {
         cells: vec![
             cell("preserve", "preserve", Class::Predict, vec![good("punch", 230.0), good("punch", 250.0)]),
             cell("preserve", "random", Class::Spray, vec![good("punch", 290.0), good("punch", 299.0)]),
-            cell("random", "random", Class::Hopeless, vec![bad(unforeseeable, 110.0)]),
+            cell("random", "random", Class::Hopeless, vec![good("relay", 110.0)]),
         ],
         special: vec![Cell { tries: vec![good("lan", 5.0)], ..special }],
         broken: Vec::new(),
     }
+}
+
+/// With no relay that helps.
+fn hopeless(opened: f64) -> Try {
+    bad("no path: both NATs <have> \"unforeseeable\" ports | 1234", opened)
 }
 
 fn record() {
@@ -130,9 +134,16 @@ fn goals_of_a_record() {
     };
     assert_eq!(spoilt(|r| r.cells[0].tries[0] = bad("timeout", 900.0)), 1, "a predictable pair fails");
     assert_eq!(spoilt(|r| r.cells[1].tries[0] = bad("timeout", 900.0)), 1, "one of two sprays fails");
-    assert_eq!(spoilt(|r| r.cells[2].tries[0] = bad("timeout", 900.0)), 1, "no reason is given");
-    assert_eq!(spoilt(|r| r.cells[2].tries[0].opened = 5001.0), 1, "the failure comes late");
-    assert_eq!(spoilt(|r| r.cells[2].tries[0].code = -20), 1, "the failure is called a timeout");
+    assert_eq!(spoilt(|r| r.cells[2].tries[0] = good("punch", 90.0)), 1, "what cannot be punched is");
+    assert_eq!(spoilt(|r| r.cells[2].tries[0].opened = 2001.0), 1, "the relay comes late");
+    assert_eq!(spoilt(|r| r.cells[2].tries[0] = hopeless(110.0)), 1, "not even a relay helps");
+    assert_eq!(spoilt(|r| r.cells[2].tries[0] = bad("timeout", 900.0)), 2, "and no reason is given");
+    assert_eq!(spoilt(|r| r.cells[2].tries[0] = hopeless(5001.0)), 2, "and it comes late");
+    assert_eq!(
+        spoilt(|r| r.cells[1].tries.iter_mut().for_each(|t| t.via = Ok("relay".into()))),
+        1,
+        "what can be punched is relayed"
+    );
     assert_eq!(spoilt(|r| r.cells[1].tries[1].opened = 2001.0), 1, "one is slow");
     assert_eq!(spoilt(|r| r.cells[0].tries.iter_mut().for_each(|t| t.opened = 390.0)), 1, "most are slow");
     assert_eq!(
@@ -146,7 +157,8 @@ fn goals_of_a_record() {
 }
 
 fn told() {
-    let record = example();
+    let mut record = example();
+    record.cells[2].tries[0] = hopeless(110.0);
     let picture = heat::picture(&record);
     assert_eq!(picture.matches("<g ").count(), picture.matches("</g>").count());
     assert!(picture.contains("p 230") && picture.contains("– 0.1s"), "{picture}");

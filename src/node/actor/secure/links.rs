@@ -84,6 +84,11 @@ pub(super) struct Ushered {
 
 impl Actor {
     pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
+        #[cfg(feature = "testing")]
+        if self.shared.config.test_unreachable {
+            let text = "unreachable, as this test wants it".to_owned();
+            return self.secure_input(Input::DialFailed { conn, os_error: 0, text });
+        }
         let (bound, report) = (self.reach.bound, self.report_secure());
         let task = self.spawn(async move {
             // The connector knows how long it may take.

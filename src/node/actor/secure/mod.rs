@@ -6,13 +6,14 @@
 //!                                    └───────────┘ ◀─ says, ends ─ punches (one task each), BitTorrent's DHT (one task)
 //! ```
 //!
-//! `links` has the connections, `signalling`, `punches` and `mainline` the tasks, `own` what the node knows of itself.
+//! `links` has the connections, `signalling`, `punches`, `relays` and `mainline` the tasks, `own` what the node knows of itself.
 
 mod links;
 #[cfg_attr(not(feature = "mainline"), path = "no_mainline.rs")]
 mod mainline;
 mod own;
 mod punches;
+mod relays;
 mod signalling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,8 @@ pub(super) struct Secure {
     open: BTreeMap<u64, ConnId>,
     punches: BTreeMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
+    /// Servers where we are now that relay.
+    relays: Vec<String>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
     mainline: mainline::Desk,
@@ -74,6 +77,8 @@ pub(super) struct Secure {
 pub(crate) enum News {
     /// A dial has ended.
     Dialled { conn: ConnId, outcome: Result<tokio::net::TcpStream> },
+    /// A relay has connected us, or has not.
+    Relayed { conn: ConnId, ours: bool, outcome: Result<(tokio::net::TcpStream, std::net::SocketAddr)> },
     /// A connection says something.
     Usher { conn: ConnId, step: usher::Step },
     /// A punch wants to tell the peer something.
@@ -112,6 +117,7 @@ impl Secure {
             open: BTreeMap::new(),
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
+            relays: Vec::new(),
             signal: None,
             happenings: None,
             mainline: mainline::Desk::default(),
@@ -232,6 +238,9 @@ impl Actor {
         while let Some(output) = self.secure.as_mut().and_then(|s| s.connector.poll_output()) {
             match output {
                 Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
+                Output::Relay { conn, server, guest, token, ours, .. } => {
+                    self.begin_relay(conn, server, guest, token, ours);
+                }
                 Output::Greet { conn, peer, token, chosen } => self.greet(conn, peer, token, chosen),
                 Output::Answer { conn, chosen } => {
                     self.word(conn, usher::Word::Answer(Answer::Welcome { chosen }))
@@ -281,6 +290,7 @@ impl Actor {
     pub(super) fn secure_news(&mut self, news: News) {
         match news {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
+            News::Relayed { conn, ours, outcome } => self.relayed(conn, ours, outcome),
             News::Usher { conn, step } => self.usher_says(conn, step),
             News::PunchSend { punch, message } => self.secure_input(Input::PunchSend { punch, message }),
             News::Punched { punch, end } => self.punched(punch, *end),

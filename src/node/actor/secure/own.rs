@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::Actor;
-use crate::config::{Config, LETTERS, NodeType};
+use crate::config::{Config, LETTERS, NodeType, ServerKind};
 use crate::node::locator;
 use crate::os;
 use crate::proto::connect::{Own, Settings};
@@ -18,6 +18,8 @@ pub(super) fn settings(config: &Config, identity: PublicKey) -> Settings {
     Settings {
         local_peers: config.local_peers,
         punching: config.simultaneous,
+        relay: config.relay,
+        relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
         mainline: config.uses_mainline(),
         letters: config.mainline & LETTERS != 0,
         limit: config.unl_connect_timeout,
@@ -66,6 +68,7 @@ impl Actor {
                 .map_or_else(|_| Vec::new(), |all| all.iter().map(|a| a.ip).collect()),
             listen: self.own.listen.clone(),
             servers: self.shared.homes.lock().clone(),
+            relays: secure.relays.clone(),
             full: secure.full,
             clock: Some((Instant::now(), unix)),
         };

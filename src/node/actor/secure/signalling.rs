@@ -6,10 +6,9 @@ use tokio::sync::mpsc;
 
 use super::super::Actor;
 use crate::node::log::log;
-use crate::node::signal::{self, Order, Ways};
+use crate::node::signal::{self, Order};
 use crate::proto::connect::{Input, MAINLINE};
 use crate::proto::identity::PublicKey;
-use crate::proto::nat::scope::Scope;
 use crate::proto::rdv_msg::signal::Network;
 use crate::proto::signal::{Happening, Outcome, Settings, TellError};
 
@@ -30,12 +29,7 @@ impl Actor {
         let settings = Settings::new(identity.public(), network, servers);
         let (orders, taken) = mpsc::channel(QUEUE);
         let (happened, happenings) = mpsc::channel(QUEUE);
-        let local = self.shared.config.local_peers;
-        let ways = Ways {
-            reach: self.reach.clone(),
-            // A server that only a peer names may be anywhere on the internet, and nowhere nearer.
-            may_visit: Arc::new(move |at| local || Scope::of(at.ip()) == Scope::Global),
-        };
+        let ways = self.ways();
         let seed = match self.shared.config.seed {
             0 => fastrand::u64(..),
             seed => seed,
@@ -77,8 +71,9 @@ impl Actor {
 
     pub(in super::super) fn signalled(&mut self, happening: Happening) {
         match happening {
-            Happening::Entered { server, home, .. } => {
+            Happening::Entered { server, home, relay, .. } => {
                 log!(self.shared, Info, "signalling: entered {server}");
+                self.note_relay(&server, relay);
                 if home {
                     let mut homes = self.shared.homes.lock();
                     if !homes.contains(&server) {
@@ -89,6 +84,7 @@ impl Actor {
             }
             Happening::Left { server, entered, end } => {
                 log!(self.shared, Info, "signalling: {server}: {end}");
+                self.note_relay(&server, false);
                 if entered {
                     self.shared.homes.lock().retain(|home| *home != server);
                     self.secure_refresh();

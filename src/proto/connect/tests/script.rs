@@ -26,6 +26,10 @@ impl Seen {
         for output in outputs {
             match output {
                 Output::Dial { conn, .. } => self.conns.push(conn),
+                Output::Relay { conn, token, .. } => {
+                    self.conns.push(conn);
+                    self.tokens.push(token.0);
+                }
                 Output::Open { conn, peer, .. } => {
                     assert!(!self.open.values().any(|other| *other == peer), "two at once");
                     assert!(self.open.insert(conn, peer).is_none() && !self.closed.contains(&conn));
@@ -88,7 +92,7 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
         let from = bench.key();
         bench.give(Input::Message { server: server.to_owned(), from, bytes: message.encode() })
     };
-    match kind % 23 {
+    match kind % 25 {
         0 | 1 => {
             *requests += 1;
             let unl = bench.unl(some);
@@ -135,6 +139,11 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
             return hears(bench, Message::Answer { token, dials: what % 9, locator });
         }
         17 => return hears(bench, Message::Refuse { token, reason: Refusal::from_number(what % 9) }),
+        23 => return bench.give(Input::Relayed { conn, at: "192.0.2.1:8000".parse().unwrap() }),
+        24 => {
+            let relay = [what | 1; 16];
+            return hears(bench, Message::Relay { token, relay, server: SERVER.to_owned() });
+        }
         18 => {
             let punches: Vec<PunchId> = seen.punches.iter().copied().collect();
             let Some(punch) = pick(&punches, which) else { return Vec::new() };
@@ -170,8 +179,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn whatever_is_told(chooser: bool, dht: bool, script in prop::collection::vec(any::<[u8; 3]>(), 0..80)) {
-        let mut bench = Bench::with(chooser, |settings, own| if dht {
-            (settings.mainline, settings.letters, own.node_type) = (true, true, Some(NodeType::Passive));
+        let mut bench = Bench::with(chooser, |settings, own| {
+            own.relays = vec![SERVER.to_owned()];
+            if dht {
+                (settings.mainline, settings.letters, own.node_type) = (true, true, Some(NodeType::Passive));
+            }
         });
         let (mut seen, mut requests) = (Seen::default(), 0);
         for item in script {

@@ -89,17 +89,21 @@ pub struct Refused {
 /// Longest text of a refusal that is kept, in characters.
 const MAX_TEXT: usize = 300;
 
+/// A server's words for people. They may end up in a log: no control characters, and not without end.
+pub(in super::super) fn plain_text(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    text.trim_ascii_end().to_owned()
+}
+
 impl Refused {
     pub(super) fn parse(rest: &str) -> Option<Refused> {
         let (word, text) = rest.split_once(' ').unwrap_or((rest, ""));
         let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
-        // It may end up in a log: no control characters, and not without end.
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         let field = text.strip_prefix("tag=").map(|field| field.split_once(' ').unwrap_or((field, "")));
         let tag = field.and_then(|(digits, _)| whole(digits));
         let rest = field.filter(|_| tag.is_some()).map_or(&text[..], |(_, after)| after);
-        let expected: String = rest.chars().take(MAX_TEXT).collect();
-        let expected = Cow::Owned(expected.trim_ascii_end().to_owned());
+        let expected = Cow::Owned(plain_text(rest));
         plain.then(|| Refused { reason: Reason::of(word), tag, expected })
     }
 }

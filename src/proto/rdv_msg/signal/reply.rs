@@ -70,11 +70,14 @@ pub struct Terms {
     pub idle: u32,
     /// `size=`: most bytes of a message.
     pub size: u32,
+    /// `relay=`: this server relays, and a connection that has said RELAY waits so many seconds for the other one. 0: it does
+    /// not relay.
+    pub relay: u32,
 }
 
 impl Default for Terms {
     fn default() -> Terms {
-        Terms { server: String::new(), idle: 60, size: 2048 }
+        Terms { server: String::new(), idle: 60, size: 2048, relay: 0 }
     }
 }
 
@@ -86,6 +89,7 @@ impl Terms {
             match name {
                 "server" => terms.server = token(value).unwrap_or_default().to_owned(),
                 "idle" => terms.idle = number(value).unwrap_or(terms.idle),
+                "relay" => terms.relay = number(value).unwrap_or(0),
                 "size" => terms.size = number(value).unwrap_or(terms.size),
                 _ => {}
             }
@@ -154,7 +158,8 @@ impl fmt::Display for SignalReply {
                 if !terms.server.is_empty() {
                     write!(f, " server={}", terms.server)?;
                 }
-                write!(f, " idle={} size={}", terms.idle, terms.size)
+                write!(f, " idle={} size={}", terms.idle, terms.size)?;
+                if terms.relay == 0 { Ok(()) } else { write!(f, " relay={}", terms.relay) }
             }
             SignalReply::Told { tag }
             | SignalReply::Absent { tag }
@@ -262,7 +267,12 @@ mod tests {
         ) {
             let reply = match kind {
                 0 => SignalReply::Nonce { nonce: Box::new(key), mark: if has_tag { token } else { String::new() } },
-                1 => SignalReply::Entered(Terms { server: token, idle: numbers.0, size: numbers.1 }),
+                1 => SignalReply::Entered(Terms {
+                    server: token,
+                    idle: numbers.0,
+                    size: numbers.1,
+                    relay: numbers.0 ^ numbers.1,
+                }),
                 2 => SignalReply::Told { tag },
                 3 => SignalReply::Absent { tag },
                 4 => SignalReply::Heard { tag },

@@ -100,6 +100,7 @@ impl Rendezvous {
             server: self.signal.name(&id),
             idle: small(self.limits.signal.idle.as_secs().max(1)),
             size: small(self.limits.signal.size() as u64),
+            relay: self.limits.relay.told_wait(),
         };
         self.send(conn, Reply::Signal(SignalReply::Entered(terms)));
     }

@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_use_keeps_the_promises(
-        ops in prop::collection::vec((0..22u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
+        ops in prop::collection::vec((0..23u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
     ) {
         let limits = Limits {
             connections: 12,
@@ -36,6 +36,7 @@ proptest! {
         let mut nonces: BTreeMap<ConnId, (u8, Nonce, u64)> = BTreeMap::new();
         let mut outputs = Vec::new();
         let mut told: BTreeSet<(ConnId, u64)> = BTreeSet::new();
+        let mut relayed: BTreeSet<ConnId> = BTreeSet::new();
         let mut tag = 0;
         let mut open: BTreeMap<ConnId, IpAddr> = BTreeMap::new();
         for (op, a, b, step) in ops {
@@ -59,6 +60,7 @@ proptest! {
                 6 | 7 => w.say(conn, &format!("CANDIDATE {other} TCP {}", step + 1)),
                 8 => w.say(conn, &format!("ACCEPT {other} 5 TCP {}", UNIX + step as f64)),
                 9 => w.say(conn, if b == 0 { "CLEAR" } else { "BOOTSTRAP 5" }),
+                22 => w.say(conn, if b == 0 { "RELAY x" } else { "RELAY 0123456789abcdef0123456789abcdef" }),
                 10 => w.say(conn, ["QUIT", "OBSERVE", "OBSERVE"].get(usize::from(b)).unwrap_or(&"SOURCE TCP 1")),
                 11..=14 => {
                     // Usually entering goes through, sometimes it stops half way, or the proof is for something else.
@@ -94,6 +96,7 @@ proptest! {
                 match output {
                     Output::Send { conn, reply } => {
                         prop_assert!(open.contains_key(&conn), "{reply} to a connection that is not open");
+                        prop_assert!(!relayed.contains(&conn), "{reply} among others' bytes");
                         match reply {
                             Reply::Nodes(nodes) => {
                                 prop_assert!(!nodes.is_empty() && nodes.len() <= 3);
@@ -114,6 +117,9 @@ proptest! {
                         }
                     }
                     Output::Close { conn, .. } => prop_assert!(open.remove(&conn).is_some()),
+                    Output::Relay { conn, .. } => {
+                        prop_assert!(open.contains_key(&conn) && relayed.insert(conn), "once");
+                    }
                     Output::Log(_) => {}
                 }
             }

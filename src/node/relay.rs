@@ -1,0 +1,87 @@
+//! Going to a relay: connects to the server, names the token, and waits until the other one is there.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::dial::dial;
+use super::signal::Ways;
+use crate::error::{Code, Error, Result};
+use crate::os::sock::{self, KeepAlive};
+use crate::proto::rdv_msg::RelayToken;
+use crate::proto::relay::{Client, request};
+
+/// What a node wants of a relay.
+pub(crate) struct Meeting {
+    /// `host:port`
+    pub(crate) server: String,
+    /// Whether only the peer has named it.
+    pub(crate) guest: bool,
+    pub(crate) token: RelayToken,
+    /// For connecting. For the wait behind that the relay has a limit, and whoever waits for us.
+    pub(crate) limit: Duration,
+    pub(crate) keep_alive: KeepAlive,
+}
+
+/// A connection on which the relay has said GO, and the relay's address. The next byte is the peer's.
+pub(crate) async fn meet(meeting: Meeting, ways: Ways) -> Result<(TcpStream, SocketAddr)> {
+    let Meeting { server, guest, token, limit, keep_alive } = meeting;
+    let late = |_| {
+        let ms = limit.as_millis();
+        Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)"))
+    };
+    let connecting = async {
+        let mut addrs = ways.reach.resolver.resolve(&server).await?;
+        if guest {
+            addrs.retain(|at| (ways.may_visit)(*at));
+            if addrs.is_empty() {
+                let message = format!("{server} has no address that we would go to because a peer names it");
+                return Err(Error::new(Code::NoPath, message));
+            }
+        }
+        let (stream, at) = dial(addrs, ways.reach.bound).await?;
+        sock::prepare(&stream, keep_alive).map_err(|e| Error::io("preparing the connection", &e))?;
+        Ok((stream, at))
+    };
+    let (stream, at) = timeout(limit, connecting).await.map_err(late)??;
+    let lost = |e: std::io::Error| Error::io(format_args!("asking the relay {server}"), &e);
+    let text = request(token);
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        stream.writable().await.map_err(lost)?;
+        match stream.try_write(rest) {
+            Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(lost(e)),
+        }
+    }
+    let mut client = Client::default();
+    loop {
+        let mut there = [0; 512];
+        let n = stream.peek(&mut there).await.map_err(lost)?;
+        if n == 0 {
+            return Err(Error::new(Code::Closed, format!("the relay {server} closed the connection")));
+        }
+        let there = there.get_mut(..n).unwrap_or_default();
+        let (take, go) = client
+            .read(there)
+            .map_err(|why| Error::new(Code::NoPath, format!("the relay {server}: {why}")))?;
+        take_exactly(&stream, there.get_mut(..take).unwrap_or_default()).map_err(lost)?;
+        if go.is_some() {
+            return Ok((stream, at));
+        }
+    }
+}
+
+/// Takes what was looked at from the connection: it is there already.
+fn take_exactly(stream: &TcpStream, mut bytes: &mut [u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_read(bytes)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => bytes = bytes.get_mut(n..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}

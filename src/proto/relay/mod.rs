@@ -1,0 +1,28 @@
+//! The relay without I/O: what a server grants to two nodes that cannot reach each other, and what these say to it.
+//!
+//! ```text
+//!   one of the two                     server                     the other
+//!   RELAY token ─────────────────────▶  waits                        │
+//!                   RELAY WAIT ◀───────                              │
+//!                                       a session ◀──────── RELAY token
+//!                     RELAY GO ◀──────────────────────────▶ RELAY GO
+//!   bytes ◀════════════════ paced, counted, never looked at ════════▶ bytes
+//! ```
+//!
+//! A server knows addresses and volumes. What passes is encrypted from end to end by the handshake (`proto/handshake`), which
+//! also shows that the other one is who it should be; so whoever guesses or steals a token gains nothing but a
+//! connection that comes to nothing.
+//!
+//! The lines are in [`crate::proto::rdv_msg`]; the I/O of the server is `server/relay.rs`.
+
+mod client;
+mod limits;
+mod pace;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, Unwilling, request};
+pub use limits::RelayLimits;
+pub use server::{Asked, Counters, End, Next, Output, Refusal, Relay, SessionId, Summary};

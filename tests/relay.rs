@@ -1,0 +1,395 @@
+//! Whole nodes that no other way connects, on loopback: by our relay, and by hostile ones.
+#![cfg(all(feature = "server", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
+use p2pnet::error::Code;
+use p2pnet::event::{Event, Kind, LogLevel, Via};
+use p2pnet::testing::{TestNode, Testnet};
+
+/// A node that can be reached by nobody, and reaches nobody.
+fn hidden(config: &mut Config) {
+    config.log_level = LogLevel::Info;
+    (config.dialect, config.bootstrap, config.advertise) = (Dialect::Secure, false, false);
+    (config.node_type, config.simultaneous, config.test_unreachable) = (NodeType::Active, false, true);
+    config.unl_connect_timeout = Duration::from_secs(20);
+}
+
+fn member(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> TestNode {
+    let node = testnet
+        .node(|config| {
+            hidden(config);
+            change(config);
+        })
+        .unwrap();
+    node.wait_for("entering", |e| e.kind == Kind::Log && e.text().contains("signalling: entered"));
+    node
+}
+
+fn connect(from: &TestNode, to: &TestNode) -> (u64, Event) {
+    let request = from.net.unl_connect(&to.net.unl().unwrap()).unwrap();
+    (request, from.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request))
+}
+
+fn story(node: &TestNode, request: u64) -> String {
+    node.net.explain(request).unwrap().to_json()
+}
+
+/// Sends lines both ways and compares them.
+fn talk(alice: &TestNode, a: u64, bob: &TestNode, b: u64) {
+    for (from, here, to, there) in [(alice, a, bob, b), (bob, b, alice, a)] {
+        for n in 0..200 {
+            while let Err(e) = from.net.send_line(here, format!("{n} {}", "x".repeat(n * 10)).as_bytes()) {
+                assert_eq!(e, Code::WouldBlock);
+                from.expect(Kind::Writable);
+            }
+        }
+        for n in 0..200 {
+            let line = to.wait_for("LINE", |e| e.kind == Kind::Line && e.conn == there);
+            assert_eq!(line.text(), format!("{n} {}", "x".repeat(n * 10)));
+        }
+    }
+}
+
+#[test]
+fn nodes_that_reach_nobody_are_connected_by_the_server() {
+    let testnet = Testnet::start().unwrap();
+    let (alice, bob) = (member(&testnet, |_| {}), member(&testnet, |_| {}));
+    let (request, end) = connect(&alice, &bob);
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&alice, request));
+    let b = bob.expect(Kind::Opened).conn;
+    let (here, there) = (alice.net.conn_info(end.conn).unwrap(), bob.net.conn_info(b).unwrap());
+    assert_eq!((here.via, there.via), (Via::Relay, Via::Relay));
+    assert_eq!((here.inbound, there.inbound), (false, true));
+    let told = story(&alice, request);
+    assert!(told.contains("\"relay\"") && told.contains(&testnet.server().to_string()), "{told}");
+    talk(&alice, end.conn, &bob, b);
+    // The end is passed on.
+    alice.net.close(end.conn).unwrap();
+    bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == b);
+    // And they find each other again, the other way round as well.
+    let (request, end) = connect(&bob, &alice);
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&bob, request));
+}
+
+#[test]
+fn several_peers_by_one_relay_and_both_at_once() {
+    let testnet = Testnet::start().unwrap();
+    let nodes = [(); 4].map(|()| member(&testnet, |_| {}));
+    let mut requests = Vec::new();
+    for (i, from) in nodes.iter().enumerate() {
+        for to in nodes.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, to)| to) {
+            requests.push((from, from.net.unl_connect(&to.net.unl().unwrap()).unwrap()));
+        }
+    }
+    for (node, request) in requests {
+        let end = node.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
+        assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(node, request));
+    }
+    for node in &nodes {
+        assert_eq!(node.net.conns().len(), 3, "one with each");
+    }
+}
+
+#[test]
+fn without_a_relay_the_reason_is_told() {
+    let off = |config: &mut p2pnet::server::ServerConfig| config.limits.relay.sessions = 0;
+    let testnet = Testnet::with(off).unwrap();
+    let (alice, bob) = (member(&testnet, |_| {}), member(&testnet, |_| {}));
+    let (_, end) = connect(&alice, &bob);
+    assert_eq!(end.result, Err(Code::NoPath));
+    assert!(end.text().contains("no relay: none of the signalling servers"), "{end:?}");
+    // Whoever does not want one does not use one, and says so.
+    let testnet = Testnet::start().unwrap();
+    let (alice, bob) = (member(&testnet, |c| c.relay = false), member(&testnet, |_| {}));
+    let (_, end) = connect(&alice, &bob);
+    assert!(end.text().contains("no relay: this node uses none"), "{end:?}");
+    let (_, end) = connect(&bob, &alice);
+    assert!(end.text().contains("does not go to that relay"), "{end:?}");
+}
+
+#[test]
+fn a_full_relay_is_a_reason_too() {
+    let small = |config: &mut p2pnet::server::ServerConfig| config.limits.relay.per_address = 1;
+    let testnet = Testnet::with(small).unwrap();
+    let both = testnet.address();
+    let here = |c: &mut Config| c.passive_bind = Some(both);
+    let (alice, bob) = (member(&testnet, here), member(&testnet, here));
+    let (_, end) = connect(&alice, &bob);
+    assert!(end.result.is_err(), "{end:?}");
+    assert!(end.text().contains("relay"), "{end:?}");
+}
+
+/// What a hostile relay does when it has both.
+type Evil = Arc<dyn Fn(Vec<TcpStream>) + Send + Sync>;
+
+/// A relay that meets `count` connections, whatever they name, says GO, and then does as it likes.
+fn hostile(count: usize, evil: Evil) -> String {
+    let ip: IpAddr = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), 1).into();
+    let listener = TcpListener::bind((ip, 0)).unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        loop {
+            let mut waiting = Vec::new();
+            while waiting.len() < count {
+                let Ok((stream, _)) = listener.accept() else { return };
+                let mut reader = BufReader::new(stream);
+                let mut line = String::new();
+                if reader.read_line(&mut line).is_ok() && line.starts_with("RELAY ") {
+                    waiting.push(reader.into_inner());
+                }
+            }
+            for stream in &mut waiting {
+                let _ = stream.write_all(b"RELAY WAIT\r\nRELAY GO\r\n");
+            }
+            let evil = evil.clone();
+            std::thread::spawn(move || evil(waiting));
+        }
+    });
+    at
+}
+
+/// Passes bytes from one to the other through `change`, which may also end it.
+fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    mut change: impl FnMut(&mut Vec<u8>) -> bool + Send + 'static,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            let mut bytes = buffer[..n].to_vec();
+            let go_on = change(&mut bytes);
+            if to.write_all(&bytes).is_err() || !go_on {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    })
+}
+
+fn both_ways(pair: &[TcpStream]) -> (TcpStream, TcpStream, TcpStream, TcpStream) {
+    let [a, b] = pair else { panic!("not two") };
+    let copy = |stream: &TcpStream| stream.try_clone().unwrap();
+    (copy(a), copy(b), copy(b), copy(a))
+}
+
+/// Two nodes whose only relay is that one.
+fn at(relay: &str) -> (Testnet, TestNode, TestNode) {
+    let testnet = Testnet::with(|config| config.limits.relay.sessions = 0).unwrap();
+    let named = |config: &mut Config| {
+        config.add_server(ServerKind::Relay, relay).unwrap();
+        config.handshake_timeout = Duration::from_secs(2);
+        config.unl_connect_timeout = Duration::from_secs(6);
+    };
+    let (alice, bob) = (member(&testnet, named), member(&testnet, named));
+    (testnet, alice, bob)
+}
+
+/// Sends lines until the connection ends or all have arrived; what arrives is a beginning of what was sent, to the byte.
+fn only_right_lines(alice: &TestNode, bob: &TestNode) -> (usize, bool) {
+    let request = alice.net.unl_connect(&bob.net.unl().unwrap()).unwrap();
+    let end = alice.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
+    if end.result.is_err() {
+        return (0, false);
+    }
+    let line = |n: usize| format!("{n} and some more to make it longer");
+    for n in 0..50 {
+        if alice.net.send_line(end.conn, line(n).as_bytes()).is_err() {
+            break;
+        }
+    }
+    let mut got = 0;
+    loop {
+        let event = bob.wait_for("LINE or CLOSED", |e| matches!(e.kind, Kind::Line | Kind::Closed));
+        if event.kind == Kind::Closed {
+            return (got, false);
+        }
+        assert_eq!(event.text(), line(got));
+        got += 1;
+        if got == 50 {
+            return (got, true);
+        }
+    }
+}
+
+#[test]
+fn an_honest_relay_of_the_programs_own() {
+    let relay = hostile(
+        2,
+        Arc::new(|pair| {
+            let (a, b, c, d) = both_ways(&pair);
+            pass(a, b, |_| true);
+            pass(c, d, |_| true);
+        }),
+    );
+    let (_testnet, alice, bob) = at(&relay);
+    assert_eq!(only_right_lines(&alice, &bob), (50, true));
+}
+
+#[test]
+fn whatever_byte_a_relay_changes_no_wrong_line_arrives() {
+    // The next byte to be changed; its direction is that of the last bit. Greeting, reply, verdict and lines have some 2,500.
+    let next = Arc::new(AtomicUsize::new(0));
+    let places: Vec<usize> = (0..80).map(|n| n * 4).chain((0..30).map(|n| 320 + n * 61)).collect();
+    let of = places.clone();
+    let count = next.clone();
+    let relay = hostile(
+        2,
+        Arc::new(move |pair| {
+            let place = of[count.load(SeqCst) % of.len()];
+            let (a, b, c, d) = both_ways(&pair);
+            let flip = |wanted: bool| {
+                let mut seen = 0;
+                move |bytes: &mut Vec<u8>| {
+                    if let Some(byte) =
+                        place.checked_sub(seen).and_then(|at| bytes.get_mut(at)).filter(|_| wanted)
+                    {
+                        *byte ^= 1;
+                    }
+                    seen += bytes.len();
+                    true
+                }
+            };
+            let first = place.is_multiple_of(2);
+            pass(a, b, flip(first));
+            pass(c, d, flip(!first));
+        }),
+    );
+    let mut broken = 0;
+    for (n, chunk) in places.chunks(5).enumerate() {
+        // Others for every five: a node takes no more calls of one peer at a time.
+        let (_testnet, alice, bob) = at(&relay);
+        for m in 0..chunk.len() {
+            next.store(n * 5 + m, SeqCst);
+            let (got, whole) = only_right_lines(&alice, &bob);
+            broken += usize::from(!whole);
+            assert!(got <= 50);
+            for node in [&alice, &bob] {
+                node.net.conns().into_iter().for_each(|conn| node.net.close(conn).unwrap_or(()));
+            }
+            while !alice.net.conns().is_empty() || !bob.net.conns().is_empty() {
+                std::thread::yield_now();
+                while bob.net.next_event().unwrap().is_some() || alice.net.next_event().unwrap().is_some() {}
+            }
+        }
+    }
+    // A byte behind the last one that was sent changes nothing; most were not.
+    assert!(broken >= places.len() / 2, "{broken} of {} were broken", places.len());
+}
+
+#[test]
+fn a_relay_that_cuts_repeats_reflects_or_mixes() {
+    let evils: [(&str, usize, Evil); 4] = [
+        (
+            "cuts",
+            2,
+            Arc::new(|pair| {
+                let (a, b, c, d) = both_ways(&pair);
+                let mut left = 700usize;
+                pass(a, b, move |bytes| {
+                    bytes.truncate(left);
+                    left -= bytes.len();
+                    left > 0
+                });
+                pass(c, d, |_| true);
+            }),
+        ),
+        (
+            "repeats",
+            2,
+            Arc::new(|pair| {
+                let (a, b, c, d) = both_ways(&pair);
+                let mut pieces = 0;
+                pass(a, b, move |bytes| {
+                    pieces += 1;
+                    if pieces > 2 {
+                        let again = bytes.clone();
+                        bytes.extend(again);
+                    }
+                    true
+                });
+                pass(c, d, |_| true);
+            }),
+        ),
+        (
+            "reflects",
+            2,
+            Arc::new(|pair| {
+                let (a, _, c, _) = both_ways(&pair);
+                let (b, d) = (a.try_clone().unwrap(), c.try_clone().unwrap());
+                pass(a, b, |_| true);
+                pass(c, d, |_| true);
+            }),
+        ),
+        ("says nothing", 3, Arc::new(|_| {})),
+    ];
+    for (what, count, evil) in evils {
+        let (_testnet, alice, bob) = at(&hostile(count, evil));
+        let (got, whole) = only_right_lines(&alice, &bob);
+        assert!(!whole && got < 50, "{what}: {got}");
+    }
+}
+
+#[test]
+fn a_relay_that_brings_somebody_else() {
+    // Two attempts, their four ends crossed: everybody meets another one than the one it wants.
+    let relay = hostile(
+        4,
+        Arc::new(|all| {
+            // In the order of coming they may be anybody: each is joined to another attempt's end in one of the two ways.
+            for [i, j] in [[0, 2], [1, 3]] {
+                let (a, b, c, d) = both_ways(&[all[i].try_clone().unwrap(), all[j].try_clone().unwrap()]);
+                pass(a, b, |_| true);
+                pass(c, d, |_| true);
+            }
+        }),
+    );
+    let (testnet, alice, bob) = at(&relay);
+    let named = |config: &mut Config| config.add_server(ServerKind::Relay, &relay).unwrap();
+    let (carol, dave) = (member(&testnet, named), member(&testnet, named));
+    let requests = [(&alice, &bob), (&carol, &dave)]
+        .map(|(from, to)| (from, to, from.net.unl_connect(&to.net.unl().unwrap()).unwrap()));
+    for (from, to, request) in requests {
+        let end = from.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
+        // By chance they were not crossed; then it is the right one.
+        if end.result.is_ok() {
+            let opened = to.expect(Kind::Opened);
+            let key = to.net.conn_info(opened.conn).unwrap();
+            assert_eq!(key.via, Via::Relay);
+            from.net.send_line(end.conn, b"only for you").unwrap();
+            assert_eq!(to.expect(Kind::Line).text(), "only for you");
+        }
+    }
+}
+
+#[test]
+fn servers_that_are_no_relays() {
+    for said in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"RELAY REFUSED FULL expected fewer\r\n",
+        &[b'x'; 5000],
+        b"",
+    ] {
+        let ip: IpAddr = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), 1).into();
+        let listener = TcpListener::bind((ip, 0)).unwrap();
+        let relay = listener.local_addr().unwrap().to_string();
+        let said = said.to_vec();
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.write_all(&said);
+            }
+        });
+        let (_testnet, alice, bob) = at(&relay);
+        let (_, end) = connect(&alice, &bob);
+        assert_eq!(end.result, Err(Code::NoPath), "{end:?}");
+        assert!(end.text().contains(&format!("no relay: {relay}")), "{end:?}");
+    }
+}
