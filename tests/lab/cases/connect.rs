@@ -109,7 +109,8 @@ fn start<'a>(network: &'a Network, hosts: [&str; 2], more: [Vec<String>; 2]) -> 
 fn attempt(pair: &mut Pair<'_>, caller: usize, ways: &[&str], tries: usize) -> Result<Try> {
     let mut tried = pair.attempt(caller)?;
     for _ in 1..tries {
-        if tried.outcome.via.is_err() {
+        // What a spray does not get through is relayed.
+        if !tried.outcome.via.as_ref().is_ok_and(|via| ways.contains(&via.as_str())) {
             tried = pair.attempt(caller)?;
         }
     }

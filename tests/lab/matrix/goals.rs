@@ -33,14 +33,14 @@ const REVERSE_TRIPS: f64 = 2.5;
 /// All goals that this record can tell of.
 pub(crate) fn of(record: &Record) -> Vec<Goal> {
     let mut goals = Vec::new();
+    let unrelayed = |c: &&&Cell| c.good().filter(|t| t.via.as_deref() != Ok(RELAY)).count();
     for class in [Class::Direct, Class::Reverse, Class::Predict] {
         let cells = of_class(record, class);
-        let whole = cells.iter().filter(|c| c.good().count() == c.tries.len()).count();
-        count(&mut goals, class.what(), "every try of every pair", &cells, whole);
+        let whole = cells.iter().filter(|c| unrelayed(c) == c.tries.len()).count();
+        count(&mut goals, class.what(), "every try of every pair, not by a relay", &cells, whole);
     }
     let cells = of_class(record, Class::Spray);
-    let punched = |c: &&&Cell| c.good().filter(|t| t.via.as_deref() != Ok(RELAY)).count();
-    let whole = cells.iter().filter(|c| punched(c) * 10 >= c.tries.len() * 9).count();
+    let whole = cells.iter().filter(|c| unrelayed(c) * 10 >= c.tries.len() * 9).count();
     count(&mut goals, Class::Spray.what(), "18 of 20 of every pair, not by a relay", &cells, whole);
     special(&mut goals, record);
     relays(&mut goals, record);
