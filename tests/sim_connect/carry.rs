@@ -98,7 +98,8 @@ impl World {
                 assert!(request.done.is_none(), "done twice");
                 request.done = Some((now, outcome.map(|conn| conn.0), *story));
             }
-            Output::Log(_) => {}
+            // Only where there is a DHT.
+            Output::LookUp { .. } | Output::Log(_) => {}
         }
     }
 

@@ -234,6 +234,8 @@ impl Pair {
             return;
         }
         let first = !matches!(attempt.call, Call::Answered { .. });
+        self.letter_answered();
+        let Some(attempt) = self.attempt.as_mut() else { return };
         if first {
             attempt.call = Call::Answered { until: (dials > 0).then_some(now + limit) };
             let entry = attempt.reverse;
@@ -262,6 +264,9 @@ impl Pair {
     }
 
     fn refused(&mut self, now: Instant, reason: Refusal) {
+        if self.letter_refused(now, reason) {
+            return;
+        }
         let Some(attempt) = &mut self.attempt else { return };
         let entry = attempt.reverse;
         if reason == Refusal::NotReached {

@@ -9,6 +9,7 @@ use super::pair::Pair;
 use super::report::{End, Story};
 use super::sealed::OpenError;
 use super::seals::Seals;
+use super::search::{BUILT, MAINLINE};
 use super::settings::{Own, Settings};
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output};
@@ -127,6 +128,17 @@ impl Connector {
                 }
             }
             Input::Message { server, from, bytes } => self.message(now, server, from, &bytes),
+            Input::Located { .. } | Input::Searched { .. } if !BUILT => {}
+            Input::Located { tag, locator } => {
+                if let Some(peer) = self.core.searches.get(&tag).copied() {
+                    self.with(now, peer, |pair, core| pair.located(now, tag, &locator, core));
+                }
+            }
+            Input::Searched { tag, outcome } => {
+                if let Some(peer) = self.core.searches.remove(&tag) {
+                    self.with(now, peer, |pair, _| pair.searched(now, tag, outcome));
+                }
+            }
             Input::PunchSend { punch, message } => {
                 let Some((peer, via)) = self.core.punches.get(&punch).cloned() else { return };
                 let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
@@ -188,7 +200,12 @@ impl Connector {
         if from == self.core.settings.identity {
             return;
         }
-        let plain = match self.core.seals.open(&server, &from, bytes) {
+        // What came as a letter was sealed as one, and is that node's.
+        let opened = match server == MAINLINE {
+            true => Ok(bytes.to_vec()),
+            false => self.core.seals.open(&server, &from, bytes),
+        };
+        let plain = match opened {
             Ok(plain) => plain,
             Err(error) => return self.not_opened(now, &server, from, error),
         };
@@ -209,12 +226,16 @@ impl Connector {
             return;
         }
         self.with(now, from, |pair, core| match message {
+            // That is no way to arrange a moment.
+            Message::Punch(_) if server == MAINLINE => {}
             Message::Punch(message) => {
                 pair.server = Some(server);
                 pair.punch_message(now, message, core);
             }
             Message::Answer { token, dials, locator } => {
-                pair.server = Some(server);
+                if server != MAINLINE {
+                    pair.server = Some(server);
+                }
                 pair.answered(now, token, dials, &locator, core);
             }
             Message::Refuse { token, reason } => pair.refusal_came(now, token, reason, core),
@@ -279,6 +300,7 @@ impl Connector {
         core.conns.len() == self.pairs.len()
             && core.punches.is_empty()
             && core.requests.is_empty()
+            && core.searches.is_empty()
             && (core.dialling, core.answering) == (0, 0)
     }
 }

@@ -12,7 +12,8 @@
 //!              Came · Met · Verdict       │           │
 //!              Chosen · Closed            │           │ ── Tell ───────────────────────────────▶ proto::signal
 //!   signal ─── Told · Outcome · Message ▶ │           │ ── Punch · PunchMessage · PunchCancel ─▶ punch::Session
-//!   punch ──── PunchSend · Punched ─────▶ └───────────┘
+//!   punch ──── PunchSend · Punched ─────▶ │           │ ── LookUp, Tell by "mainline" ─────────▶ BitTorrent's DHT
+//!   DHT ────── Located · Searched ──────▶ └───────────┘
 //! ```
 //!
 //! # What the I/O does
@@ -32,6 +33,9 @@
 //! * **Time.** The connector has all time limits. Give [`Input::Wake`] at [`Connector::deadline`].
 //! * **Signalling.** [`Output::Tell`] is [`super::signal::Signalling::tell`], whose errors come back as
 //!   [`super::signal::Outcome::NotTaken`]. Tags are the connector's. `Happening::Told`, `Done` and `Message` are fed to it.
+//! * **BitTorrent's DHT**, if [`Settings::mainline`] says that there is one. [`Output::LookUp`] asks where a peer is:
+//!   [`Input::Located`] for each answer, then one [`Input::Searched`]. A message to be told by [`MAINLINE`] is a letter that is
+//!   left there, and [`Input::Searched`] says whether it lies there; those that come have [`MAINLINE`] for their server.
 //! * **Punching.** [`Output::Punch`] begins a session. What the session wants to send comes here by [`Input::PunchSend`],
 //!   what the peer says to it by [`Output::PunchMessage`]. It ends with one [`Input::Punched`], also after
 //!   [`Output::PunchCancel`]. A winner is handed over behind the session's last frame: the initiator gets
@@ -53,6 +57,7 @@
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
 //! | `call`, `answer` | calling the peer; being called |
+//! | `search` | looking for the peer in BitTorrent's DHT, leaving a letter there |
 //! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
@@ -82,6 +87,7 @@ pub mod report;
 pub mod rungs;
 pub mod sealed;
 pub mod seals;
+mod search;
 mod settings;
 mod tale;
 mod tokens;
@@ -93,5 +99,6 @@ mod tests;
 
 pub use connector::Connector;
 pub use seals::Seals;
+pub use search::MAINLINE;
 pub use settings::{Own, Settings};
 pub use types::{Begin, Closing, ConnId, Input, Output, PunchId, Token};

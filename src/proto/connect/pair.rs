@@ -158,6 +158,7 @@ impl Pair {
             self.launch(now, core);
             self.call_if_due(now, core);
             self.punch_if_due(now, core);
+            self.search_if_due(now, core);
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);

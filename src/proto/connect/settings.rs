@@ -20,6 +20,10 @@ pub struct Settings {
     pub local_peers: bool,
     /// Whether it takes part in punches. Default yes.
     pub punching: bool,
+    /// Whether there is BitTorrent's DHT to be asked where a peer is. Default no; without the feature `mainline` never.
+    pub mainline: bool,
+    /// Whether letters are left there. Default no.
+    pub letters: bool,
     /// A punch's numbers.
     pub punch: Options,
     /// For a request, all ways together. Default 10 s.
@@ -52,6 +56,8 @@ impl Settings {
             network,
             local_peers: false,
             punching: true,
+            mainline: false,
+            letters: false,
             punch: Options::default(),
             limit: Duration::from_secs(10),
             dial: Duration::from_secs(4),
@@ -105,6 +111,12 @@ impl Own {
     pub(super) fn is_reachable(&self) -> bool {
         let mapped = |unl: &UnlV3| unl.record().candidates.iter().any(|c| c.kind == CandidateKind::Mapped);
         self.node_type == Some(NodeType::Passive) || self.locator.as_ref().is_some_and(mapped)
+    }
+
+    /// Whether there is reason to believe that somebody might.
+    pub(super) fn may_be_reached(&self) -> bool {
+        let closed = matches!(self.node_type, Some(NodeType::Active | NodeType::Simultaneous));
+        !closed || self.is_reachable() || self.outside6.is_some()
     }
 
     /// Whether this is where the node itself listens.

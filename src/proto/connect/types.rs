@@ -8,6 +8,7 @@ use crate::event::Via;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::{self, Failure, Setup};
 use crate::proto::signal::Outcome;
+use crate::proto::unl::UnlV3;
 
 /// A connection, from its being dialled or accepted on; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,8 +107,22 @@ pub enum Input {
         server: String,
         /// Whose; what is in it has to prove it.
         from: PublicKey,
-        /// The message, sealed ([`super::sealed`]).
+        /// The message, sealed ([`super::sealed`]); by a letter ([`super::MAINLINE`]), as it was when the letter was opened.
         bytes: Vec<u8>,
+    },
+    /// BitTorrent's DHT has a locator of the peer's, signed by it. Others may follow.
+    Located {
+        /// The look-up.
+        tag: u64,
+        /// The locator.
+        locator: Box<UnlV3>,
+    },
+    /// The end of a look-up, or what became of a letter; once for each. `Ok`: something was found; the letter lies there.
+    Searched {
+        /// The look-up's, or the message's.
+        tag: u64,
+        /// Why not, for people.
+        outcome: Result<(), String>,
     },
     /// A punch has something to say to the peer.
     PunchSend {
@@ -194,10 +209,17 @@ pub enum Output {
         tag: u64,
         /// To whom.
         to: PublicKey,
-        /// By which servers, the best first; none: by our own.
+        /// By which servers, the best first; none: by our own. [`super::MAINLINE`] alone: by a letter in BitTorrent's DHT.
         via: Vec<String>,
-        /// What: sealed to that node, for whoever carries it.
+        /// What: sealed to that node, for whoever carries it; not what becomes a letter, which is sealed as such.
         message: Vec<u8>,
+    },
+    /// Look in BitTorrent's DHT where a node is.
+    LookUp {
+        /// What to call it.
+        tag: u64,
+        /// Which node.
+        peer: PublicKey,
     },
     /// Begin a punch.
     Punch {

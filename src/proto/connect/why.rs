@@ -6,6 +6,7 @@ use super::attempt::Attempt;
 use super::call::{Call, CallEnd};
 use super::core::Core;
 use super::pair::{Pair, Step};
+use super::search::Search;
 use crate::proto::punch::Reason;
 
 /// Addresses named in a sentence.
@@ -29,6 +30,9 @@ impl Pair {
             },
         };
         let mut text = format!("{main}; {}", self.why_not_direct(attempt));
+        if let Some(why) = attempt.search.as_ref().and_then(Search::why) {
+            text.push_str(&format!("; {why}"));
+        }
         add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
@@ -54,6 +58,7 @@ impl Pair {
             Call::Answered { .. } => open.push("the peer had been asked to connect to us".to_owned()),
             _ => open.push("the peer was being called".to_owned()),
         }
+        open.extend(attempt.search.as_ref().and_then(Search::under_way).map(str::to_owned));
         if open.is_empty() {
             open.push("attempts were waiting for their turn".to_owned());
         }

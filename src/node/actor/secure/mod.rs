@@ -3,12 +3,14 @@
 //! ```text
 //!   program ─ unl_connect, cancel ─▶ ┌───────────┐ ◀─ steps ─ ushers (one per connection that is not open yet)
 //!   situation ─ what we are ───────▶ │ Connector │ ◀─ happenings ─ signalling (one task)
-//!                                    └───────────┘ ◀─ says, ends ─ punches (one task each)
+//!                                    └───────────┘ ◀─ says, ends ─ punches (one task each), BitTorrent's DHT (one task)
 //! ```
 //!
-//! `links` has the connections, `signalling` and `punches` the tasks, `own` what the node knows of itself.
+//! `links` has the connections, `signalling`, `punches` and `mainline` the tasks, `own` what the node knows of itself.
 
 mod links;
+#[cfg_attr(not(feature = "mainline"), path = "no_mainline.rs")]
+mod mainline;
 mod own;
 mod punches;
 mod signalling;
@@ -36,6 +38,8 @@ use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
 use links::Link;
 
+pub(super) use mainline::Happening as MainlineHappening;
+
 /// The story of a request that goes on is at most so old when the program asks for it. (Many requests may go on, and much
 /// may happen.)
 const STORY_TIME: Duration = Duration::from_millis(20);
@@ -53,6 +57,7 @@ pub(super) struct Secure {
     budget: Arc<Mutex<Budget>>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
+    mainline: mainline::Desk,
     /// What the connector was told last of the node.
     full: bool,
     /// Requests that go on, and whom they want.
@@ -109,6 +114,7 @@ impl Secure {
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             signal: None,
             happenings: None,
+            mainline: mainline::Desk::default(),
             full: false,
             running: BTreeMap::new(),
             stories_at: None,
@@ -126,7 +132,9 @@ impl Secure {
 
     /// When [`Actor::secure_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.connector.deadline(), self.stories_at, self.refresh_at].into_iter().flatten().min()
+        let deadlines =
+            [self.connector.deadline(), self.stories_at, self.refresh_at, self.mainline.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The next happening of the signalling.
@@ -135,6 +143,11 @@ impl Secure {
             Some(Poll::Ready(Some(happening))) => Poll::Ready(happening),
             _ => Poll::Pending,
         }
+    }
+
+    /// The next happening of BitTorrent's DHT.
+    pub(super) fn poll_mainline(&mut self, cx: &mut Context<'_>) -> Poll<MainlineHappening> {
+        self.mainline.poll(cx)
     }
 }
 
@@ -146,6 +159,11 @@ impl Actor {
             Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
         };
         let peer = *unl.identity();
+        if !self.shared.config.admits(&peer) {
+            let message =
+                format!("{peer} is not among the peers that this node allows (p2p_config_allow_peer)");
+            return self.shared.done(request, Error::new(Code::Refused, message).into());
+        }
         self.forget_ending(&peer);
         let Some(secure) = &self.secure else {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
@@ -228,6 +246,7 @@ impl Actor {
                 Output::Spare { conn } => self.secure_spare(conn),
                 Output::Close { conn, why } => self.secure_close(conn, why),
                 Output::Tell { tag, to, via, message } => self.tell(tag, to, via, message),
+                Output::LookUp { tag, peer } => self.look_up(tag, peer),
                 Output::Punch { punch, begin } => self.begin_punch(punch, *begin),
                 Output::PunchMessage { punch, message } => {
                     self.order_punch(punch, punch::Inbox::Message(message));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::Actor;
-use crate::config::{Config, NodeType};
+use crate::config::{Config, LETTERS, NodeType};
 use crate::node::locator;
 use crate::os;
 use crate::proto::connect::{Own, Settings};
@@ -18,6 +18,8 @@ pub(super) fn settings(config: &Config, identity: PublicKey) -> Settings {
     Settings {
         local_peers: config.local_peers,
         punching: config.simultaneous,
+        mainline: config.uses_mainline(),
+        letters: config.mainline & LETTERS != 0,
         limit: config.unl_connect_timeout,
         dial: match config.connect_timeout {
             // One address of several is given less than the only one there is, unless the program has said how much.
@@ -71,6 +73,7 @@ impl Actor {
         if let Some(secure) = &mut self.secure {
             // A locator's end is rounded to such a part of its life: this is when the next one differs.
             secure.refresh_at = Some(Instant::now() + (life / 24).max(Duration::from_secs(1)));
+            secure.mainline.set_locator(own.locator.as_ref());
             secure.connector.set_own(Instant::now(), own);
         }
         self.secure_act();

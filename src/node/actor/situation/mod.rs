@@ -162,6 +162,7 @@ impl Actor {
         self.order_dht(crate::dht::Order::NetworkChanged);
         self.order_signal(crate::node::signal::Order::NetworkChanged);
         self.order_channel(crate::node::simultaneous::Order::NetworkChanged);
+        self.mainline_network_changed();
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
         let lan_ip6 = own_v6(&self.shared.config, bound);
@@ -211,6 +212,9 @@ impl Actor {
     /// Being listed makes sense only for a node that others reach.
     pub(super) fn advertise(&mut self, request: u64) {
         match self.at.machine.standing().node_type {
+            NodeType::Passive if self.shared.config.rendezvous().next().is_none() => {
+                self.announce_for(request)
+            }
             NodeType::Passive => self.begin(Chore::Advertise, request),
             _ if self.at.machine.is_deciding() => self.at.advertise.push(request),
             other => {

@@ -26,6 +26,7 @@ impl Session {
             technique,
             ours: self.ours.foresight(),
             theirs: theirs.foresight(),
+            initiator: self.role == Role::Initiator,
             slots: self.round.slots.len(),
             ports: &self.round.their_ports,
             guesses: self.options.spray_guesses,
