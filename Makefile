@@ -8,7 +8,7 @@
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
-#   make matrix     every NAT against every other, by the library; docs/matrix.md and its picture (root, half an hour)
+#   make matrix     every NAT against every other, by the optimised library; docs/matrix.md and its picture (root, a quarter of an hour)
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make header     rewrites include/p2pnet.h from src/ffi/
 #   make format     rustfmt and clang-format
@@ -57,7 +57,7 @@ demo: lib server examples
 	@SERVER=$(SERVER) EXAMPLES=build/examples sh examples-c/demo.sh
 	@if [ "$$(id -u)" = 0 ] && [ "$$(uname)" = Linux ]; then \
 		echo "demo: part two: through two NATs, in network namespaces"; \
-		$(CARGO) test -q --features cli,server,testing --test lab -- demo; \
+		$(CARGO) test -q --features server,testing,cli,mainline --test lab -- demo; \
 	else \
 		echo "demo: part two is left out: two NATs of network namespaces need Linux and root (sudo make demo)"; \
 	fi
@@ -66,15 +66,15 @@ test:
 	@$(PYTHON) tests/run.py
 
 lab:
-	$(CARGO) test --features cli,server,testing --test lab
+	$(CARGO) test --features server,testing,cli,mainline --test lab
 
 situations:
 	@mkdir -p build
-	$(CARGO) test --features cli,server,testing --test lab -- table > build/situations.md && mv build/situations.md docs/
+	$(CARGO) test --features server,testing,cli,mainline --test lab -- table > build/situations.md && mv build/situations.md docs/
 
 matrix:
 	@mkdir -p build
-	$(CARGO) test --features cli,server,testing --test lab -- matrix \
+	$(CARGO) test --profile tools --features server,testing,cli,mainline --test lab -- matrix \
 	  --json build/matrix.json --md docs/matrix.md --svg docs/matrix.svg
 
 soak: lib server

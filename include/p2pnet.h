@@ -498,7 +498,10 @@ enum p2p_opt
   P2P_OPT_SEND_BUFFER = 13,
   /** 1048576; received bytes of one connection you have not taken before we stop reading and TCP slows the peer. */
   P2P_OPT_RECV_BUFFER = 14,
-  /** 5000; one connection attempt, name look-up included. */
+  /**
+   * 5000; one connection attempt, name look-up included. (To one of the addresses of a locator of version 3: 4000, unless this
+   * is set to something else.)
+   */
   P2P_OPT_CONNECT_TIMEOUT_MS = 15,
   /** P2P_LOG_WARN; what becomes a LOG event, or a line on the log descriptor. */
   P2P_OPT_LOG_LEVEL = 16,
@@ -508,7 +511,7 @@ enum p2p_opt
   P2P_OPT_SEED = 18,
   /** 1; may register at rendezvous servers. */
   P2P_OPT_ADVERTISE = 19,
-  /** 1; may take part in hole punching. Nothing punches yet. */
+  /** 1; may take part in hole punching. */
   P2P_OPT_SIMULTANEOUS = 20,
   /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
   P2P_OPT_DUPLICATE_IP = 21,
@@ -560,10 +563,19 @@ enum p2p_opt
   /** 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests. */
   P2P_OPT_LOCAL_PEERS = 43,
   /**
+   * P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
+   * kind P2P_SERVER_MAINLINE is added.
+   */
+  P2P_OPT_MAINLINE = 50,
+  /** 2; letters for this node that may lie in BitTorrent's DHT at one time, 0 = it takes none. */
+  P2P_OPT_MAINLINE_SLOTS = 51,
+  /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
+  P2P_OPT_MAINLINE_POLL_MS = 52,
+  /**
    * 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
    * read. 0 = never, neither for us nor for those who call us.
    */
-  P2P_OPT_RELAY = 50,
+  P2P_OPT_RELAY = 60,
   /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
@@ -592,6 +604,11 @@ enum p2p_opt
   P2P_OPT_KEY = 1007,
   /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
   P2P_OPT_KEY_FILE = 1008,
+  /**
+   * ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
+   * Strangers are turned away before they cost anything, and cannot find out who this is.
+   */
+  P2P_OPT_NETWORK_KEY = 1009,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -622,16 +639,42 @@ enum p2p_server
    */
   P2P_SERVER_DHT = 4,
   /**
+   * A node of BitTorrent's DHT to begin with, "host:port", or "public" for the well-known public ones. The net then takes part in
+   * that DHT, as far as P2P_OPT_MAINLINE says (secure dialect). P2P_ERR_UNSUPPORTED in a build without it (p2p_features()).
+   */
+  P2P_SERVER_MAINLINE = 5,
+  /**
    * A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
    * that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
    */
-  P2P_SERVER_RELAY = 5,
+  P2P_SERVER_RELAY = 6,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum p2p_server p2p_server;
 #else
 typedef int32_t p2p_server;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/** Bits of P2P_OPT_MAINLINE: what a net tells in BitTorrent's DHT. It looks peers and nodes up there in any case. */
+enum p2p_mainline
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** Its locator, under its key: whoever knows the key learns where it is, and when it is there. */
+  P2P_MAINLINE_PUBLISH = 1,
+  /** Its address, to all who know the network's name: if it can be reached, on a p2p net that may advertise. */
+  P2P_MAINLINE_ANNOUNCE = 2,
+  /** It has a mailbox for letters ("connect to me"), and leaves such letters for peers that it cannot reach. */
+  P2P_MAINLINE_LETTERS = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_mainline p2p_mainline;
+#else
+typedef int32_t p2p_mainline;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -900,8 +943,8 @@ P2P_API const char *p2p_strerror(p2p_result code);
 
 /**
  * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
- * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT). Any
- * thread.
+ * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT); 1 << 17
+ * if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE). Any thread.
  */
 P2P_API
 uint64_t p2p_features(void);
@@ -944,6 +987,15 @@ P2P_API
 p2p_result p2p_config_add_server(p2p_config *cfg,
                                  p2p_server kind,
                                  const char *address,
+                                 p2p_error *err);
+
+/**
+ * Lets a node in and be connected to (secure dialect): its key (id in p2p_unl_info, 43 letters) or a locator of it. Once one
+ * has been named, all others are turned away. At most 65536. P2P_ERR_INVALID: it is neither. err may be NULL.
+ */
+P2P_API
+p2p_result p2p_config_allow_peer(p2p_config *cfg,
+                                 const char *who,
                                  p2p_error *err);
 
 /**

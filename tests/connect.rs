@@ -326,7 +326,7 @@ fn stopped_while_connecting() {
         alice.net.unl_connect(&unl).unwrap(),
         alice.net.connect(&other.local_addr().unwrap().to_string()).unwrap(),
     ];
-    other.accept().unwrap();
+    let _held = other.accept().unwrap();
     alice.net.stop();
     for request in requests {
         assert_eq!(done(&alice, request).result, Err(Code::Canceled));

@@ -181,7 +181,7 @@ def main():
     if subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode != 0:
         print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 8 skipped")
         return None
-    subprocess.run(["cargo", "build", "--quiet", "--features", "server,testing"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--quiet", "--features", "server,testing,cli,mainline"], cwd=ROOT, check=True)
     return os.execvp("unshare", ["unshare", "-rnm", sys.executable, __file__, "inside"])
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test of the project and ends with one line that counts them.
 
-  tests/run.py                 everything (make test)
-  tests/run.py fmt clippy rust only these steps
+  tests/run.py                 everything (make test), two steps at a time
+  tests/run.py fmt clippy rust only these steps, one after the other
   tests/run.py --soak          the long tests instead (make soak)
   tests/run.py --list          the steps
 
@@ -15,12 +15,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
-FEATURES = ["--features", "server,testing,cli"]
+FEATURES = ["--features", "server,testing,cli,mainline"]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
@@ -104,12 +105,11 @@ def step_clippy():
                ["cargo", "clippy", "--lib", "--features", "netdev", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--", "-D", "warnings"],
                ["cargo", "clippy", "--lib", "--no-default-features", "--features", "mainline", "--", "-D", "warnings"],
-               ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"],
-               ["cargo", "clippy", "--all-targets", *FEATURES, "--features", "mainline", "--", "-D", "warnings"])
+               ["cargo", "clippy", "--all-targets", *FEATURES, "--", "-D", "warnings"])
 
 
 def step_doc():
-    return one("doc", ["cargo", "doc", "--no-deps", *FEATURES, "--features", "mainline"], env={"RUSTDOCFLAGS": "-D warnings"})
+    return one("doc", ["cargo", "doc", "--no-deps", *FEATURES], env={"RUSTDOCFLAGS": "-D warnings"})
 
 
 def step_rust():
@@ -117,8 +117,8 @@ def step_rust():
 
 
 def step_mainline():
-    return counted("mainline", ["cargo", "test", "--no-fail-fast", "--features", "mainline", "--lib", "--", "mainline",
-                                "one_way"], CARGO_COUNT)
+    return counted("mainline", ["cargo", "test", "--no-fail-fast", *FEATURES, "--test", "mainline",
+                                "--", "--test-threads=8"], CARGO_COUNT)
 
 
 def step_lab():
@@ -136,13 +136,16 @@ def step_demo():
     return one("demo", ["make", "demo"])
 
 
+# What runs beside each other: one lane compiles most of the time, the other waits most of the time. Within a lane the order
+# counts: steps of the second one build the library in several ways, each into the same place.
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
     "clippy": (step_clippy, "no lint warns"),
     "doc": (step_doc, "the documentation builds without a warning"),
     "rust": (step_rust, "unit, property, header, vector and server tests"),
-    "mainline": (step_mainline, "BitTorrent's DHT: on DHTs of our own on loopback"),
+    "mainline": (step_mainline, "networks without a server, by DHTs of our own on loopback"),
     "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
@@ -179,6 +182,44 @@ def install_packages():
         run("packages", ["apt-get", "install", "-y", "--no-install-recommends", *packages], env)
 
 
+TELLING = threading.Lock()
+
+
+def work_through(names, table, total):
+    """Runs steps one after the other, says how each went, and adds it up."""
+    for name in names:
+        function, what = table[name]
+        start = time.monotonic()
+        try:
+            result = function()
+        except Exception as why:  # a step that cannot run is a failure like others
+            result = Result(failed=1)
+            with (LOGS / f"{name}.log").open("a", encoding="utf-8") as out:
+                out.write(f"{type(why).__name__}: {why}\n")
+        with TELLING:
+            tell(name, what, result, time.monotonic() - start)
+            total.passed += result.passed
+            total.failed += result.failed
+            total.skipped += result.skipped
+
+
+def tell(name, what, result, seconds):
+    """How a step went; of one that failed, the end of what it said."""
+    parts = [f"{result.passed} passed"]
+    if result.failed:
+        parts.append(f"{result.failed} FAILED")
+    if result.skipped:
+        parts.append(f"{len(result.skipped)} skipped")
+    print(f"{name:10} {what}: {', '.join(parts)}  ({seconds:.0f} s)", flush=True)
+    for reason in result.skipped:
+        print(f"           skipped: {reason}")
+    if result.failed:
+        log = LOGS / f"{name}.log"
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:] if log.exists() else []
+        print("\n".join(f"  | {line}" for line in tail))
+        print(f"  whole output: {log.relative_to(ROOT)}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", metavar="STEP")
@@ -190,6 +231,8 @@ def main():
         for name, (_, what) in table.items():
             print(f"{name:10} {what}")
         return 0
+    if sorted(name for lane in LANES for name in lane) != sorted(STEPS):
+        parser.error("LANES does not name each step of STEPS once")
     unknown = [s for s in options.steps if s not in table]
     if unknown:
         parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(table)}")
@@ -198,28 +241,13 @@ def main():
     install_packages()
     total = Result()
     begun = time.monotonic()
-    for name in options.steps or table:
-        function, what = table[name]
-        print(f"{name:10} {what} ... ", end="", flush=True)
-        start = time.monotonic()
-        result = function()
-        seconds = time.monotonic() - start
-        parts = [f"{result.passed} passed"]
-        if result.failed:
-            parts.append(f"{result.failed} FAILED")
-        if result.skipped:
-            parts.append(f"{len(result.skipped)} skipped")
-        print(f"{', '.join(parts)}  ({seconds:.0f} s)", flush=True)
-        for reason in result.skipped:
-            print(f"           skipped: {reason}")
-        if result.failed:
-            log = LOGS / f"{name}.log"
-            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:] if log.exists() else []
-            print("\n".join(f"  | {line}" for line in tail))
-            print(f"  whole output: {log.relative_to(ROOT)}")
-        total.passed += result.passed
-        total.failed += result.failed
-        total.skipped += result.skipped
+    print("each step is told when it has ended ...", flush=True)
+    lanes = [options.steps] if options.steps else LANES if table is STEPS else [table]
+    workers = [threading.Thread(target=work_through, args=(lane, table, total)) for lane in lanes]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     print(f"\n{time.monotonic() - begun:.0f} s in all")
     print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped")
     return 1 if total.failed else 0

@@ -151,10 +151,23 @@ class OwnedEvent
 using Handler = std::function<void(const Event &)>;
 
 /// What the library can do: P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16 if it
-/// can ask servers whether its port is open.
+/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT.
 inline std::uint64_t features() noexcept
 {
     return p2p_features();
+}
+
+/// Whether a locator can be used: whole, signed by its key, not expired by this machine's clock.
+inline bool unl_check(const std::string &unl, Failure &f) noexcept
+{
+    return p2p_unl_check(unl.c_str(), f.raw()) == P2P_OK;
+}
+/// What a locator says, expired or not.
+inline bool unl_info(const std::string &unl, p2p_unl_info &info, Failure &f) noexcept
+{
+    info = p2p_unl_info{};
+    info.struct_size = sizeof info;
+    return p2p_unl_get_info(unl.c_str(), &info, f.raw()) == P2P_OK;
 }
 
 /// The options of a net. Copied when the net is made.
@@ -176,6 +189,11 @@ class Config
     {
         return p2p_config_add_server(raw_.get(), kind, address.c_str(), f.raw()) == P2P_OK;
     }
+    /// Lets a node in (secure dialect), by its key or a locator of it; all that are not named are turned away.
+    bool allow_peer(const std::string &who, Failure &f)
+    {
+        return p2p_config_allow_peer(raw_.get(), who.c_str(), f.raw()) == P2P_OK;
+    }
 #ifdef __cpp_exceptions
     Config &set(p2p_opt option, std::int64_t value)
     {
@@ -190,6 +208,11 @@ class Config
     Config &add_server(p2p_server kind, const std::string &address)
     {
         detail::check([&](Failure &f) { return add_server(kind, address, f); });
+        return *this;
+    }
+    Config &allow_peer(const std::string &who)
+    {
+        detail::check([&](Failure &f) { return allow_peer(who, f); });
         return *this;
     }
 #endif
@@ -255,18 +278,22 @@ class Net
     /// handler gets the DONE event; without one it goes to on_event()'s.
     bool connect(const std::string &host_port, Handler handler, p2p_request &out, Failure &f)
     {
-        if (!handler || !state_)
-            return p2p_connect(raw(), host_port.c_str(), nullptr, nullptr, &out, f.raw()) == P2P_OK;
-        // Locked until the request's number is noted: another thread may be taking its DONE already.
-        const std::lock_guard<std::mutex> lock(state_->mutex);
-        state_->pending.push_back({0, std::move(handler), state_.get()});
-        Pending &mine = state_->pending.back();
-        if (p2p_connect(raw(), host_port.c_str(), &Net::on_done, &mine, &out, f.raw()) == P2P_OK) {
-            mine.request = out;
-            return true;
-        }
-        state_->pending.pop_back();
-        return false;
+        return ask(&p2p_connect, host_port, std::move(handler), out, f);
+    }
+    /// Connects to the node with this locator by whatever way works. handler as for connect().
+    bool unl_connect(const std::string &unl, Handler handler, p2p_request &out, Failure &f)
+    {
+        return ask(&p2p_unl_connect, unl, std::move(handler), out, f);
+    }
+    /// This node's locator, for others to connect to it by.
+    bool unl(std::string &out, Failure &f) { return f.set(text(out, &p2p_unl_get, raw())); }
+    /// The story of an unl_connect(), one JSON object (docs/explain.md has its members); empty if it is not
+    /// known (any more).
+    std::string explain(p2p_request request)
+    {
+        std::string out;
+        text(out, &p2p_explain, raw(), request);
+        return out;
     }
     p2p_result cancel(p2p_request request) noexcept { return p2p_cancel(raw(), request); }
     /// The machine's network is another one now: what info() tells of it is found out anew.
@@ -297,6 +324,18 @@ class Net
     {
         p2p_request out = 0;
         detail::check([&](Failure &f) { return connect(host_port, std::move(handler), out, f); });
+        return out;
+    }
+    p2p_request unl_connect(const std::string &unl, Handler handler = {})
+    {
+        p2p_request out = 0;
+        detail::check([&](Failure &f) { return unl_connect(unl, std::move(handler), out, f); });
+        return out;
+    }
+    std::string unl()
+    {
+        std::string out;
+        detail::check([&](Failure &f) { return unl(out, f); });
         return out;
     }
     void network_changed()
@@ -424,13 +463,9 @@ class Net
     /// The story behind info(), one JSON object (docs/doctor.md has its members). Empty for an empty net.
     std::string report()
     {
-        std::string text;
-        std::size_t need = 0;
-        // Once for the size, and again if it has grown in between.
-        while (p2p_net_report(raw(), text.data(), text.size(), &need) == P2P_ERR_TOO_SMALL)
-            text.resize(need);
-        text.resize(need > 0 ? need - 1 : 0);
-        return text;
+        std::string out;
+        text(out, &p2p_net_report, raw());
+        return out;
     }
     p2p_stats stats() noexcept
     {
@@ -508,6 +543,34 @@ class Net
             call(state, mine.front().handler, *ev);
     }
 
+    template <class Function>
+    bool ask(Function function, const std::string &whom, Handler handler, p2p_request &out, Failure &f)
+    {
+        if (!handler || !state_)
+            return function(raw(), whom.c_str(), nullptr, nullptr, &out, f.raw()) == P2P_OK;
+        // Locked until the request's number is noted: another thread may be taking its DONE already.
+        const std::lock_guard<std::mutex> lock(state_->mutex);
+        state_->pending.push_back({0, std::move(handler), state_.get()});
+        Pending &mine = state_->pending.back();
+        if (function(raw(), whom.c_str(), &Net::on_done, &mine, &out, f.raw()) == P2P_OK) {
+            mine.request = out;
+            return true;
+        }
+        state_->pending.pop_back();
+        return false;
+    }
+    template <class Function, class... Args>
+    static p2p_result text(std::string &out, Function function, p2p_net *net, Args... args)
+    {
+        p2p_result result;
+        std::size_t need = 0;
+        out.clear();
+        // Once for the size, and again if it has grown in between.
+        while ((result = function(net, args..., out.data(), out.size(), &need)) == P2P_ERR_TOO_SMALL)
+            out.resize(need);
+        out.resize(result == P2P_OK && need > 0 ? need - 1 : 0);
+        return result;
+    }
     static const char *data_of(std::string_view text) noexcept
     {
         return text.data() ? text.data() : "";

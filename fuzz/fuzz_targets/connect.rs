@@ -1,6 +1,6 @@
-//! What a peer may say by the signalling to connect: bytes as a message, which is written again as it was read; and a script
-//! of messages, connections and time for the connector, which ends every request once, opens one connection with a peer at a
-//! time, dials only what the locators name, and forgets everything in the end.
+//! What a peer may say by the signalling to connect: bytes as a message, which is written again as it was read, and as a sealed
+//! one, which nothing is but what was sealed; and a script of messages, connections and time for the connector, which ends every
+//! request once, opens one connection with a peer at a time, dials only what the locators name, and forgets everything in the end.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +8,10 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use p2pnet::proto::connect::message::{MAX_LEN, Message};
-use p2pnet::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings, Token};
+use p2pnet::proto::connect::message::Message;
+use p2pnet::proto::connect::sealed;
+use p2pnet::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals, Settings, Token};
+use p2pnet::proto::handshake::Myself;
 use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::proto::punch::{Failure, Reason, Side};
 use p2pnet::proto::signal::Outcome;
@@ -18,18 +20,29 @@ use p2pnet::proto::unl::{Record, UnlV3};
 const SERVER: &str = "s.example:8000";
 const WHERE: [&str; 3] = ["wan 203.0.113.7:7000", "mapped 203.0.113.8:7000", "lan 192.168.1.9:7000"];
 
-/// Two nodes, each with what it may say of itself. Made once: signing takes longer than all the rest.
-static NODES: LazyLock<[(PublicKey, Vec<UnlV3>); 2]> = LazyLock::new(|| {
+struct Node {
+    key: PublicKey,
+    /// What it may say of itself.
+    says: Vec<UnlV3>,
+    myself: Myself,
+}
+
+/// Two nodes. Made once: signing takes longer than all the rest.
+static NODES: LazyLock<[Node; 2]> = LazyLock::new(|| {
     [1, 2].map(|n| {
         let identity = Identity::from_secret(&[n; 32]);
-        (identity.public(), (0..=WHERE.len()).map(|count| unl(&identity, &WHERE[..count])).collect())
+        let says = (0..=WHERE.len()).map(|count| unl(&identity, &WHERE[..count])).collect();
+        Node { key: identity.public(), says, myself: Myself::new(&identity) }
     })
 });
 
 struct Bench {
     connector: Connector,
     now: Instant,
-    peer: &'static (PublicKey, Vec<UnlV3>),
+    me: &'static Node,
+    peer: &'static Node,
+    /// The peer's.
+    seals: Seals,
     conns: Vec<ConnId>,
     ended: BTreeSet<ConnId>,
     open: BTreeSet<ConnId>,
@@ -49,16 +62,20 @@ impl Bench {
     fn new(first: u8) -> Bench {
         let (me, peer) = if first % 2 == 0 { (&NODES[0], &NODES[1]) } else { (&NODES[1], &NODES[0]) };
         let own = Own {
-            locator: Some(me.1[0].clone()),
+            locator: Some(me.says[0].clone()),
             side: Side::untranslated([198, 51, 100, 1].into()),
             addresses: vec![[192, 168, 1, 5].into()],
             relays: vec![SERVER.to_owned()],
             ..Own::default()
         };
+        let now = Instant::now();
+        let seals = |node: &Node| Seals::new(now, node.myself.clone(), *node.key.as_bytes());
         Bench {
-            connector: Connector::new(Settings::new(me.0, None), own, [7; 32]),
-            now: Instant::now(),
+            connector: Connector::new(Settings::new(me.key, None), own, seals(me), [7; 32]),
+            now,
+            me,
             peer,
+            seals: seals(peer),
             conns: Vec::new(),
             ended: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -72,6 +89,15 @@ impl Bench {
     fn give(&mut self, input: Input) {
         self.connector.handle(self.now, input);
         self.drain();
+    }
+
+    /// The peer says something, as it is or sealed.
+    fn says(&mut self, plain: &[u8], sealed: bool) {
+        let bytes = match sealed {
+            true => self.seals.seal(&self.me.key, plain).expect("a key"),
+            false => plain.to_vec(),
+        };
+        self.give(Input::Message { server: SERVER.to_owned(), from: self.peer.key, bytes });
     }
 
     fn drain(&mut self) {
@@ -95,8 +121,9 @@ impl Bench {
                     self.ended.insert(conn);
                 }
                 Output::Tell { tag, message, .. } => {
-                    assert!(message.len() <= MAX_LEN);
-                    if let Ok(Message::Call { token, .. }) = Message::decode(&message) {
+                    assert!(message.len() <= sealed::MAX_LEN);
+                    let plain = self.seals.open(SERVER, &self.me.key, &message).expect("sealed to the peer");
+                    if let Message::Call { token, .. } = Message::decode(&plain).expect("a message") {
                         self.tags.push(tag);
                         self.tokens.push(token);
                     }
@@ -129,14 +156,14 @@ impl Bench {
         let pick = |len: usize| n.checked_rem(len).unwrap_or(0);
         let token = self.tokens[pick(self.tokens.len())];
         let conn = self.conns.get(pick(self.conns.len())).copied().filter(|conn| !self.ended.contains(conn));
-        let peer = self.peer.0;
+        let peer = self.peer.key;
         let from = std::net::SocketAddr::from(([203, 0, 113, 7], 40_000));
         match (kind % 13, conn) {
             (12, Some(conn)) => self.give(Input::Relayed { conn, at: from }),
             (0, _) => {
                 let request = self.requests.len() as u64 + 1;
                 self.requests.insert(request, 0);
-                let unl = &self.peer.1[usize::from(what % 4)];
+                let unl = &self.peer.says[usize::from(what % 4)];
                 self.connector.connect(self.now, request, unl, None);
                 self.drain();
             }
@@ -167,24 +194,37 @@ impl Bench {
                 let Some(punch) = self.punches.iter().nth(pick(self.punches.len())).copied() else { return };
                 self.punched(punch, Reason::from_number(*what));
             }
-            // A message: as it is, or with a token that is known, and a locator that is the peer's.
-            (10, _) => {
-                let mut bytes = rest.to_vec();
-                if chosen {
-                    bytes = [&[2 + what % 3][..], &token, rest].concat();
-                }
-                self.give(Input::Message { server: SERVER.to_owned(), from: peer, bytes });
-            }
+            // A message: as it is, sealed, or with a token that is known and a locator that is the peer's.
+            (10, _) if chosen => self.says(&[&[2 + what % 3][..], &token, rest].concat(), true),
+            (10, _) => self.says(rest, what % 3 == 0),
             (11, _) if chosen => {
-                let locator = self.peer.1[usize::from(what % 4)].text().to_owned();
+                let locator = self.peer.says[usize::from(what % 4)].text().to_owned();
                 let message = match what % 3 {
                     0 => Message::Answer { token, dials: what % 9, locator },
                     _ => Message::Call { token, locator, punch: None },
                 };
-                self.give(Input::Message { server: SERVER.to_owned(), from: peer, bytes: message.encode() });
+                self.says(&message.encode(), true);
             }
             _ => self.pass(Duration::from_millis(u64::from(*what) * 8)),
         }
+    }
+}
+
+/// No bytes are a message of the peer's; nor is one of the peer's that was changed.
+fn not_sealed(bench: &mut Bench, data: &[u8]) {
+    let (me, peer) = (bench.me, bench.peer);
+    let mut seals = Seals::new(bench.now, me.myself.clone(), [9; 32]);
+    assert!(seals.open(SERVER, &peer.key, data).is_err());
+    if let [at, bit, plain @ ..] = data
+        && (1..=16).contains(&plain.len())
+    {
+        let good = bench.seals.seal(&me.key, plain).expect("a key");
+        let mut changed = good.clone();
+        let at = usize::from(*at) % changed.len();
+        changed[at] ^= 1 << (bit % 8);
+        assert!(seals.open(SERVER, &peer.key, &changed).is_err());
+        assert_eq!(seals.open(SERVER, &peer.key, &good).as_deref(), Ok(plain));
+        assert!(seals.open(SERVER, &peer.key, &good).is_err());
     }
 }
 
@@ -194,6 +234,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let Some((first, script)) = data.split_first() else { return };
     let mut bench = Bench::new(*first);
+    not_sealed(&mut bench, data);
     script.chunks(24).take(100).for_each(|step| bench.step(step));
     // Sessions end by themselves at last.
     bench.pass(Duration::from_secs(15));

@@ -67,9 +67,18 @@ pub enum ServerKind {
     Ntp = 3,
     /// A mailbox for messages to nodes: `host:port` (a server of ours), or the URL of PyP2P's script, `http://host[:port]/path`.
     Dht = 4,
+    /// A node of BitTorrent's DHT to begin with, `host:port`, or [`text::PUBLIC_MAINLINE`] for the well-known public ones.
+    Mainline = 5,
     /// A relay, `host:port`, beside the rendezvous servers that relay. Both nodes have to name it.
-    Relay = 5,
+    Relay = 6,
 }
+
+/// [`Config::mainline`]: the node's locator is kept under its key.
+pub const PUBLISH: u32 = 1;
+/// [`Config::mainline`]: its address is announced to its network, if it can be reached.
+pub const ANNOUNCE: u32 = 2;
+/// [`Config::mainline`]: it has a mailbox, and leaves letters in others'.
+pub const LETTERS: u32 = 4;
 
 /// Whether one address may hold several connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +100,9 @@ pub enum DuplicateIp {
 pub struct Config {
     pub dialect: Dialect,
     pub network: Option<crate::proto::network::NetworkId>,
+    pub network_key: Option<crate::proto::network::NetworkKey>,
+    /// Only these nodes are let in and connected to (secure dialect); empty: all.
+    pub allowed_peers: std::collections::BTreeSet<crate::proto::identity::PublicKey>,
     pub key: Option<std::sync::Arc<crate::proto::identity::Identity>>,
     pub key_file: Option<std::path::PathBuf>,
     pub net_type: NetType,
@@ -138,6 +150,9 @@ pub struct Config {
     pub punch_half_open: usize,
     pub punch_per_minute: usize,
     pub local_peers: bool,
+    pub mainline: u32,
+    pub mainline_slots: u8,
+    pub mainline_poll: Duration,
     /// Whether relays are used (secure dialect).
     pub relay: bool,
     pub gateways: Vec<IpAddr>,
@@ -158,6 +173,8 @@ impl Default for Config {
         Config {
             dialect: Dialect::Classic,
             network: None,
+            network_key: None,
+            allowed_peers: std::collections::BTreeSet::new(),
             key: None,
             key_file: None,
             net_type: NetType::P2p,
@@ -204,6 +221,9 @@ impl Default for Config {
             punch_half_open: 256,
             punch_per_minute: 1000,
             local_peers: false,
+            mainline: PUBLISH | ANNOUNCE | LETTERS,
+            mainline_slots: 2,
+            mainline_poll: secs(30),
             relay: true,
             gateways: Vec::new(),
             state_dir: None,
@@ -238,9 +258,27 @@ impl Config {
         }
     }
 
+    /// Whether this node has anything to do with that one (secure dialect).
+    pub(crate) fn admits(&self, peer: &crate::proto::identity::PublicKey) -> bool {
+        self.allowed_peers.is_empty() || self.allowed_peers.contains(peer)
+    }
+
     /// The rendezvous servers, in the order they were added.
     pub(crate) fn rendezvous(&self) -> impl Iterator<Item = &str> {
         self.servers_of(ServerKind::Rendezvous)
+    }
+
+    /// Whether the node takes part in BitTorrent's DHT.
+    pub(crate) fn uses_mainline(&self) -> bool {
+        cfg!(feature = "mainline") && self.servers_of(ServerKind::Mainline).next().is_some()
+    }
+
+    /// Whether the node tells its network in BitTorrent's DHT where it can be reached.
+    pub(crate) fn announces(&self) -> bool {
+        self.uses_mainline()
+            && self.mainline & ANNOUNCE != 0
+            && self.advertise
+            && self.net_type == NetType::P2p
     }
 
     /// The servers of one kind, in the order they were added.

@@ -78,7 +78,7 @@ options! {
     14 recv_buffer 1024..=1073741824, |c, v| c.recv_buffer = v as usize, c.recv_buffer as i64,
         "received bytes of one connection your program has not taken yet before we stop reading and TCP slows the peer";
     15 connect_timeout_ms 1..=600000, |c, v| c.connect_timeout = from_ms(v), ms(c.connect_timeout),
-        "for one connection attempt, name look-up included";
+        "for one connection attempt, name look-up included (an address of a locator of version 3: 4000, unless this is set)";
     16 log_level 0..=5, |c, v| c.log_level = log_level(v), c.log_level as i64,
         "P2P_LOG_*: what becomes a LOG event or a line on log_fd";
     17 log_fd -1..=2147483647, |c, v| c.log_fd = v as i32, i64::from(c.log_fd),
@@ -135,7 +135,13 @@ options! {
         "attempts of hole punching begun within any minute, all peers together";
     43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
-    50 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
+    50 mainline 0..=7, |c, v| c.mainline = v as u32, i64::from(c.mainline),
+        "P2P_MAINLINE_* bits: what this node tells in BitTorrent's DHT, if a server of kind P2P_SERVER_MAINLINE is added";
+    51 mainline_slots 0..=8, |c, v| c.mainline_slots = v as u8, i64::from(c.mainline_slots),
+        "letters for this node that may lie in BitTorrent's DHT at one time; 0 = it takes none";
+    52 mainline_poll_ms 100..=3600000, |c, v| c.mainline_poll = from_ms(v), ms(c.mainline_poll),
+        "time between two looks for such letters, each some 20 KB on the wire for a slot";
+    60 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
         "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Config, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::proto::identity::{Identity, KEY_LEN};
-use crate::proto::network::NetworkId;
+use crate::proto::network::{NetworkId, NetworkKey};
+use crate::proto::unl::UnlV3;
 
 /// One text option.
 pub struct TextOption {
@@ -65,7 +66,16 @@ pub static TEXT_OPTIONS: &[TextOption] = &[
         name: "key_file",
         meaning: "file with the node's secret key, made with one (readable for its owner only) if it is not there; \"\" = none",
     },
+    TextOption {
+        key: 1009,
+        name: "network_key",
+        meaning: "a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect): \
+                  strangers are turned away before they cost anything; \"\" = none",
+    },
 ];
+
+/// Peers that a program may name as the only ones to be let in.
+pub const MAX_ALLOWED: usize = 65_536;
 
 /// The longest server address taken, a host name of 253 characters with its port and a scheme.
 const MAX_SERVER: usize = 512;
@@ -89,17 +99,19 @@ fn reachable_address(value: &str) -> Result<Option<IpAddr>> {
     Ok(found)
 }
 
-fn secret_key(value: &str) -> Result<Option<Arc<Identity>>> {
+/// A secret of 32 bytes, which becomes what `make` makes of it.
+fn secret<T>(name: &str, value: &str, make: impl FnOnce(&[u8; KEY_LEN]) -> T) -> Result<Option<T>> {
     if value.is_empty() {
         return Ok(None);
     }
     // The value is not repeated: messages end up in logs.
     let wrong = || {
-        let message =
-            format!("key has {} characters; expected {} hexadecimal digits", value.len(), 2 * KEY_LEN);
+        let length = value.chars().count();
+        let message = format!("{name} has {length} characters; expected {} hexadecimal digits", 2 * KEY_LEN);
         Error::new(Code::Invalid, message)
     };
-    crate::node::key::from_hex(value).map(|identity| Some(Arc::new(identity))).ok_or_else(wrong)
+    let bytes = crate::node::key::secret_of_hex(value).ok_or_else(wrong)?;
+    Ok(Some(make(&bytes)))
 }
 
 /// Routers that a program may name.
@@ -134,8 +146,9 @@ impl Config {
             1003 => self.wan_ip = reachable_address(value)?,
             1004 => self.gateways = gateways(value)?,
             1006 => self.network = Some(value).filter(|v| !v.is_empty()).map(NetworkId::of),
-            1007 => self.key = secret_key(value)?,
+            1007 => self.key = secret("key", value, |s| Arc::new(Identity::from_secret(s)))?,
             1008 => self.key_file = Some(value).filter(|v| !v.is_empty()).map(Into::into),
+            1009 => self.network_key = secret("network_key", value, |s| NetworkKey::new(*s))?,
             1005 => self.state_dir = Some(value).filter(|v| !v.is_empty()).map(Into::into),
             _ if super::options::INT_OPTIONS.iter().any(|o| o.key == key) => {
                 let message = format!("option {key} is a number: use p2p_config_set_int");
@@ -147,6 +160,29 @@ impl Config {
                 return Err(Error::new(Code::Unsupported, message));
             }
         }
+        Ok(())
+    }
+
+    /// Lets a node in and be connected to, by its key (43 letters) or a locator of it; all others then are not. (Secure
+    /// dialect.)
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] if it is neither; [`Code::Limit`] for more than [`MAX_ALLOWED`].
+    pub fn allow_peer(&mut self, who: &str) -> Result<()> {
+        let key = match who.parse() {
+            Ok(key) => key,
+            Err(not_a_key) => match UnlV3::decode(who) {
+                Ok(unl) => *unl.identity(),
+                Err(e) => {
+                    let message = format!("a peer to allow is {not_a_key}, nor a locator: {e}");
+                    return Err(Error::new(Code::Invalid, message));
+                }
+            },
+        };
+        if self.allowed_peers.len() >= MAX_ALLOWED && !self.allowed_peers.contains(&key) {
+            return Err(Error::new(Code::Limit, format!("more than {MAX_ALLOWED} peers to allow")));
+        }
+        self.allowed_peers.insert(key);
         Ok(())
     }
 
@@ -164,6 +200,12 @@ impl Config {
                 ("DHT", Err(Error::new(Code::Unsupported, message)))
             }
             ServerKind::Dht => ("DHT", reachability(at)),
+            ServerKind::Mainline if !cfg!(feature = "mainline") => {
+                let message = "server: BitTorrent's DHT is not in this build (cargo feature \"mainline\")";
+                ("Mainline", Err(Error::new(Code::Unsupported, message)))
+            }
+            ServerKind::Mainline if at == PUBLIC_MAINLINE => ("Mainline", Ok(())),
+            ServerKind::Mainline => ("Mainline", split_host_port(at).map(drop)),
             ServerKind::Ntp => ("NTP", split_host_port(&with_port(at, NTP_PORT)).map(drop)),
         };
         checked.map_err(|e| Error::new(e.code, format!("{name} server {}", e.message)))?;
@@ -172,6 +214,9 @@ impl Config {
         Ok(())
     }
 }
+
+/// In the place of a server's address: BitTorrent's own well-known nodes.
+pub const PUBLIC_MAINLINE: &str = "public";
 
 const NTP_PORT: u16 = 123;
 
@@ -307,5 +352,25 @@ mod tests {
             assert!(e.message.starts_with("reachability server"), "{e}");
         }
         assert!(c.add_server(ServerKind::Ntp, "").is_err());
+    }
+
+    #[test]
+    fn nodes_of_bittorrents_dht_only_where_it_is_built_in() {
+        let mut c = Config::default();
+        for at in ["public", "dht.example:6881"] {
+            let added = c.add_server(ServerKind::Mainline, at);
+            if cfg!(feature = "mainline") {
+                added.unwrap();
+                assert!(c.uses_mainline());
+            } else {
+                let e = added.unwrap_err();
+                assert_eq!(e.code, Code::Unsupported);
+                assert!(e.message.contains("cargo feature \"mainline\""), "{e}");
+                assert!(!c.uses_mainline() && c.servers.is_empty());
+            }
+        }
+        let e = c.add_server(ServerKind::Mainline, "somewhere").unwrap_err();
+        let expected = if cfg!(feature = "mainline") { Code::Invalid } else { Code::Unsupported };
+        assert_eq!(e.code, expected, "{e}");
     }
 }

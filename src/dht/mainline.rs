@@ -84,6 +84,8 @@ pub(crate) fn system_random() -> Random {
 pub(crate) enum Order {
     /// [`crate::proto::mainline::Mainline::publish`]
     Publish(Box<UnlV3>),
+    /// [`crate::proto::mainline::Mainline::withhold`]
+    Withhold,
     /// [`crate::proto::mainline::Mainline::announce`]
     Announce {
         /// The TCP port at our outside address where we can be reached, if we can.
@@ -235,6 +237,7 @@ impl Task {
         let now = now();
         match order {
             Order::Publish(locator) => self.node.publish(now, &locator),
+            Order::Withhold => self.node.withhold(),
             Order::Announce { port, own } => self.node.announce(now, port, own),
             Order::Resolve { tag, key } => self.node.resolve(now, tag, key),
             Order::Find { tag } => self.node.find(now, tag),

@@ -20,7 +20,6 @@
 //! a task of the same kind with orders of its own, `mainline`.
 
 #[cfg(feature = "mainline")]
-#[allow(dead_code, reason = "used by the actor once wired")]
 pub(crate) mod mainline;
 
 #[cfg(feature = "reach")]

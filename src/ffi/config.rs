@@ -100,13 +100,8 @@ pub unsafe extern "C" fn p2p_config_add_server(
     let add = || {
         // SAFETY: the caller's duties, passed on.
         let (options, address) = unsafe { (options(cfg)?, text(address, "address")?) };
-        let kinds = [
-            ServerKind::Rendezvous,
-            ServerKind::Reachability,
-            ServerKind::Ntp,
-            ServerKind::Dht,
-            ServerKind::Relay,
-        ];
+        use ServerKind::{Dht, Mainline, Ntp, Reachability, Relay, Rendezvous};
+        let kinds = [Rendezvous, Reachability, Ntp, Dht, Mainline, Relay];
         let known = kinds.into_iter().find(|k| *k as i32 == kind.0);
         let kind = known.ok_or_else(|| {
             let message = format!("kind is {}; expected one of P2P_SERVER_*", kind.0);
@@ -116,4 +111,18 @@ pub unsafe extern "C" fn p2p_config_add_server(
     };
     // SAFETY: the caller's duty, passed on.
     guard(|| unsafe { report(err, add()) })
+}
+
+/// Lets a node in and be connected to (secure dialect): its key (id in p2p_unl_info, 43 letters) or a locator of it. Once one
+/// has been named, all others are turned away. At most 65536. P2P_ERR_INVALID: it is neither. err may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_config_allow_peer(
+    cfg: *mut p2p_config,
+    who: *const c_char,
+    err: *mut p2p_error,
+) -> p2p_result {
+    guard(|| {
+        // SAFETY: the caller's duties, passed on.
+        unsafe { report(err, options(cfg).and_then(|c| c.config.allow_peer(text(who, "who")?))) }
+    })
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::proto::identity::{Identity, KEY_LEN};
@@ -24,10 +26,10 @@ pub(crate) fn identity(config: &Config) -> Result<Arc<Identity>> {
     }
 }
 
-/// A secret key as text.
-pub(crate) fn from_hex(text: &str) -> Option<Identity> {
+/// A secret as text.
+pub(crate) fn secret_of_hex(text: &str) -> Option<Zeroizing<[u8; KEY_LEN]>> {
     let digits = text.as_bytes();
-    let mut secret = [0; KEY_LEN];
+    let mut secret = Zeroizing::new([0; KEY_LEN]);
     if digits.len() != 2 * KEY_LEN {
         return None;
     }
@@ -35,9 +37,11 @@ pub(crate) fn from_hex(text: &str) -> Option<Identity> {
         let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
         *byte = u8::try_from(high? << 4 | low?).ok()?;
     }
-    let identity = Identity::from_secret(&secret);
-    secret.fill(0);
-    Some(identity)
+    Some(secret)
+}
+
+fn from_hex(text: &str) -> Option<Identity> {
+    secret_of_hex(text).map(|secret| Identity::from_secret(&secret))
 }
 
 /// Bytes that nobody can foresee.

@@ -18,6 +18,7 @@ use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
 use crate::proto::handshake::{Budget, Myself, NO_NETWORK};
 use crate::proto::identity::Identity;
+use crate::proto::network::NetworkKey;
 use crate::queue::{Item, Notice, Queue};
 use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
@@ -153,7 +154,8 @@ impl Shared {
         let identity = self.identity()?;
         Ok(self.myself.get_or_init(|| {
             let network = self.config.network.unwrap_or(NO_NETWORK);
-            Myself::new(identity).in_network(network, None)
+            let key = self.config.network_key.as_ref().map(NetworkKey::as_bytes);
+            Myself::new(identity).in_network(network, key)
         }))
     }
 

@@ -81,6 +81,9 @@ async fn see_through(
     report: &mut impl FnMut(Step),
 ) -> Result<Option<Greeted>> {
     let greeting = greet(shared, stream, at, role).await?;
+    if !shared.config.admits(&greeting.peer.key) {
+        return greeting.answer(Answer::TurnedAway).await.map(Some);
+    }
     report(Step::Met(greeting.peer));
     let Some(Word::Answer(answer)) = words.recv().await else { return Ok(None) };
     let mut greeted = greeting.answer(answer).await?;

@@ -45,7 +45,6 @@ pub(crate) fn addresses() -> io::Result<Vec<IfaceAddr>> {
 
 /// Every address with the number of its interface, as routes and notices of the system name it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-#[allow(dead_code, reason = "used by the network monitor once wired")]
 pub(crate) fn indexed() -> io::Result<Vec<(u32, IpAddr)>> {
     let all = addresses()?.into_iter();
     Ok(all.filter_map(|a| Some((index(a.name.split(':').next()?)?, a.ip))).collect())

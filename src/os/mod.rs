@@ -10,7 +10,6 @@ pub(crate) mod limits;
 pub(crate) mod netlink;
 #[cfg(all(test, target_os = "linux"))]
 mod netns;
-#[allow(dead_code, reason = "used by port mapping and the actor once wired")]
 pub(crate) mod route;
 pub(crate) mod sock;
 pub(crate) mod thread;

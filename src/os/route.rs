@@ -33,13 +33,6 @@ pub(crate) struct Gateway {
     pub(crate) interface: String,
 }
 
-impl Gateway {
-    /// Where its `port` is.
-    pub(crate) fn at(&self, port: u16) -> SocketAddr {
-        at(self.ip, self.scope, port)
-    }
-}
-
 /// A default route, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Route {
@@ -224,7 +217,6 @@ mod tests {
         assert_eq!(gateways(Some("lo"), &[ip]), std::slice::from_ref(&lo));
         let local = "127.0.0.77".parse().unwrap();
         assert_eq!(gateways(Some("127.0.0.77"), &[ip]), [Gateway { local, ..lo }]);
-        assert_eq!(found[0].at(5351), "127.0.0.1:5351".parse().unwrap());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Bytes of a network id.
 pub const NETWORK_ID_LEN: usize = 16;
@@ -34,6 +35,29 @@ impl fmt::Display for NetworkId {
 impl fmt::Debug for NetworkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NetworkId({self})")
+    }
+}
+
+/// A secret that all nodes of a network share. Who does not have it cannot begin a handshake with them, nor be found out
+/// by one. It is wiped from memory when it is dropped, and no formatting shows it.
+#[derive(Clone)]
+pub struct NetworkKey(Zeroizing<[u8; 32]>);
+
+impl NetworkKey {
+    /// 32 bytes that nobody can guess.
+    pub fn new(bytes: [u8; 32]) -> NetworkKey {
+        NetworkKey(Zeroizing::new(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NetworkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NetworkKey(not shown)")
     }
 }
 

@@ -33,7 +33,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 LOAD = {"plain": 100, "bare": 100, "valgrind": 2, "asan": 5}
 HUNG = 600
 # What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
-ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16}
+ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17}
 BARE = ["settings", "report", "dht"]
 
 passed, failed, skips = 0, 0, []
@@ -79,9 +79,12 @@ def target():
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
-def build(release=False, more=()):
-    """The folder with the library."""
-    must(["cargo", "build", "--lib", "--features", "testing", *more] + (["--release"] if release else []))
+def build(release=False, bare=False):
+    """The folder with the library. With these features nothing is compiled that the other steps of `make test` do not
+    compile, too; what a program sees of them is one bit."""
+    usual = ["--features", "server,testing,cli,mainline"]
+    features = ["--no-default-features", "--features", "testing"] if bare else usual
+    must(["cargo", "build", "--lib", *features] + (["--release"] if release else []))
     return target() / ("release" if release else "debug")
 
 
@@ -89,6 +92,11 @@ def default_features():
     """What p2p_features() of the library that is built by default has to be."""
     listed = re.search(r"^default = \[(.*)\]", (ROOT / "Cargo.toml").read_text(), re.M)[1]
     return ALWAYS | sum(OPTIONAL.get(name, 0) for name in re.findall(r'"(\w+)"', listed))
+
+
+def with_mainline():
+    """The same of what build() builds."""
+    return {"CHECK_FEATURES": str(default_features() | OPTIONAL["mainline"])}
 
 
 def build_asan():
@@ -153,11 +161,11 @@ def run_programs(name, folder, before=(), env=None, only=None, programs=PROGRAMS
 
 def plain(args):
     folder = compile_programs("plain", build(args.release), [], only=args.only)
-    run_programs("plain", folder, only=args.only)
+    run_programs("plain", folder, env=with_mainline(), only=args.only)
 
 
 def bare(args):
-    library = build(more=["--no-default-features"])
+    library = build(bare=True)
     folder = compile_programs("bare", library, [], only=args.only, programs=BARE)
     run_programs("bare", folder, env={"CHECK_FEATURES": str(ALWAYS)}, only=args.only, programs=BARE)
 
@@ -168,15 +176,16 @@ def valgrind(args):
     folder = compile_programs("plain", build(), [], only=args.only)
     before = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=definite,indirect",
               "--errors-for-leak-kinds=definite,indirect", "--error-exitcode=99", "--fair-sched=yes"]
-    run_programs("valgrind", folder, before, only=args.only)
+    run_programs("valgrind", folder, before, env=with_mainline(), only=args.only)
 
 
 def asan(args):
     library = build_asan()
     flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
     folder = compile_programs("asan", library or build(), flags, only=args.only)
-    run_programs("asan", folder, env={"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0"},
-                 only=args.only)
+    env = {} if library else with_mainline()
+    env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0"
+    run_programs("asan", folder, env=env, only=args.only)
 
 
 def functions_of_header():

@@ -15,7 +15,7 @@ static struct stub stub;
 static void features_are_those_of_the_build(void)
 {
     const char *want = getenv("CHECK_FEATURES");
-    uint64_t have = p2p_features(), parts = P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP | 1 << 16;
+    uint64_t have = p2p_features(), parts = P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP | 1 << 16 | 1 << 17;
     CHECK((have & ~parts) == 0, "%llu", (unsigned long long)have);
     CHECK((have & (P2P_FWD_NATPMP | P2P_FWD_PCP)) == (P2P_FWD_NATPMP | P2P_FWD_PCP));
     if (want)
@@ -166,7 +166,7 @@ static void servers_have_the_form_of_their_kind(void)
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "[::1", "expected host:port"},
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "a b", "expected host:port"},
         {0, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
-        {5, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
+        {6, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
         {INT_MAX, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
     };
     static const char *const names[] = {"", "", "reachability server", "NTP server"};
@@ -185,6 +185,32 @@ static void servers_have_the_form_of_their_kind(void)
     p2p_config_free(cfg);
 }
 
+/* BitTorrent's DHT is there if and only if the build says so; who asks for it in vain is told, and before the net is made. */
+static void the_public_dht_is_a_part_of_the_build(void)
+{
+    static const char *const at[] = {"public", "127.0.0.9:6881"};
+    int built = (p2p_features() & 1 << 17) != 0;
+    p2p_config *cfg = p2p_config_new();
+    p2p_error err = {.struct_size = sizeof err};
+    for (size_t i = 0; i < N(at); i++) {
+        p2p_result r = p2p_config_add_server(cfg, P2P_SERVER_MAINLINE, at[i], &err);
+        CHECK_IS(r, built ? P2P_OK : P2P_ERR_UNSUPPORTED);
+        if (!built)
+            CHECK_HAS(err.message, "cargo feature \"mainline\"");
+    }
+    if (built) {
+        p2p_net *net = NULL;
+        CHECK_IS(p2p_config_add_server(cfg, P2P_SERVER_MAINLINE, "nowhere", &err), P2P_ERR_INVALID);
+        CHECK_HAS(err.message, "expected host:port");
+        CHECK_IS(p2p_net_new(cfg, &net, &err), P2P_ERR_INVALID);
+        CHECK_HAS(err.message, "dialect");
+    }
+    /* What it would tell there can be said in any build. */
+    CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_MAINLINE, P2P_MAINLINE_PUBLISH | P2P_MAINLINE_LETTERS, NULL));
+    CHECK_IS(p2p_config_set_int(cfg, P2P_OPT_MAINLINE, 8, &err), P2P_ERR_RANGE);
+    p2p_config_free(cfg);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -193,5 +219,6 @@ int main(int argc, char **argv)
     RUN(gateways_are_addresses);
     RUN(a_state_dir_is_made_when_it_is_needed);
     RUN(servers_have_the_form_of_their_kind);
+    RUN(the_public_dht_is_a_part_of_the_build);
     return check_end();
 }

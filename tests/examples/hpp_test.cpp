@@ -311,10 +311,50 @@ static void exceptions()
 }
 #endif
 
+static void locators()
+{
+    p2p::Failure f;
+    const auto secure = [&] {
+        p2p::Config cfg;
+        check(!cfg.allow_peer("nobody", f) && f.code() == P2P_ERR_INVALID, "neither a key nor a locator");
+        check(cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_SECURE, f) &&
+                  cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
+              f.message());
+        p2p::Net net = p2p::Net::make(cfg, f);
+        check(static_cast<bool>(net), f.message());
+        return net;
+    };
+    p2p::Net a = secure(), b = secure();
+    std::string unl;
+    check(!a.unl(unl, f) && f.code() == P2P_ERR_STATE && unl.empty(), "no locator before the start");
+    check(a.start(f) && b.start(f), f.message());
+    a.on_event([](const p2p::Event &) {});
+    b.on_event([](const p2p::Event &) {});
+    poll_until(a, b, [&] { return a.unl(unl, f); });
+    p2p_unl_info info;
+    check(p2p::unl_check(unl, f) && p2p::unl_info(unl, info, f) && info.version == 3, f.message());
+    check(!p2p::unl_check(unl + "x", f) && f.code() == P2P_ERR_INVALID, "a locator with a letter too many");
+    int done = 0;
+    p2p_request request = 0;
+    check(b.unl_connect(
+              unl,
+              [&](const p2p::Event &ev) {
+                  done++;
+                  check(ev.ok() && ev.conn() != 0, "connected by locator");
+              },
+              request, f),
+          f.message());
+    poll_until(a, b, [&] { return done == 1; });
+    check(b.explain(request).find("\"attempts\"") != std::string::npos, "the story has attempts");
+    check(b.explain(request + 1000).empty(), "no story of a request that was never made");
+    check(!b.unl_connect("p2p3", {}, request, f) && f.code() == P2P_ERR_INVALID, "not a locator");
+}
+
 int main()
 {
     failures();
     lines_and_moving();
+    locators();
     handlers_that_meddle();
     situation();
 #ifdef __cpp_exceptions

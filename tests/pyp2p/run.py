@@ -108,7 +108,7 @@ def name_files():
 
 
 def build():
-    command = ["cargo", "build", "-q", "--features", "server,testing", "--lib", "--bin", "p2p-rendezvous"]
+    command = ["cargo", "build", "-q", "--features", "server,testing,cli,mainline", "--lib", "--bin", "p2p-rendezvous"]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 

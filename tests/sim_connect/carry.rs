@@ -73,6 +73,7 @@ impl World {
                 node.opened.insert(conn.0, Opened { peer, via, at: now, line, closed: None });
                 self.send(i, conn.0, Data::Line);
             }
+            Output::Spare { .. } => {}
             Output::Close { conn, why } => {
                 self.hang_up(i, conn.0);
                 self.nodes[i].links.remove(&conn.0);
@@ -101,7 +102,8 @@ impl World {
                 assert!(request.done.is_none(), "done twice");
                 request.done = Some((now, outcome.map(|conn| conn.0), *story));
             }
-            Output::Log(_) => {}
+            // Only where there is a DHT.
+            Output::LookUp { .. } | Output::Log(_) => {}
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use p2pnet::proto::connect::{Connector, Input, Own, Settings};
+use p2pnet::proto::connect::{Connector, Input, Own, Seals, Settings};
+use p2pnet::proto::handshake::Myself;
 use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::proto::signal::Outcome;
 use p2pnet::proto::unl::{Candidate, CandidateKind, Nat, NodeType, Record, UnlV3};
@@ -97,7 +98,8 @@ impl World {
         let settings = Settings { punch: self.plan.options.clone(), ..Settings::new(key, None) };
         let own = self.own(i, &locator);
         let servers = own.servers.iter().cloned().collect();
-        let connector = Connector::new(settings, own, random(&mut self.net.rng));
+        let seals = Seals::new(self.net.now, Myself::new(&identity), random(&mut self.net.rng));
+        let connector = Connector::new(settings, own, seals, random(&mut self.net.rng));
         Node {
             key,
             identity,

@@ -35,6 +35,10 @@ pub(crate) struct NodeOptions {
     /// Mailbox for messages between nodes, HOST:PORT or URL (classic).
     #[arg(long = "mailbox", value_name = "URL")]
     mailboxes: Vec<String>,
+    /// Node of BitTorrent's DHT to begin with, HOST:PORT, or "public": by it peers find each other without a server. This node's
+    /// addresses then lie there for all who know its key.
+    #[arg(long = "mainline", value_name = "HOST:PORT")]
+    mainline: Vec<String>,
     /// Do not ask routers for a port.
     #[arg(long)]
     no_mapping: bool,
@@ -52,6 +56,7 @@ impl NodeOptions {
             (ServerKind::Rendezvous, &self.servers),
             (ServerKind::Ntp, &self.ntp),
             (ServerKind::Dht, &self.mailboxes),
+            (ServerKind::Mainline, &self.mainline),
         ] {
             servers.iter().try_for_each(|at| c.add_server(kind, at))?;
         }

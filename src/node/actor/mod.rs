@@ -130,6 +130,7 @@ enum Input {
     /// From whatever carries messages that no connection does.
     Dht(crate::dht::Happening),
     Signal(crate::proto::signal::Happening),
+    Mainline(secure::MainlineHappening),
 }
 
 pub(crate) struct Actor {
@@ -228,6 +229,7 @@ impl Actor {
                 Input::AcceptFailed(e) => self.accept_failed(&e),
                 Input::Dht(happening) => self.dht_happening(happening),
                 Input::Signal(happening) => self.signalled(happening),
+                Input::Mainline(happening) => self.mainline_happened(happening),
                 Input::Timer | Input::Room => {}
             }
             self.keep_up();
@@ -263,10 +265,13 @@ impl Actor {
                 return Poll::Ready(input);
             }
             // As connections are: while the program takes nothing, nothing more is fetched for it.
-            if let Some(secure) = &mut self.secure
-                && let Poll::Ready(happening) = secure.poll(cx)
-            {
-                return Poll::Ready(Input::Signal(happening));
+            if let Some(secure) = &mut self.secure {
+                if let Poll::Ready(happening) = secure.poll(cx) {
+                    return Poll::Ready(Input::Signal(happening));
+                }
+                if let Poll::Ready(happening) = secure.poll_mainline(cx) {
+                    return Poll::Ready(Input::Mainline(happening));
+                }
             }
             if !full && let Poll::Ready(happening) = self.dht.poll(cx) {
                 return Poll::Ready(Input::Dht(happening));
@@ -346,6 +351,7 @@ impl Actor {
         }
         self.situation_due(now);
         self.secure_due(now);
+        self.mainline_due(now);
         self.classic_due(now);
         self.dial_candidates();
     }

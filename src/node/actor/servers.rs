@@ -24,6 +24,9 @@ impl Actor {
             Chore::Clear => Ask::Unlist,
         };
         self.upkeep.begun(chore);
+        if chore == Chore::Bootstrap && servers.is_empty() && config.uses_mainline() {
+            return self.find_nodes(request);
+        }
         let reach = self.reach.clone();
         self.spawn(async move {
             let outcome = match chore {
@@ -35,6 +38,17 @@ impl Actor {
     }
 
     pub(super) fn server_done(&mut self, chore: Chore, request: u64, outcome: Result<Answer>) {
+        let nobody = match &outcome {
+            Ok(Answer::Nodes(nodes)) => nodes.is_empty(),
+            Ok(Answer::Done) => false,
+            Err(_) => true,
+        };
+        if chore == Chore::Bootstrap && nobody && self.shared.config.uses_mainline() {
+            if let Err(e) = &outcome {
+                log!(self.shared, Warn, "{e}");
+            }
+            return self.find_nodes(request);
+        }
         self.upkeep.ended(chore, outcome.is_ok(), std::time::Instant::now());
         match outcome {
             Ok(answer) => {

@@ -57,6 +57,11 @@ impl Net {
             let message = "p2p_config_set_dht and P2P_SERVER_DHT exclude each other: messages are carried by one of them";
             return Err(Error::new(Code::Invalid, message));
         }
+        if config.dialect != Dialect::Secure && config.servers_of(ServerKind::Mainline).next().is_some() {
+            let message = "BitTorrent's DHT (P2P_SERVER_MAINLINE) is the secure dialect's, and this net speaks the classic \
+                           one (option dialect)";
+            return Err(Error::new(Code::Invalid, message));
+        }
         let (commands, receiver) = unbounded_channel();
         Ok(Net {
             shared: Arc::new(Shared::new(config)),
@@ -151,7 +156,8 @@ impl Net {
         Ok(request)
     }
 
-    fn needs_servers(&self, what: &str, allowed: bool) -> Result<()> {
+    /// `otherwise`: it can be done without a rendezvous server.
+    fn needs_servers(&self, what: &str, allowed: bool, otherwise: bool) -> Result<()> {
         let config = &self.shared.config;
         if config.net_type == NetType::Direct {
             return Err(Error::new(Code::Unsupported, format!("a direct net does not {what}")));
@@ -159,7 +165,7 @@ impl Net {
         if !allowed {
             return Err(Error::new(Code::State, format!("option {what} is switched off")));
         }
-        if config.rendezvous().next().is_none() {
+        if config.rendezvous().next().is_none() && !otherwise {
             let message =
                 format!("cannot {what}: no rendezvous server is configured (p2p_config_add_server)");
             return Err(Error::new(Code::NoServer, message));
@@ -167,23 +173,27 @@ impl Net {
         Ok(())
     }
 
-    /// Asks the rendezvous servers for nodes and connects to them; DONE tells how many were named.
+    /// Asks the rendezvous servers for nodes and connects to them; DONE tells how many were named. If there is no server, or none
+    /// names any, BitTorrent's DHT is asked, if the net uses it.
     ///
     /// # Errors
     /// [`Code::NoServer`], [`Code::Unsupported`] on a direct net, [`Code::State`], [`Code::Closed`], [`Code::Limit`].
     pub fn bootstrap(&self) -> Result<u64> {
-        self.needs_servers("bootstrap", self.shared.config.bootstrap)?;
+        let config = &self.shared.config;
+        self.needs_servers("bootstrap", config.bootstrap, config.uses_mainline())?;
         self.request(|request| Command::Bootstrap { request })
     }
 
-    /// Registers at the rendezvous servers, so that others find this node; DONE tells when a server has done it.
+    /// Registers at the rendezvous servers, so that others find this node; DONE tells when a server has done it. Without a
+    /// server: when BitTorrent's DHT has our address, if the net announces it there.
     ///
     /// # Errors
     /// As [`Net::bootstrap`]; [`Code::State`] also if the program has set a node type that is not passive. If it is to be
     /// found out, DONE waits for that, and tells [`Code::State`] if the node turns out not to be.
     pub fn advertise(&self) -> Result<u64> {
-        self.needs_servers("advertise", self.shared.config.advertise)?;
-        if matches!(self.shared.config.node_type, NodeType::Active | NodeType::Simultaneous) {
+        let config = &self.shared.config;
+        self.needs_servers("advertise", config.advertise, config.announces())?;
+        if matches!(config.node_type, NodeType::Active | NodeType::Simultaneous) {
             let message = "only a passive node can be listed: set node_type to P2P_NODE_PASSIVE if others reach this one, or \
                            to P2P_NODE_UNKNOWN to find out";
             return Err(Error::new(Code::State, message));

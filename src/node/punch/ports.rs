@@ -72,10 +72,7 @@ impl Port {
             Some(held) => held,
             None => sock::shared(self.at)?,
         };
-        // Not by IPv6: there the system looks at the hops of the router's message, not of the packet that it is about, so it
-        // would believe it and end the attempt.
-        let hops = (short && to.is_ipv4()).then_some(HOPS);
-        TcpStream::from_std(sock::connect_from(socket, to, hops)?)
+        TcpStream::from_std(sock::connect_from(socket, to, short.then_some(HOPS))?)
     }
 
     /// Somebody who has come in.

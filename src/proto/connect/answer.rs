@@ -6,6 +6,7 @@ use super::core::Core;
 use super::message::{Message, Refusal};
 use super::pair::{CALLED, Called, Pair, Step};
 use super::rungs;
+use super::search::MAINLINE;
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Token};
 use crate::proto::punch;
@@ -30,6 +31,9 @@ impl Pair {
         if self.open.is_some_and(|(_, since)| now.saturating_duration_since(since) < ECHO) {
             return;
         }
+        if !core.heard.is_fresh(now, self.peer, token) {
+            return core.log(now, || format!("{server} passed on an old call of {}", self.peer));
+        }
         let unl = match self.check_caller(now, locator, core) {
             Ok(unl) => unl,
             Err(reason) => {
@@ -38,7 +42,10 @@ impl Pair {
                 return;
             }
         };
-        self.server = Some(server.clone());
+        let by_letter = server == MAINLINE;
+        if !by_letter {
+            self.server = Some(server.clone());
+        }
         let again = self.called.as_ref().is_some_and(|called| called.token == token);
         if !again {
             self.begin_called(now, token, &unl, &server, core);
@@ -50,12 +57,14 @@ impl Pair {
             called.until = now + CALLED;
             called.dials = called.dials.max(dials);
         }
-        if let Some(locator) = core.own.locator.as_ref().map(|unl| unl.text().to_owned()) {
+        // A letter costs the DHT more than a connection, which is answer enough.
+        let locator = core.own.locator.as_ref().filter(|_| !by_letter || dials == 0);
+        if let Some(locator) = locator.map(|unl| unl.text().to_owned()) {
             core.tell(self.peer, vec![server], &Message::Answer { token, dials, locator });
         }
         // We may want the same: this is where the peer is now.
         self.renew(now, unl, core);
-        if let Some(offer) = offer {
+        if let Some(offer) = offer.filter(|_| !by_letter) {
             self.punch_message(now, offer, core);
         }
     }
@@ -107,6 +116,7 @@ impl Pair {
     /// The peer does not want it any more.
     pub(super) fn call_withdrawn(&mut self, now: Instant, token: Token, core: &mut Core) {
         if self.called.as_ref().is_some_and(|called| called.token == token) {
+            core.heard.withdraw(self.peer, token);
             self.tale.note(now, "the peer does not want the connection any more");
             self.end_called(now, core);
         }

@@ -11,6 +11,7 @@ use super::pair::{Pair, Step};
 use super::relay::Relaying;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
+use super::search::Search;
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Output, Token};
 use crate::error::{Code, Error};
@@ -44,14 +45,22 @@ pub(super) struct Attempt {
     pub(super) failed_dials: Vec<(SocketAddr, String)>,
     /// The last connection that had come otherwise and broke.
     pub(super) broken: Option<(SocketAddr, String)>,
+    /// How often was dialled on its account.
+    pub(super) dials: usize,
     /// Seconds since the locator has expired.
     pub(super) expired: Option<u64>,
+    /// What BitTorrent's DHT is asked, if it can be.
+    pub(super) search: Option<Search>,
+    /// A server that has passed on in the peer's name what is not the peer's.
+    pub(super) deceiver: Option<String>,
 }
 
 impl Attempt {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(_, until)| *until);
-        waiting.chain(self.call.deadline()).chain(self.wish.deadline()).chain(self.relay.deadline()).min()
+        let search = self.search.as_ref().and_then(Search::deadline);
+        let ways = [self.call.deadline(), self.wish.deadline(), self.relay.deadline(), search];
+        waiting.chain(ways.into_iter().flatten()).min()
     }
 }
 
@@ -76,7 +85,8 @@ impl Pair {
         }
         let until = now + limit;
         if let Some(attempt) = &mut self.attempt {
-            attempt.waiting.push((request, until));
+            let patience = attempt.search.as_ref().and_then(Search::patience);
+            attempt.waiting.push((request, patience.map_or(until, |least| until.max(least))));
             if unl.supersedes(&attempt.unl) {
                 self.renew(now, unl.clone(), core);
             }
@@ -117,7 +127,10 @@ impl Pair {
             relay: Relaying::default(),
             failed_dials: Vec::new(),
             broken: None,
+            dials: 0,
             expired,
+            search: Search::begin(now, expired.is_some(), core),
+            deceiver: None,
         });
         if let Some(seconds) = expired {
             self.tale
@@ -245,7 +258,8 @@ impl Pair {
     pub(super) fn fail_if_hopeless(&mut self, now: Instant, core: &mut Core) {
         let busy = !self.rungs.is_empty() || !self.links.is_empty() || self.punch.is_some();
         let Some(attempt) = self.attempt.as_ref().filter(|_| !busy) else { return };
-        if !attempt.call.is_over(now) || attempt.wish.is_open() {
+        let searching = attempt.search.as_ref().is_some_and(Search::is_open);
+        if !attempt.call.is_over(now) || attempt.wish.is_open() || searching {
             return;
         }
         let error = Error::new(Code::NoPath, self.why(now, core));

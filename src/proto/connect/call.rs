@@ -215,6 +215,16 @@ impl Pair {
         }
     }
 
+    /// A server has passed on in the peer's name what is not the peer's.
+    pub(super) fn deceived(&mut self, now: Instant, server: &str) {
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.deceiver.is_none()) else {
+            return;
+        };
+        attempt.deceiver = Some(server.to_owned());
+        self.tale
+            .note(now, format!("what {server} passed on as the peer's was changed, or is not the peer's"));
+    }
+
     /// The peer has answered our call.
     pub(super) fn answered(&mut self, now: Instant, token: Token, dials: u8, locator: &str, core: &mut Core) {
         let limit = core.settings.dial + Duration::from_secs(1);
@@ -224,6 +234,8 @@ impl Pair {
             return;
         }
         let first = !matches!(attempt.call, Call::Answered { .. });
+        self.letter_answered();
+        let Some(attempt) = self.attempt.as_mut() else { return };
         if first {
             attempt.call = Call::Answered { until: (dials > 0).then_some(now + limit) };
             let entry = attempt.reverse;
@@ -255,6 +267,9 @@ impl Pair {
     }
 
     fn refused(&mut self, now: Instant, reason: Refusal) {
+        if self.letter_refused(now, reason) {
+            return;
+        }
         let Some(attempt) = &mut self.attempt else { return };
         let entry = attempt.reverse;
         if reason == Refusal::NotReached {

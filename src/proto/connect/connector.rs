@@ -7,6 +7,9 @@ use super::core::Core;
 use super::message::Message;
 use super::pair::Pair;
 use super::report::{End, Story};
+use super::sealed::OpenError;
+use super::seals::Seals;
+use super::search::{BUILT, MAINLINE};
 use super::settings::{Own, Settings};
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output};
@@ -28,9 +31,9 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// `secret`: 32 bytes that nobody can foresee; tokens are made from them.
-    pub fn new(settings: Settings, own: Own, secret: [u8; 32]) -> Connector {
-        let mut core = Core::new(settings, secret);
+    /// `seals` are those of the node that the settings name. `secret`: 32 bytes that nobody can foresee; tokens are made from them.
+    pub fn new(settings: Settings, own: Own, seals: Seals, secret: [u8; 32]) -> Connector {
+        let mut core = Core::new(settings, seals, secret);
         core.own = own;
         Connector { core, pairs: BTreeMap::new(), wakes: BTreeSet::new() }
     }
@@ -53,6 +56,7 @@ impl Connector {
     /// The program wants a connection to the node whose locator this is. Ends with one [`Output::Done`]. `request` is the
     /// caller's name for it, not one of a request that goes on; `limit` is [`Settings::limit`] unless it says otherwise.
     pub fn connect(&mut self, now: Instant, request: u64, unl: &UnlV3, limit: Option<Duration>) {
+        self.core.seals.pass(now);
         let peer = *unl.identity();
         let network = Check::at(0).network(self.core.settings.network);
         let refused = if peer == self.core.settings.identity {
@@ -75,6 +79,7 @@ impl Connector {
 
     /// The program does not want it any more. [`Output::Done`] follows if the request has not ended.
     pub fn cancel(&mut self, now: Instant, request: u64) {
+        self.core.seals.pass(now);
         if let Some(peer) = self.core.requests.get(&request).copied() {
             self.with(now, peer, |pair, core| pair.cancel(now, request, core));
         }
@@ -83,6 +88,7 @@ impl Connector {
     /// The node stops: requests end, whatever is being opened is closed, punches are called off. Open connections stay, and
     /// are the program's. [`Input::Punched`] and [`Input::Outcome`] may still be given.
     pub fn stop(&mut self, now: Instant) {
+        self.core.seals.pass(now);
         for peer in self.pairs.keys().copied().collect::<Vec<_>>() {
             self.with(now, peer, |pair, core| pair.stop(now, core));
         }
@@ -90,6 +96,7 @@ impl Connector {
 
     /// Takes what has happened. What concerns something unknown is ignored, or closed.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.core.seals.pass(now);
         match input {
             Input::Wake => self.wake(now),
             Input::Connected { conn } => self.of(now, conn, |pair, core| pair.connected(now, conn, core)),
@@ -122,6 +129,17 @@ impl Connector {
                 }
             }
             Input::Message { server, from, bytes } => self.message(now, server, from, &bytes),
+            Input::Located { .. } | Input::Searched { .. } if !BUILT => {}
+            Input::Located { tag, locator } => {
+                if let Some(peer) = self.core.searches.get(&tag).copied() {
+                    self.with(now, peer, |pair, core| pair.located(now, tag, &locator, core));
+                }
+            }
+            Input::Searched { tag, outcome } => {
+                if let Some(peer) = self.core.searches.remove(&tag) {
+                    self.with(now, peer, |pair, _| pair.searched(now, tag, outcome));
+                }
+            }
             Input::PunchSend { punch, message } => {
                 let Some((peer, via)) = self.core.punches.get(&punch).cloned() else { return };
                 let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
@@ -183,7 +201,16 @@ impl Connector {
         if from == self.core.settings.identity {
             return;
         }
-        let message = match Message::decode(bytes) {
+        // What came as a letter was sealed as one, and is that node's.
+        let opened = match server == MAINLINE {
+            true => Ok(bytes.to_vec()),
+            false => self.core.seals.open(&server, &from, bytes),
+        };
+        let plain = match opened {
+            Ok(plain) => plain,
+            Err(error) => return self.not_opened(now, &server, from, error),
+        };
+        let message = match Message::decode(&plain) {
             Ok(message) => message,
             Err(error) => return self.core.log(now, || format!("{from} sent {error}")),
         };
@@ -200,12 +227,16 @@ impl Connector {
             return;
         }
         self.with(now, from, |pair, core| match message {
+            // That is no way to arrange a moment.
+            Message::Punch(_) if server == MAINLINE => {}
             Message::Punch(message) => {
                 pair.server = Some(server);
                 pair.punch_message(now, message, core);
             }
             Message::Answer { token, dials, locator } => {
-                pair.server = Some(server);
+                if server != MAINLINE {
+                    pair.server = Some(server);
+                }
                 pair.answered(now, token, dials, &locator, core);
             }
             Message::Relay { token, relay, server } => {
@@ -214,6 +245,14 @@ impl Connector {
             Message::Refuse { token, reason } => pair.refusal_came(now, token, reason, core),
             Message::Call { .. } => {}
         });
+    }
+
+    /// A server has passed on in a peer's name what is not the peer's.
+    fn not_opened(&mut self, now: Instant, server: &str, from: PublicKey, error: OpenError) {
+        self.core.log(now, || format!("{server} passed on {error}, as if from {from}"));
+        if matches!(error, OpenError::Layout | OpenError::Forged) && self.pairs.contains_key(&from) {
+            self.with(now, from, |pair, _| pair.deceived(now, server));
+        }
     }
 
     /// Whether a connection is this peer's, or nobody's yet. Else something is badly wrong with it.
@@ -265,6 +304,7 @@ impl Connector {
         core.conns.len() == self.pairs.len()
             && core.punches.is_empty()
             && core.requests.is_empty()
+            && core.searches.is_empty()
             && (core.dialling, core.answering) == (0, 0)
     }
 }

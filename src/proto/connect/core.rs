@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::limits::Limits;
 use super::message::Message;
+use super::seals::Seals;
+use super::search::MAINLINE;
 use super::settings::{Own, Settings};
+use super::tokens::Tokens;
 use super::types::{Closing, ConnId, Output, PunchId, Token};
 use crate::proto::identity::PublicKey;
 
@@ -16,6 +19,9 @@ pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) own: Own,
     pub(super) limits: Limits,
+    pub(super) seals: Seals,
+    /// Calls that were heard.
+    pub(super) heard: Tokens,
     pub(super) outputs: VecDeque<Output>,
     /// Whose each connection is.
     pub(super) conns: BTreeMap<ConnId, PublicKey>,
@@ -25,6 +31,8 @@ pub(super) struct Core {
     pub(super) requests: BTreeMap<u64, PublicKey>,
     /// Whose call each message is that is under way.
     pub(super) calls: BTreeMap<u64, PublicKey>,
+    /// Whose each look-up in the DHT is, and each letter left there.
+    pub(super) searches: BTreeMap<u64, PublicKey>,
     /// Dials under way.
     pub(super) dialling: usize,
     /// Calls that are being answered.
@@ -34,9 +42,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(settings: Settings, secret: [u8; 32]) -> Core {
+    pub(super) fn new(settings: Settings, seals: Seals, secret: [u8; 32]) -> Core {
         Core {
             limits: Limits::new(settings.dials_asked),
+            seals,
+            heard: Tokens::default(),
             settings,
             own: Own::default(),
             outputs: VecDeque::new(),
@@ -44,6 +54,7 @@ impl Core {
             punches: BTreeMap::new(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
+            searches: BTreeMap::new(),
             dialling: 0,
             answering: 0,
             secret,
@@ -91,7 +102,13 @@ impl Core {
     /// Sends a message whose fate does not matter.
     pub(super) fn tell(&mut self, to: PublicKey, via: Vec<String>, message: &Message) -> u64 {
         let tag = self.name();
-        self.push(Output::Tell { tag, to, via, message: message.encode() });
+        // Letters are sealed by the mailbox. The others always can be: the key has signed a locator, or sealed what we
+        // have opened.
+        let letter = via[..] == [MAINLINE];
+        let plain = message.encode();
+        if let Some(message) = if letter { Some(plain) } else { self.seals.seal(&to, &plain) } {
+            self.push(Output::Tell { tag, to, via, message });
+        }
         tag
     }
 

@@ -45,12 +45,19 @@ impl Pair {
             }
             self.rungs.remove(0);
             self.dialled.insert(rung.to);
-            if self.attempt.is_none() && !core.limits.may_dial(now) {
+            if !self.is_on_our_account(core) && !core.limits.may_dial(now) {
                 self.tale.note(now, format!("{} is not dialled: too much is dialled for others", rung.to));
                 continue;
             }
             self.dial(now, rung, core);
         }
+    }
+
+    /// Whether a dial is one that an attempt of ours has to spare. Else it is one that the peer asks for: it may name addresses
+    /// again and again by calling us, also while we want to be connected to it.
+    fn is_on_our_account(&mut self, core: &Core) -> bool {
+        let spare = self.attempt.as_mut().filter(|attempt| attempt.dials < core.settings.dials);
+        spare.map(|attempt| attempt.dials += 1).is_some()
     }
 
     fn dial(&mut self, now: Instant, rung: Rung, core: &mut Core) {

@@ -37,7 +37,8 @@ impl Bucket {
         left
     }
 
-    fn is_full(&self, now: Instant) -> bool {
+    /// Whether it is as if it had never been used.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
         self.0.is_none_or(|at| at <= now)
     }
 }

@@ -9,8 +9,8 @@
 //!   5 relay    token 16 | token of the relay 16 | server, as host:port
 //! ```
 //!
-//! Big-endian, nothing after the end, one way to write each. Who says it is what the server vouches for; a locator proves
-//! itself. Nothing here is secret but the tokens, and those only from strangers.
+//! Big-endian, nothing after the end, one way to write each. On its way it is sealed ([`super::sealed`]), so who says it is
+//! proved; a locator proves itself.
 
 use std::fmt;
 

@@ -12,7 +12,8 @@
 //!              Came · Met · Verdict       │           │
 //!              Chosen · Closed            │           │ ── Tell ───────────────────────────────▶ proto::signal
 //!   signal ─── Told · Outcome · Message ▶ │           │ ── Punch · PunchMessage · PunchCancel ─▶ punch::Session
-//!   punch ──── PunchSend · Punched ─────▶ └───────────┘
+//!   punch ──── PunchSend · Punched ─────▶ │           │ ── LookUp, Tell by "mainline" ─────────▶ BitTorrent's DHT
+//!   DHT ────── Located · Searched ──────▶ └───────────┘
 //! ```
 //!
 //! # What the I/O does
@@ -35,6 +36,9 @@
 //! * **Time.** The connector has all time limits. Give [`Input::Wake`] at [`Connector::deadline`].
 //! * **Signalling.** [`Output::Tell`] is [`super::signal::Signalling::tell`], whose errors come back as
 //!   [`super::signal::Outcome::NotTaken`]. Tags are the connector's. `Happening::Told`, `Done` and `Message` are fed to it.
+//! * **BitTorrent's DHT**, if [`Settings::mainline`] says that there is one. [`Output::LookUp`] asks where a peer is:
+//!   [`Input::Located`] for each answer, then one [`Input::Searched`]. A message to be told by [`MAINLINE`] is a letter that is
+//!   left there, and [`Input::Searched`] says whether it lies there; those that come have [`MAINLINE`] for their server.
 //! * **Punching.** [`Output::Punch`] begins a session. What the session wants to send comes here by [`Input::PunchSend`],
 //!   what the peer says to it by [`Output::PunchMessage`]. It ends with one [`Input::Punched`], also after
 //!   [`Output::PunchCancel`]. A winner is handed over behind the session's last frame: the initiator gets
@@ -57,9 +61,12 @@
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
 //! | `call`, `answer` | calling the peer; being called |
 //! | `relay` | the last way: a meeting at a server that passes on what both send |
+//! | `search` | looking for the peer in BitTorrent's DHT, leaving a letter there |
 //! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
 //! | [`message`] | what two nodes say to each other by the signalling |
+//! | [`sealed`], [`seals`] | the same as servers see it: sealed; what is remembered for that |
+//! | `tokens` | calls that were heard, so that an old one is not taken for a new one |
 //! | [`report`], `tale`, `why` | the story of each request; while it is told; the reason of a failure |
 //! | [`classic`] | another machine: PyP2P's way, by UNLs of version 2 |
 //!
@@ -83,8 +90,12 @@ mod race;
 mod relay;
 pub mod report;
 pub mod rungs;
+pub mod sealed;
+pub mod seals;
+mod search;
 mod settings;
 mod tale;
+mod tokens;
 mod types;
 mod why;
 
@@ -92,5 +103,7 @@ mod why;
 mod tests;
 
 pub use connector::Connector;
+pub use seals::Seals;
+pub use search::MAINLINE;
 pub use settings::{Own, Settings};
 pub use types::{Begin, Closing, ConnId, Input, Output, PunchId, Token};

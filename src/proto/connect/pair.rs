@@ -163,6 +163,7 @@ impl Pair {
             self.call_if_due(now, core);
             self.punch_if_due(now, core);
             self.relay_if_due(now, core);
+            self.search_if_due(now, core);
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);

@@ -29,7 +29,7 @@ impl Pair {
     pub(super) fn wish_to_punch(&mut self, now: Instant, ladder: &Ladder, core: &Core) {
         let patient = ladder.reachable || core.own.is_reachable() || self.dials_near();
         let at = if patient { now + core.settings.punch_after } else { now };
-        let silent = self.via().is_empty() && core.own.servers.is_empty();
+        let silent = self.is_silent(core);
         let Some(attempt) = &mut self.attempt else { return };
         let record = attempt.unl.record();
         let why = if !core.settings.punching {
@@ -44,6 +44,11 @@ impl Pair {
         };
         attempt.no_punch = Some(why);
         self.tale.note(now, format!("no punch: {why}"));
+    }
+
+    /// Whether there is no signalling by which to reach the peer.
+    fn is_silent(&self, core: &Core) -> bool {
+        self.via().is_empty() && core.own.servers.is_empty()
     }
 
     pub(super) fn is_punch_due(&self, now: Instant) -> bool {
@@ -154,6 +159,7 @@ impl Pair {
             None if attempt.wish == Wish::None
                 && attempt.punched == [false; 2]
                 && core.settings.punching
+                && !self.is_silent(core)
                 && self.next_aim(core).is_some() =>
             {
                 self.set_wish(Wish::By(now));

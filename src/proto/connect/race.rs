@@ -120,6 +120,7 @@ impl Pair {
 
     /// The peer has answered on a connection that we have opened.
     pub(super) fn met(&mut self, now: Instant, conn: ConnId, at: SocketAddr, chosen: bool, core: &mut Core) {
+        let own = !self.links.contains_key(&conn);
         match self.links.get(&conn) {
             Some(link) if link.step == Step::Greeted => {}
             Some(_) => return,
@@ -136,6 +137,9 @@ impl Pair {
         }
         core.push(Output::Answer { conn, chosen: self.choice == Some(conn) });
         self.proved(now, conn, chosen, true, core);
+        if own && self.open.is_some_and(|(open, _)| open != conn) {
+            core.push(Output::Spare { conn });
+        }
     }
 
     /// The peer's last word of the handshake.
@@ -275,7 +279,7 @@ impl Pair {
 
 /// Whether an address is one of a local network.
 pub(super) fn inside(ip: IpAddr) -> bool {
-    matches!(Scope::of(ip), Scope::Loopback | Scope::Link | Scope::Private)
+    matches!(Scope::of(ip), Scope::Loopback | Scope::Link | Scope::Private | Scope::Shared)
 }
 
 /// How a connection came to be.

@@ -24,6 +24,10 @@ pub struct Settings {
     pub relay: bool,
     /// Relays that the program has named, as `host:port`, beside the servers that say that they relay.
     pub relays: Vec<String>,
+    /// Whether there is BitTorrent's DHT to be asked where a peer is. Default no; without the feature `mainline` never.
+    pub mainline: bool,
+    /// Whether letters are left there. Default no.
+    pub letters: bool,
     /// A punch's numbers.
     pub punch: Options,
     /// For a request, all ways together. Default 10 s.
@@ -65,6 +69,8 @@ impl Settings {
             punching: true,
             relay: true,
             relays: Vec::new(),
+            mainline: false,
+            letters: false,
             punch: Options::default(),
             limit: Duration::from_secs(10),
             dial: Duration::from_secs(4),
@@ -123,6 +129,12 @@ impl Own {
     pub(super) fn is_reachable(&self) -> bool {
         let mapped = |unl: &UnlV3| unl.record().candidates.iter().any(|c| c.kind == CandidateKind::Mapped);
         self.node_type == Some(NodeType::Passive) || self.locator.as_ref().is_some_and(mapped)
+    }
+
+    /// Whether there is reason to believe that somebody might.
+    pub(super) fn may_be_reached(&self) -> bool {
+        let closed = matches!(self.node_type, Some(NodeType::Active | NodeType::Simultaneous));
+        !closed || self.is_reachable() || self.outside6.is_some()
     }
 
     /// Whether this is where the node itself listens.

@@ -4,13 +4,17 @@ mod hostile;
 mod racing;
 mod relay;
 mod script;
+#[cfg(feature = "mainline")]
+mod searching;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::message::Message;
 use super::report::{End, Story};
 use super::*;
 use crate::error::Code;
+use crate::proto::handshake::Myself;
 use crate::proto::identity::{Identity, PublicKey};
 use crate::proto::nat::behaviour::{Allocation, Mapping};
 use crate::proto::network::NetworkId;
@@ -26,6 +30,9 @@ pub(super) struct Bench {
     pub(super) connector: Connector,
     pub(super) now: Instant,
     pub(super) peer: Identity,
+    me: PublicKey,
+    /// What others seal with.
+    seals: BTreeMap<PublicKey, Seals>,
 }
 
 /// Two identities, the smaller key first.
@@ -70,7 +77,26 @@ impl Bench {
         let (me, peer) = if chooser { (small, large) } else { (large, small) };
         let (mut settings, mut own) = (Settings::new(me.public(), None), own(&me));
         change(&mut settings, &mut own);
-        Bench { connector: Connector::new(settings, own, [7; 32]), now: Instant::now(), peer }
+        let (now, public) = (Instant::now(), me.public());
+        let seals = Seals::new(now, Myself::new(&me), [6; 32]);
+        let connector = Connector::new(settings, own, seals, [7; 32]);
+        let mut bench = Bench { connector, now, peer, me: public, seals: BTreeMap::new() };
+        (1..=2).for_each(|n| bench.knows(&Identity::from_secret(&[n; 32])));
+        bench
+    }
+
+    /// From now on this node can say something, and can read what it is told.
+    pub(super) fn knows(&mut self, identity: &Identity) {
+        let seals = Seals::new(self.now, Myself::new(identity), [5; 32]);
+        self.seals.entry(identity.public()).or_insert(seals);
+    }
+
+    /// What that node says, sealed.
+    pub(super) fn sealed(&mut self, from: &Identity, plain: &[u8]) -> Input {
+        self.knows(from);
+        let from = from.public();
+        let bytes = self.seals.get_mut(&from).unwrap().seal(&self.me, plain).unwrap();
+        Input::Message { server: SERVER.to_owned(), from, bytes }
     }
 
     pub(super) fn key(&self) -> PublicKey {
@@ -97,8 +123,22 @@ impl Bench {
         self.out()
     }
 
+    /// What there is to do; messages as their receivers read them.
     pub(super) fn out(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.connector.poll_output()).collect()
+        let mut outputs: Vec<Output> = std::iter::from_fn(|| self.connector.poll_output()).collect();
+        for output in &mut outputs {
+            if let Output::Tell { to, message, via, .. } = output {
+                // A letter is sealed by the mailbox.
+                if via[..] == [MAINLINE] {
+                    assert!(message.len() <= super::message::MAX_LEN);
+                    continue;
+                }
+                assert!(message.len() <= sealed::MAX_LEN);
+                let reader = self.seals.get_mut(to).expect("one that the bench knows");
+                *message = reader.open(SERVER, &self.me, message).expect("sealed to its receiver, once");
+            }
+        }
+        outputs
     }
 
     /// Lets time pass, with a wake at each deadline.
@@ -113,8 +153,9 @@ impl Bench {
     }
 
     pub(super) fn hears(&mut self, message: &Message) -> Vec<Output> {
-        let from = self.key();
-        self.give(Input::Message { server: SERVER.to_owned(), from, bytes: message.encode() })
+        let peer = Identity::from_secret(self.peer.secret());
+        let input = self.sealed(&peer, &message.encode());
+        self.give(input)
     }
 
     pub(super) fn came(&mut self, token: Token, chosen: bool, live: bool) -> (ConnId, Vec<Output>) {
@@ -144,6 +185,7 @@ pub(super) fn short(outputs: &[Output]) -> Vec<String> {
         Output::Answer { chosen, .. } => format!("answer {}", if *chosen { "chosen" } else { "-" }),
         Output::Choose { conn } => format!("choose {}", conn.0),
         Output::Open { conn, via, .. } => format!("open {} {via:?}", conn.0),
+        Output::Spare { conn } => format!("spare {}", conn.0),
         Output::Close { conn, why } => format!("close {} {why:?}", conn.0),
         Output::Tell { message, .. } => match Message::decode(message).unwrap() {
             Message::Punch(message) => message.body.name().to_owned(),
@@ -162,6 +204,7 @@ pub(super) fn short(outputs: &[Output]) -> Vec<String> {
             Ok(conn) => format!("done {request} {}", conn.0),
             Err(error) => format!("done {request} {:?}", error.code),
         },
+        Output::LookUp { .. } => "look up".to_owned(),
         Output::Log(_) => "log".to_owned(),
     };
     outputs.iter().map(one).collect()
@@ -298,7 +341,9 @@ fn dials_are_limited_in_all() {
     let mut dials = 0;
     for n in 10..20 {
         let record = Record { node_type: Some(NodeType::Passive), ..record(&["wan 203.0.113.7:7000"]) };
-        let unl = UnlV3::sign(record, &Identity::from_secret(&[n; 32])).unwrap();
+        let identity = Identity::from_secret(&[n; 32]);
+        bench.knows(&identity);
+        let unl = UnlV3::sign(record, &identity).unwrap();
         dials += short(&bench.connect(n.into(), &unl)).iter().filter(|text| text.starts_with("dial")).count();
     }
     assert_eq!(dials, 2);
@@ -313,7 +358,9 @@ fn stopping_ends_everything_but_what_is_open() {
     let conn = dialled(&bench.connect(1, &unl));
     bench.give(Input::Connected { conn });
     bench.met(conn, false);
-    let other = UnlV3::sign(record(&["wan 203.0.113.8:7000"]), &Identity::from_secret(&[9; 32])).unwrap();
+    let other = Identity::from_secret(&[9; 32]);
+    bench.knows(&other);
+    let other = UnlV3::sign(record(&["wan 203.0.113.8:7000"]), &other).unwrap();
     bench.connect(2, &other);
     bench.connector.stop(bench.now);
     let out = short(&bench.out());

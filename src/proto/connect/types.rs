@@ -9,6 +9,7 @@ use crate::proto::identity::PublicKey;
 use crate::proto::punch::{self, Failure, Setup};
 use crate::proto::rdv_msg::RelayToken;
 use crate::proto::signal::Outcome;
+use crate::proto::unl::UnlV3;
 
 /// A connection, from its being dialled or accepted on; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,14 +109,28 @@ pub enum Input {
         /// What.
         outcome: Outcome,
     },
-    /// A message of another node.
+    /// A message of another node, as the server says.
     Message {
         /// By which server.
         server: String,
-        /// Whose; the server vouches for it.
+        /// Whose; what is in it has to prove it.
         from: PublicKey,
-        /// What it says.
+        /// The message, sealed ([`super::sealed`]); by a letter ([`super::MAINLINE`]), as it was when the letter was opened.
         bytes: Vec<u8>,
+    },
+    /// BitTorrent's DHT has a locator of the peer's, signed by it. Others may follow.
+    Located {
+        /// The look-up.
+        tag: u64,
+        /// The locator.
+        locator: Box<UnlV3>,
+    },
+    /// The end of a look-up, or what became of a letter; once for each. `Ok`: something was found; the letter lies there.
+    Searched {
+        /// The look-up's, or the message's.
+        tag: u64,
+        /// Why not, for people.
+        outcome: Result<(), String>,
     },
     /// A punch has something to say to the peer.
     PunchSend {
@@ -198,6 +213,12 @@ pub enum Output {
         /// How that went.
         story: Box<Story>,
     },
+    /// The node has dialled this one on its own account, and is connected to who is there already. It is held for a moment, in
+    /// case that the peer has lost the other one; whoever wanted it need not wait for that.
+    Spare {
+        /// Which.
+        conn: ConnId,
+    },
     /// Close, whatever state it is in: a dial, a handshake, or the program's connection. Nothing more is to be reported of it.
     Close {
         /// Which.
@@ -211,10 +232,17 @@ pub enum Output {
         tag: u64,
         /// To whom.
         to: PublicKey,
-        /// By which servers, the best first; none: by our own.
+        /// By which servers, the best first; none: by our own. [`super::MAINLINE`] alone: by a letter in BitTorrent's DHT.
         via: Vec<String>,
-        /// What.
+        /// What: sealed to that node, for whoever carries it; not what becomes a letter, which is sealed as such.
         message: Vec<u8>,
+    },
+    /// Look in BitTorrent's DHT where a node is.
+    LookUp {
+        /// What to call it.
+        tag: u64,
+        /// Which node.
+        peer: PublicKey,
     },
     /// Begin a punch.
     Punch {

@@ -6,6 +6,7 @@ use super::attempt::Attempt;
 use super::call::{Call, CallEnd};
 use super::core::Core;
 use super::pair::{Pair, Step};
+use super::search::Search;
 use crate::proto::punch::Reason;
 
 /// Addresses named in a sentence.
@@ -32,6 +33,10 @@ impl Pair {
         if let Some(why) = attempt.relay.why() {
             text.push_str(&format!("; no relay: {why}"));
         }
+        if let Some(why) = attempt.search.as_ref().and_then(Search::why) {
+            text.push_str(&format!("; {why}"));
+        }
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -59,6 +64,7 @@ impl Pair {
             Call::Answered { .. } => open.push("the peer had been asked to connect to us".to_owned()),
             _ => open.push("the peer was being called".to_owned()),
         }
+        open.extend(attempt.search.as_ref().and_then(Search::under_way).map(str::to_owned));
         if open.is_empty() {
             open.push("attempts were waiting for their turn".to_owned());
         }
@@ -66,6 +72,7 @@ impl Pair {
         if let Some(failure) = attempt.punch_failure {
             text.push_str(&format!("; hole punching failed: {failure}"));
         }
+        add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
         text
     }
@@ -120,5 +127,11 @@ impl Pair {
             s => format!("{} days", s / 86_400),
         };
         text.push_str(&format!("; the locator expired {ago} ago: ask the peer for a new one"));
+    }
+}
+
+fn add_deceiver(attempt: &Attempt, text: &mut String) {
+    if let Some(server) = &attempt.deceiver {
+        text.push_str(&format!("; what {server} passed on as the peer's was changed, or is not the peer's"));
     }
 }

@@ -24,7 +24,6 @@
 pub mod budget;
 pub mod error;
 mod noise;
-#[cfg(feature = "mainline")]
 pub(in crate::proto) mod one_way;
 pub mod transport;
 pub mod wire;

@@ -160,7 +160,12 @@ pub(super) enum CipherError {
 
 impl CipherState {
     pub(super) fn new(key: &[u8; KEY]) -> CipherState {
-        CipherState { cipher: ChaCha20Poly1305::new(key.into()), next: 0 }
+        CipherState::at(key, 0)
+    }
+
+    /// Where messages carry their numbers: whose next one is this.
+    pub(super) fn at(key: &[u8; KEY], next: u64) -> CipherState {
+        CipherState { cipher: ChaCha20Poly1305::new(key.into()), next }
     }
 
     /// How many messages have been.
@@ -356,8 +361,7 @@ impl Cipher for ChaChaPoly {
 
     /// snow has seen to it that `out` has room for the tag.
     fn encrypt(&self, number: u64, ad: &[u8], plain: &[u8], out: &mut [u8]) -> usize {
-        let mut state = CipherState::new(&self.0);
-        state.next = number;
+        let mut state = CipherState::at(&self.0, number);
         let Some((text, rest)) = out.split_at_mut_checked(plain.len()) else { return 0 };
         let (Some(at), Ok(tag)) = (rest.first_chunk_mut(), state.encrypt(ad, plain, text)) else { return 0 };
         *at = tag;
@@ -365,8 +369,7 @@ impl Cipher for ChaChaPoly {
     }
 
     fn decrypt(&self, number: u64, ad: &[u8], message: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let mut state = CipherState::new(&self.0);
-        state.next = number;
+        let mut state = CipherState::at(&self.0, number);
         let (text, tag) = message.split_last_chunk().ok_or(Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(Error::Decrypt)?;
         out.copy_from_slice(text);

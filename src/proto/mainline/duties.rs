@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Mainline, Purpose};
 use super::inbox::{Inbox, Judged};
 use super::item::Item;
-use super::names::{locator_salt, mailbox_salt, nodes_hash};
+use super::names::{locator_salt, mailbox_salt};
 use super::publication::Publication;
 use super::settings::{Happening, Job, Query, QueryError, Settings, Time};
 use crate::proto::identity::PublicKey;
@@ -95,6 +95,12 @@ impl Mainline {
         self.on_timeout(now);
     }
 
+    /// The node's locator is not known for now: the one before is not written again.
+    pub fn withhold(&mut self) {
+        self.duties.renew = None;
+        self.duties.locator.clear();
+    }
+
     /// Others of the network can reach us at this port of our outside address, or (`None`) cannot. `own` are addresses
     /// under which we must not find ourselves.
     pub fn announce(&mut self, now: Time, port: Option<u16>, own: Vec<SocketAddr>) {
@@ -153,7 +159,7 @@ impl Mainline {
             if self.is_asking(|purpose| matches!(purpose, Purpose::Announce | Purpose::Nodes)) {
                 self.duties.announce_next = true;
             } else {
-                let hash = nodes_hash(self.settings.network);
+                let hash = self.settings.nodes();
                 self.ask(Purpose::Announce, Query::Announce { hash, port });
             }
         }

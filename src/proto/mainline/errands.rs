@@ -9,7 +9,7 @@ use super::find::Found;
 use super::item::Item;
 use super::letter::{MAX_MESSAGE, SealError, Token, seal};
 use super::mailbox::Mailbox;
-use super::names::{locator_salt, mailbox_salt, nodes_hash};
+use super::names::{locator_salt, mailbox_salt};
 use super::post::{Post, Stage};
 use super::settings::{Fault, Happening, Query, QueryError, Time};
 use crate::proto::identity::PublicKey;
@@ -178,7 +178,7 @@ impl Mainline {
                 None if hash_is_free => {
                     it.begun = true;
                     self.errands.found = Some(Found::default());
-                    self.ask(Purpose::Nodes, Query::Peers { hash: nodes_hash(network) });
+                    self.ask(Purpose::Nodes, Query::Peers { hash: self.settings.nodes() });
                 }
                 None => {}
             },

@@ -11,7 +11,7 @@ use std::fmt;
 use super::item::MAX_VALUE;
 use super::mailbox::Mailbox;
 use super::names::bytes;
-use crate::proto::handshake::one_way;
+use crate::proto::handshake::{Myself, one_way};
 use crate::proto::identity::{Identity, KEY_LEN, PublicKey};
 
 /// What tells one message from another, whichever letters carry it: 16 random bytes.
@@ -80,8 +80,8 @@ pub fn seal(
     }
     let payload = [token, &from.public().as_bytes()[..], message].concat();
     let prologue = prologue(mailbox, owner, slot);
-    let sealed =
-        one_way::seal(from, &mailbox.key, ephemeral, &prologue, &payload).map_err(|_| SealError::Key)?;
+    let (sealed, _) = one_way::seal(&Myself::new(from), &mailbox.key, ephemeral, &prologue, &payload)
+        .map_err(|_| SealError::Key)?;
     Ok([&[FORMAT], &sealed[..]].concat())
 }
 
@@ -95,12 +95,12 @@ pub fn open(
     value: &[u8],
 ) -> Option<Letter> {
     let (&FORMAT, sealed) = value.split_first()? else { return None };
-    let (sender, payload) = one_way::open(secret, &prologue(mailbox, owner, slot), sealed).ok()?;
+    let (sender, payload, _) =
+        one_way::open(&Myself::new(secret), &prologue(mailbox, owner, slot), sealed).ok()?;
     let (token, rest) = payload.split_first_chunk::<16>()?;
     let (key, message) = rest.split_first_chunk::<KEY_LEN>()?;
     let from = PublicKey(*key);
-    // Proven is the X25519 key; the Ed25519 key has to be the one that belongs to it.
-    let is_sound = from.x25519() == Some(sender) && !message.is_empty() && message.len() <= MAX_MESSAGE;
+    let is_sound = sender.is(&from) && !message.is_empty() && message.len() <= MAX_MESSAGE;
     is_sound.then(|| Letter { from, token: *token, message: message.to_vec() })
 }
 
@@ -184,8 +184,9 @@ mod tests {
         let case = case();
         let payload = [&[6; 16][..], case.owner.public().as_bytes(), b"I am you."].concat();
         let prologue = prologue(&case.mailbox, &case.owner.public(), 1);
-        let forged = one_way::seal(&case.sender, &case.mailbox.key, &[5; 32], &prologue, &payload);
-        let value = [&[FORMAT], &forged.unwrap()[..]].concat();
+        let sender = Myself::new(&case.sender);
+        let forged = one_way::seal(&sender, &case.mailbox.key, &[5; 32], &prologue, &payload).unwrap();
+        let value = [&[FORMAT], &forged.0[..]].concat();
         assert_eq!(opened(&case, &value), None);
     }
 

@@ -39,5 +39,5 @@ pub use inbox::{Inbox, Judged};
 pub use item::{Item, MAX_SALT, MAX_VALUE, signable};
 pub use letter::{Letter, MAX_MESSAGE, OVERHEAD, SealError, Token, open, seal};
 pub use mailbox::{MAILBOX_LEN, MAX_SLOTS, Mailbox};
-pub use names::{INFO_HASH_LEN, InfoHash, locator_salt, mailbox_salt, nodes_hash};
+pub use names::{INFO_HASH_LEN, InfoHash, locator_salt, mailbox_salt, members_hash, nodes_hash};
 pub use settings::{Fault, Happening, Job, MayVisit, Output, Query, QueryError, Random, Settings, Time};

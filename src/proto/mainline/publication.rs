@@ -57,6 +57,12 @@ impl Publication {
         }
     }
 
+    /// There is nothing to be kept published for now; what comes next is written at once.
+    pub(super) fn clear(&mut self) {
+        (self.value, self.expires, self.begun) = (None, None, None);
+        self.pause();
+    }
+
     /// All that was written may be out of reach: write it at once.
     pub(super) fn renew(&mut self, now: Time) {
         self.job = None;
@@ -184,6 +190,19 @@ mod tests {
         assert_eq!(next(&it, now), Some(GAP));
         let now = later(now, GAP);
         assert_eq!(it.write(now, 2).unwrap().0, b"two");
+    }
+
+    #[test]
+    fn what_is_withheld_is_not_written_and_the_next_is_at_once() {
+        let (mut it, now) = start();
+        it.set(now, b"old".to_vec(), None);
+        it.write(now, 1).unwrap();
+        it.clear();
+        assert!(!it.finished(now, 1, &Ok(())), "that is history");
+        it.renew(now);
+        assert_eq!((it.poll_timeout(), it.write(now, 2)), (None, None));
+        it.set(now, b"new".to_vec(), None);
+        assert_eq!(it.write(now, 3), Some((b"new".to_vec(), 1_800_000_001)), "and outbids the old");
     }
 
     #[test]

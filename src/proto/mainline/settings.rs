@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::item::Item;
 use super::letter::{SealError, Token};
-use super::names::InfoHash;
+use super::names::{InfoHash, members_hash, nodes_hash};
 use crate::proto::identity::PublicKey;
-use crate::proto::network::NetworkId;
+use crate::proto::network::{NetworkId, NetworkKey};
 use crate::proto::unl::UnlV3;
 
 /// Now, by both clocks: the one that only counts, and the one that has a date (Unix seconds).
@@ -38,6 +38,8 @@ pub type Job = u64;
 pub struct Settings {
     /// The node's network.
     pub network: Option<NetworkId>,
+    /// What its nodes share, if it has a key.
+    pub network_key: Option<NetworkKey>,
     /// How many slots its mailbox has, at most [`super::MAX_SLOTS`]; 0 = it has none. Default 2.
     pub slots: u8,
     /// Pause between two looks into the mailbox. Default 30 s.
@@ -76,6 +78,7 @@ impl Settings {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         Settings {
             network,
+            network_key: None,
             slots: 2,
             poll: Duration::from_secs(30),
             eager_poll: Duration::from_secs(5),
@@ -91,6 +94,16 @@ impl Settings {
             sends: 20,
             letters: 30,
             letters_of_one: 6,
+        }
+    }
+}
+
+impl Settings {
+    /// What nodes of the network announce themselves under.
+    pub(super) fn nodes(&self) -> InfoHash {
+        match &self.network_key {
+            Some(key) => members_hash(self.network, key),
+            None => nodes_hash(self.network),
         }
     }
 }

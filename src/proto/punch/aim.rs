@@ -24,6 +24,8 @@ pub(super) struct Situation<'a> {
     pub ours: Foresight,
     /// How the peer foresees its.
     pub theirs: Foresight,
+    /// Whether we have begun the punch.
+    pub initiator: bool,
     /// How many local ports we have.
     pub slots: usize,
     /// The peer's outside ports as it foresees them.
@@ -67,13 +69,42 @@ impl Situation<'_> {
             // All are guesses at one port, or at the few next ones. Each of our local ports begins at another
             // guess, in case only its first destination sees the port we told.
             (false, true) => (0..n)
-                .flat_map(|k| (0..self.slots).map(move |slot| (slot, (slot + k) % n)))
+                .flat_map(|k| {
+                    (0..self.slots).map(move |slot| (slot, (behind(slot, late(slot, n), n) + k) % n))
+                })
                 .filter_map(|(slot, at)| self.ports.get(at).map(|port| Aim { slot, port: *port }))
                 .collect(),
-            // The k-th of ours is meant to get the k-th port we told, and theirs likewise.
-            (true, _) => self.ports.iter().map(|port| Aim { slot: 0, port: *port }).collect(),
+            // The k-th of ours is meant to get the k-th port we told, and they know theirs.
+            (true, false) => self.ports.iter().map(|port| Aim { slot: 0, port: *port }).collect(),
+            // And theirs likewise.
+            (true, true) => (0..n)
+                .map(|k| {
+                    let (initiator, responder) = both_late(k, n);
+                    behind(k, if self.initiator { responder } else { initiator }, n)
+                })
+                .filter_map(|at| self.ports.get(at).map(|port| Aim { slot: 0, port: *port }))
+                .collect(),
         }
     }
+}
+
+/// If others behind a NAT take ports of a row after it was foreseen, all that follow come out later by as many. The first
+/// half of the attempts counts on nobody having done so; each of the others bets on so many ports, and meets only if that
+/// was it. (In this order, as what is refused takes a port, too.)
+fn late(k: usize, n: usize) -> usize {
+    (k + 1).checked_sub(n.div_ceil(2)).map_or(0, |over| over.div_ceil(2))
+}
+
+/// The same if both sides' ports are in a row: by how many the initiator's are late, and the responder's. Both go by
+/// this table, so that both sides' k-th attempt makes the same bet.
+fn both_late(k: usize, n: usize) -> (usize, usize) {
+    const BETS: [(usize, usize); 8] = [(1, 0), (0, 1), (1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2)];
+    k.checked_sub(n.div_ceil(2)).and_then(|over| BETS.get(over).copied()).unwrap_or_default()
+}
+
+/// The port that comes so many behind the k-th of the n that were told; the k-th itself, if that was not told.
+fn behind(k: usize, late: usize, n: usize) -> usize {
+    if k + late < n { k + late } else { k }
 }
 
 /// That many different ports, each equally likely; at most half of all there are.
@@ -99,7 +130,7 @@ mod tests {
 
     fn aims(ours: Foresight, theirs: Foresight, slots: usize, ports: &[u16]) -> Vec<(usize, u16)> {
         let technique = Technique::Predict;
-        let situation = Situation { technique, ours, theirs, slots, ports, guesses: 0 };
+        let situation = Situation { technique, ours, theirs, initiator: true, slots, ports, guesses: 0 };
         situation.aims(&mut fastrand::Rng::with_seed(1)).iter().map(|aim| (aim.slot, aim.port)).collect()
     }
 
@@ -129,12 +160,50 @@ mod tests {
     }
 
     #[test]
+    fn some_bet_on_a_row_that_is_late() {
+        // Of two rows: ports 100 + k of the initiator and 200 + k of the responder, which come out so many later.
+        let meets = |n: u16, late: (u16, u16)| {
+            let row = |first: u16| (first..first + n).collect::<Vec<u16>>();
+            let side = |initiator, ports: &[u16]| {
+                let technique = Technique::Predict;
+                let situation =
+                    Situation { technique, ours: ROW, theirs: ROW, initiator, slots: 1, ports, guesses: 0 };
+                situation.aims(&mut fastrand::Rng::with_seed(1))
+            };
+            let (ours, theirs) = (side(true, &row(200)), side(false, &row(100)));
+            let from = |first: u16, late: u16, aims: &[Aim]| -> BTreeSet<(u16, u16)> {
+                (first + late..).zip(aims).map(|(from, aim)| (from, aim.port)).collect()
+            };
+            let ours = from(100, late.0, &ours);
+            from(200, late.1, &theirs).into_iter().any(|(from, to)| ours.contains(&(to, from)))
+        };
+        for late in [(0, 0), (1, 0), (0, 1)] {
+            assert!(meets(6, late), "{late:?}");
+        }
+        for late in [(1, 1), (2, 0), (0, 2)] {
+            assert!(meets(12, late), "{late:?}");
+        }
+        assert!(!meets(6, (3, 0)), "no bet on that");
+        // Of one row, against local ports that keep their promise once.
+        let once = Foresight::Computed { first_only: true };
+        let ports: Vec<u16> = (10..16).collect();
+        let first: Vec<u16> = aims(once, ROW, 6, &ports)[..6].iter().map(|(_, port)| *port).collect();
+        assert_eq!(
+            first,
+            [10, 11, 12, 14, 15, 15],
+            "the k-th local port meets the k-th of the row, or the next"
+        );
+        assert_eq!(late(11, 12), 3);
+    }
+
+    #[test]
     fn spray() {
         let mut rng = fastrand::Rng::with_seed(1);
         let situation = |we_guess, slots, ports: &'static [u16], theirs| Situation {
             technique: Technique::Spray { we_guess },
             ours: FIXED,
             theirs,
+            initiator: true,
             slots,
             ports,
             guesses: 320,

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Big-endian, nothing optional, nothing after the end. There is exactly one way to write a message, so what
-//! is read and written again is the same. The signalling is expected to seal messages end to end; nothing
-//! here relies on it but the secrecy of the token.
+//! is read and written again is the same. Whatever carries them seals them (`proto::connect::sealed`); the
+//! token's secrecy relies on it.
 
 mod read;
 

@@ -19,8 +19,8 @@ pub struct Options {
     pub spray_guesses: usize,
     /// Between two attempts of one round, so that routers and queues are not hit by all at once.
     pub pace: Duration,
-    /// How long a round is given before the next begins, besides four round trips. Its sockets stay open
-    /// meanwhile.
+    /// How long a round is given before the next begins, besides four round trips and [`Options::grace`]. What comes of
+    /// it later is welcome: its sockets stay open meanwhile (not a spray's).
     pub round: Duration,
     /// How long sockets are held after the last round was fired: a SYN that was lost is repeated after a second, and
     /// those of the rounds before have been repeated meanwhile.
@@ -49,8 +49,8 @@ impl Default for Options {
             rounds: 3,
             spray_sockets: 256,
             spray_guesses: 320,
-            pace: Duration::from_micros(200),
-            round: Duration::from_millis(500),
+            pace: Duration::from_micros(100),
+            round: Duration::from_millis(50),
             hold: Duration::from_millis(1300),
             grace: Duration::from_millis(200),
             silence: Duration::from_secs(4),

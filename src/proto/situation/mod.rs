@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use self::doors::Doubt;
 use self::words::Asked;
-pub use self::words::{Action, Door, Granted, Knock, Means, Seen, Standing};
+pub use self::words::{Action, Door, Granted, Knock, Means, Same, Seen, Standing};
 use super::nat::NatType;
 use crate::config::{NetType, NodeType};
 use crate::event::Forwarding;
@@ -115,19 +115,19 @@ impl Situation {
         s
     }
 
-    /// The network has changed: everything is asked again. If our own addresses are the `same`, this may be the network
-    /// it was: what was said of that one holds until it is answered, but not long.
-    pub fn renew(&mut self, means: Means, same: bool, now: Instant) {
+    /// The network has changed: everything is asked again. If our own address of a family is the `same`, this may be the
+    /// network it was, for that family: what was said of that one holds until it is answered, but not long.
+    pub fn renew(&mut self, means: Means, same: Same, now: Instant) {
         let before = Before {
-            seen: self.seen(),
-            own: self.knock(Door::Own),
-            own_v6: self.knock(Door::OwnV6),
-            mapped: self.knock(Door::Mapped),
-            by_hand: self.standing().forwarding == Forwarding::Manual,
+            seen: self.seen().filter(|_| same.v4),
+            own: self.knock(Door::Own).filter(|_| same.v4),
+            own_v6: self.knock(Door::OwnV6).filter(|_| same.v6),
+            mapped: self.knock(Door::Mapped).filter(|_| same.v4),
+            by_hand: same.v4 && self.standing().forwarding == Forwarding::Manual,
             // Changes that follow one another do not prolong it.
             until: self.before.until.or(Some(now + HOLD)),
         };
-        let granted = self.map.get().flatten();
+        let granted = self.map.get().flatten().filter(|_| same.v4);
         // The start does not take longer for a change.
         let (was_ready, ready_by, turns_round) = (self.ready, self.ready_by, self.turns_round);
         *self = Situation { ready_by, turns_round, ..Situation::begin(means, self.port, now) };
@@ -135,10 +135,10 @@ impl Situation {
             self.ready = true;
             self.actions.retain(|a| *a != Action::Ready);
         }
-        if !same {
+        if !same.v4 {
             self.turns_round = None;
         }
-        if !same || !self.is_asking() {
+        if !same.v4 && !same.v6 || !self.is_asking() {
             return;
         }
         self.before = before;

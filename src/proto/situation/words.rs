@@ -8,6 +8,15 @@ use crate::event::Forwarding;
 use crate::proto::nat::NatType;
 use crate::proto::nat::behaviour::Unsolicited;
 
+/// Which of our own addresses are the same after a change of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Same {
+    /// The one that the NAT, our port and its mapping belong to: that of IPv4, if there is one.
+    pub v4: bool,
+    /// That of IPv6.
+    pub v6: bool,
+}
+
 /// What the program allows and what there is to ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Means {

@@ -9,7 +9,6 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 use super::super::Actor;
 use super::News;
@@ -90,16 +89,10 @@ impl Actor {
             let text = "unreachable, as this test wants it".to_owned();
             return self.secure_input(Input::DialFailed { conn, os_error: 0, text });
         }
-        let (bound, limit, report) =
-            (self.reach.bound, self.shared.config.connect_timeout, self.report_secure());
+        let (bound, report) = (self.reach.bound, self.report_secure());
         let task = self.spawn(async move {
-            let outcome = match timeout(limit, dial_one(to, bound)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    let ms = limit.as_millis();
-                    Err(Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)")))
-                }
-            };
+            // The connector knows how long it may take.
+            let outcome = dial_one(to, bound).await;
             report(News::Dialled { conn, outcome });
             None
         });
@@ -301,6 +294,9 @@ impl Actor {
                 } else {
                     Input::Came { conn, peer, from: at, token, chosen, live }
                 };
+                if ushered.ours && ushered.id.is_some() {
+                    self.forget_ending(&peer);
+                }
                 self.secure_input(input);
             }
             Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
@@ -311,7 +307,7 @@ impl Actor {
                 let peer = ushered.peer.filter(|_| held);
                 let twice = |peer| self.secure.as_ref().is_some_and(|s| s.connector.open(peer).is_some());
                 let e = match peer.as_ref().is_some_and(twice) {
-                    true => Error::new(Code::Duplicate, "that node is connected already, as its key shows"),
+                    true => duplicate(),
                     false => e,
                 };
                 log!(self.shared, Debug, "{e}");
@@ -397,6 +393,15 @@ impl Actor {
         }
     }
 
+    /// The program wants a connection to an address, and has one to the node that is there, as its key shows.
+    pub(super) fn secure_spare(&mut self, conn: ConnId) {
+        let id = self.ushered(conn).and_then(|ushered| ushered.id);
+        if let Some(entry) = id.and_then(|id| self.table.get_mut(id)) {
+            let request = std::mem::take(&mut entry.request);
+            self.shared.done(request, duplicate().into());
+        }
+    }
+
     /// Ends a connection, as the connector wants it.
     pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
         let Some(secure) = &mut self.secure else { return };
@@ -445,6 +450,10 @@ impl Actor {
         }
         self.secure_input(Input::Closed { conn, os_error: 0, text: "it has ended".into() });
     }
+}
+
+fn duplicate() -> Error {
+    Error::new(Code::Duplicate, "that node is connected already, as its key shows")
 }
 
 /// What a request is told whose connection the connector does not want: one by an address, or one that was about to open.

@@ -3,12 +3,14 @@
 //! ```text
 //!   program ─ unl_connect, cancel ─▶ ┌───────────┐ ◀─ steps ─ ushers (one per connection that is not open yet)
 //!   situation ─ what we are ───────▶ │ Connector │ ◀─ happenings ─ signalling (one task)
-//!                                    └───────────┘ ◀─ says, ends ─ punches (one task each)
+//!                                    └───────────┘ ◀─ says, ends ─ punches (one task each), BitTorrent's DHT (one task)
 //! ```
 //!
-//! `links` has the connections, `signalling`, `punches` and `relays` the tasks, `own` what the node knows of itself.
+//! `links` has the connections, `signalling`, `punches`, `relays` and `mainline` the tasks, `own` what the node knows of itself.
 
 mod links;
+#[cfg_attr(not(feature = "mainline"), path = "no_mainline.rs")]
+mod mainline;
 mod own;
 mod punches;
 mod relays;
@@ -24,18 +26,20 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Actor, Msg};
-use crate::config::{Dialect, ServerKind};
+use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
-use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
+use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
 use links::Link;
+
+pub(super) use mainline::Happening as MainlineHappening;
 
 /// The story of a request that goes on is at most so old when the program asks for it. (Many requests may go on, and much
 /// may happen.)
@@ -56,6 +60,7 @@ pub(super) struct Secure {
     relays: Vec<String>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
+    mainline: mainline::Desk,
     /// What the connector was told last of the node.
     full: bool,
     /// Requests that go on, and whom they want.
@@ -91,15 +96,6 @@ impl Secure {
         }
         // The start has made sure that there is one.
         let identity = shared.identity().ok()?;
-        let settings = Settings {
-            local_peers: config.local_peers,
-            punching: config.simultaneous,
-            relay: config.relay,
-            relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
-            limit: config.unl_connect_timeout,
-            handshake: config.handshake_timeout,
-            ..Settings::new(identity.public(), config.network)
-        };
         let secret = match config.seed {
             0 => key::random().ok()?,
             seed => {
@@ -107,8 +103,15 @@ impl Secure {
                 std::array::from_fn(|_| rng.u8(..))
             }
         };
+        // Never from the seed: the same keys with other messages under them would be none.
+        let seals = Seals::new(Instant::now(), shared.myself().ok()?.clone(), key::random().ok()?);
         Some(Secure {
-            connector: Connector::new(settings, Own::default(), secret),
+            connector: Connector::new(
+                own::settings(config, identity.public()),
+                Own::default(),
+                seals,
+                secret,
+            ),
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -117,6 +120,7 @@ impl Secure {
             relays: Vec::new(),
             signal: None,
             happenings: None,
+            mainline: mainline::Desk::default(),
             full: false,
             running: BTreeMap::new(),
             stories_at: None,
@@ -134,7 +138,9 @@ impl Secure {
 
     /// When [`Actor::secure_due`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.connector.deadline(), self.stories_at, self.refresh_at].into_iter().flatten().min()
+        let deadlines =
+            [self.connector.deadline(), self.stories_at, self.refresh_at, self.mainline.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The next happening of the signalling.
@@ -143,6 +149,11 @@ impl Secure {
             Some(Poll::Ready(Some(happening))) => Poll::Ready(happening),
             _ => Poll::Pending,
         }
+    }
+
+    /// The next happening of BitTorrent's DHT.
+    pub(super) fn poll_mainline(&mut self, cx: &mut Context<'_>) -> Poll<MainlineHappening> {
+        self.mainline.poll(cx)
     }
 }
 
@@ -154,6 +165,11 @@ impl Actor {
             Err(e) => return self.shared.done(request, Error::new(Code::Invalid, e.to_string()).into()),
         };
         let peer = *unl.identity();
+        if !self.shared.config.admits(&peer) {
+            let message =
+                format!("{peer} is not among the peers that this node allows (p2p_config_allow_peer)");
+            return self.shared.done(request, Error::new(Code::Refused, message).into());
+        }
         self.forget_ending(&peer);
         let Some(secure) = &self.secure else {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
@@ -236,8 +252,10 @@ impl Actor {
                     }
                     self.secure_open(conn, at, via);
                 }
+                Output::Spare { conn } => self.secure_spare(conn),
                 Output::Close { conn, why } => self.secure_close(conn, why),
                 Output::Tell { tag, to, via, message } => self.tell(tag, to, via, message),
+                Output::LookUp { tag, peer } => self.look_up(tag, peer),
                 Output::Punch { punch, begin } => self.begin_punch(punch, *begin),
                 Output::PunchMessage { punch, message } => {
                     self.order_punch(punch, punch::Inbox::Message(message));
@@ -281,12 +299,11 @@ impl Actor {
 
     /// Ends what this part has under way. The signalling says goodbye by itself.
     pub(super) fn end_secure(&mut self) {
-        let running: Vec<u64> = self.secure.iter().flat_map(|s| s.running.keys().copied()).collect();
-        for request in running {
-            // That ends its story, too, and the peers that were called hear of it.
-            self.shared.done(request, Error::new(Code::Canceled, "the net was stopped").into());
-            self.secure_cancel(request);
+        if let Some(secure) = &mut self.secure {
+            // That ends the requests and their stories, and the peers that were called hear of it.
+            secure.connector.stop(Instant::now());
         }
+        self.secure_act();
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
         if let Some(signal) = &secure.signal {

@@ -1,15 +1,37 @@
-//! What the node knows of itself, for the connector.
+//! What the node knows of itself and how it is set, for the connector.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::Actor;
-use crate::config::NodeType;
+use crate::config::{Config, LETTERS, NodeType, ServerKind};
 use crate::node::locator;
 use crate::os;
-use crate::proto::connect::Own;
+use crate::proto::connect::{Own, Settings};
+use crate::proto::identity::PublicKey;
 use crate::proto::punch::Side;
 use crate::proto::unl::{self, Overrides, UnlV3};
+
+/// The connector's settings as the program has set them.
+pub(super) fn settings(config: &Config, identity: PublicKey) -> Settings {
+    let usual = Settings::new(identity, config.network);
+    Settings {
+        local_peers: config.local_peers,
+        punching: config.simultaneous,
+        relay: config.relay,
+        relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
+        mainline: config.uses_mainline(),
+        letters: config.mainline & LETTERS != 0,
+        limit: config.unl_connect_timeout,
+        dial: match config.connect_timeout {
+            // One address of several is given less than the only one there is, unless the program has said how much.
+            limit if limit == Config::default().connect_timeout => usual.dial,
+            limit => limit,
+        },
+        handshake: config.handshake_timeout,
+        ..usual
+    }
+}
 
 impl Actor {
     /// Tells the connector how things stand, as something about that has changed.
@@ -54,6 +76,7 @@ impl Actor {
         if let Some(secure) = &mut self.secure {
             // A locator's end is rounded to such a part of its life: this is when the next one differs.
             secure.refresh_at = Some(Instant::now() + (life / 24).max(Duration::from_secs(1)));
+            secure.mainline.set_locator(own.locator.as_ref());
             secure.connector.set_own(Instant::now(), own);
         }
         self.secure_act();
@@ -67,5 +90,21 @@ impl Actor {
             // Nothing else of what we are has changed, and strangers can make this happen often.
             secure.connector.set_full(full);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_takes_as_long_as_the_program_says() {
+        let dial = |connect_timeout| {
+            let config = Config { connect_timeout, ..Config::default() };
+            settings(&config, PublicKey([1; 32])).dial
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(dial(Config::default().connect_timeout), 4 * second);
+        assert_eq!([dial(second), dial(9 * second)], [second, 9 * second]);
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::super::Actor;
 use crate::node::log::log;
 use crate::node::signal::{self, Order};
-use crate::proto::connect::Input;
+use crate::proto::connect::{Input, MAINLINE};
 use crate::proto::identity::PublicKey;
 use crate::proto::rdv_msg::signal::Network;
 use crate::proto::signal::{Happening, Outcome, Settings, TellError};
@@ -18,6 +18,7 @@ const QUEUE: usize = 64;
 impl Actor {
     /// Enters the rendezvous servers, so that peers find this node by its key.
     pub(in super::super) fn begin_secure(&mut self) {
+        self.begin_mainline();
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let (Some(_), Ok(identity)) = (&self.secure, self.shared.identity()) else { return };
         let identity = Arc::clone(identity);
@@ -45,6 +46,9 @@ impl Actor {
     }
 
     pub(super) fn tell(&mut self, tag: u64, to: PublicKey, via: Vec<String>, message: Vec<u8>) {
+        if via.first().is_some_and(|server| server == MAINLINE) {
+            return self.leave_letter(tag, to, message);
+        }
         let taken = self
             .secure
             .as_ref()
@@ -87,6 +91,9 @@ impl Actor {
                 }
             }
             Happening::Rtt { .. } => {}
+            Happening::Message { from, .. } if !self.shared.config.admits(&from) => {
+                log!(self.shared, Debug, "signalling: {from} is not among the peers that are allowed");
+            }
             Happening::Message { server, from, message: bytes } => {
                 self.secure_input(Input::Message { server, from, bytes });
             }

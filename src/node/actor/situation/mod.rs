@@ -27,7 +27,7 @@ use crate::os;
 use crate::portmap::{Happening, Order};
 use crate::proto::clock_sync::NetClock;
 use crate::proto::nat::report::NatReport;
-use crate::proto::situation::{Action, Door, Granted, Situation};
+use crate::proto::situation::{Action, Door, Granted, Same, Situation};
 use crate::proto::upkeep::Chore;
 use crate::queue::{Item, Notice};
 use crate::report::node_type_name;
@@ -162,10 +162,11 @@ impl Actor {
         self.order_dht(crate::dht::Order::NetworkChanged);
         self.order_signal(crate::node::signal::Order::NetworkChanged);
         self.order_channel(crate::node::simultaneous::Order::NetworkChanged);
+        self.mainline_network_changed();
         let bound = self.reach.bound;
         let lan_ip = bound.or_else(os::iface::lan_ip);
         let lan_ip6 = own_v6(&self.shared.config, bound);
-        let same = (self.own.lan_ip, self.at.lan_ip6) == (lan_ip, lan_ip6);
+        let same = Same { v4: self.own.lan_ip == lan_ip, v6: self.at.lan_ip6 == lan_ip6 };
         (self.own.lan_ip, self.at.lan_ip6) = (lan_ip, lan_ip6);
         self.at.machine.renew(means(&self.shared, bound), same, now);
         if self.at.clock_offset_us.is_none() {
@@ -211,6 +212,9 @@ impl Actor {
     /// Being listed makes sense only for a node that others reach.
     pub(super) fn advertise(&mut self, request: u64) {
         match self.at.machine.standing().node_type {
+            NodeType::Passive if self.shared.config.rendezvous().next().is_none() => {
+                self.announce_for(request)
+            }
             NodeType::Passive => self.begin(Chore::Advertise, request),
             _ if self.at.machine.is_deciding() => self.at.advertise.push(request),
             other => {

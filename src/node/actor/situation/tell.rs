@@ -32,7 +32,11 @@ impl Actor {
             reachable: standing.reachable,
             reachable_v6: standing.reachable_v6,
             lan_ip: self.own.lan_ip,
-            wan_ip: config.wan_ip.or_else(|| report.and_then(|r| r.wan_ip)).or(outside),
+            wan_ip: config
+                .wan_ip
+                .or_else(|| report.and_then(|r| r.wan_ip))
+                .or(outside)
+                .or_else(|| self.mainline_outside()),
             // There is hardly a NAT for IPv6: what is global on our side is so on the other.
             wan_ip6: report.and_then(|r| r.wan_ip6).map(IpAddr::V6).or(at.lan_ip6),
             clock_offset_us: at.clock_offset_us,
@@ -41,7 +45,7 @@ impl Actor {
     }
 
     /// Tells the program, if there is something new to tell.
-    pub(super) fn publish(&mut self) {
+    pub(in super::super) fn publish(&mut self) {
         let now = self.info_now();
         let before = std::mem::replace(&mut *self.shared.info.lock(), now.clone());
         if before == now {

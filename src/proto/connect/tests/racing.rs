@@ -147,6 +147,54 @@ fn connections_of_the_nodes_own_take_part() {
     );
 }
 
+/// The node has dialled an address, and who is there is connected already: that is told at once. The connection is held for the
+/// case that the other end has lost the open one.
+#[test]
+fn who_dials_a_connected_peer_hears_it_at_once() {
+    for chooser in [true, false] {
+        let mut bench = Bench::new(chooser);
+        let (open, _) = bench.came(NONE, true, true);
+        assert_eq!(bench.connector.open(&bench.key()), Some(open));
+        let conn = bench.connector.next_conn();
+        let spare = format!("spare {}", conn.0);
+        assert_eq!(short(&bench.met(conn, false)), ["answer -".to_owned(), spare]);
+        let later = bench.pass(MS * 2100);
+        if chooser {
+            assert_eq!(bench.connector.open(&bench.key()), Some(conn), "{:?}", short(&later));
+        } else {
+            assert_eq!(short(&later), [format!("close {} Beaten", conn.0)]);
+        }
+    }
+    // With a locator it is an attempt's, and that has been told.
+    let mut bench = Bench::new(true);
+    let unl = bench.passive();
+    let mine = dialled(&bench.connect(1, &unl));
+    bench.give(Input::Connected { conn: mine });
+    let (theirs, _) = bench.came(NONE, false, true);
+    assert_eq!(bench.connector.open(&bench.key()), None);
+    let out = short(&bench.met(mine, false));
+    assert!(!out.iter().any(|text| text.starts_with("spare")), "{out:?} beside {theirs:?}");
+}
+
+/// Shared addresses (RFC 6598) are a provider's own network: whoever comes from there comes from within.
+#[test]
+fn what_is_inside() {
+    for (ip, inside) in [
+        ("100.64.0.1", true),
+        ("100.127.255.254", true),
+        ("100.63.0.1", false),
+        ("100.128.0.1", false),
+        ("192.168.1.2", true),
+        ("127.0.0.1", true),
+        ("fe80::1", true),
+        ("fd00::1", true),
+        ("203.0.113.7", false),
+        ("2001:db8::1", false),
+    ] {
+        assert_eq!(super::super::race::inside(ip.parse().unwrap()), inside, "{ip}");
+    }
+}
+
 fn offer(token: u8) -> punch::Message {
     let side = Side { outside_ip: "203.0.113.7".parse().ok(), ..Side::default() };
     punch::Message { token: punch::Token([token; 16]), round: 1, body: Body::Offer(side) }

@@ -14,6 +14,8 @@ struct Seen {
     closed: BTreeSet<ConnId>,
     open: BTreeMap<ConnId, PublicKey>,
     punches: BTreeSet<PunchId>,
+    /// Look-ups in the DHT, and letters.
+    searches: BTreeSet<u64>,
     tags: Vec<u64>,
     tokens: Vec<Token>,
     done: BTreeMap<u64, usize>,
@@ -36,8 +38,13 @@ impl Seen {
                     self.open.remove(&conn);
                     self.closed.insert(conn);
                 }
-                Output::Tell { tag, message, .. } => {
-                    assert!(message.len() <= super::super::message::MAX_LEN);
+                Output::LookUp { tag, .. } => {
+                    self.searches.insert(tag);
+                }
+                Output::Tell { tag, message, via, .. } => {
+                    if via[..] == [MAINLINE] {
+                        self.searches.insert(tag);
+                    }
                     match Message::decode(&message).unwrap() {
                         Message::Call { token, .. } => {
                             self.tags.push(tag);
@@ -80,7 +87,12 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
         _ => Body::Offer(Side { outside_ip: "203.0.113.7".parse().ok(), ..Side::default() }),
     };
     let message = punch::Message { token: punch::Token(token), round: 1, body };
-    match kind % 22 {
+    let server = if which % 4 == 0 { MAINLINE } else { SERVER };
+    let hears = |bench: &mut Bench, message: Message| {
+        let from = bench.key();
+        bench.give(Input::Message { server: server.to_owned(), from, bytes: message.encode() })
+    };
+    match kind % 25 {
         0 | 1 => {
             *requests += 1;
             let unl = bench.unl(some);
@@ -117,20 +129,20 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
             };
             return bench.give(Input::Outcome { tag, outcome });
         }
-        14 => return bench.hears(&Message::Punch(message)),
+        14 => return hears(bench, Message::Punch(message)),
         15 => {
             let (locator, punch) = (bench.unl(some).text().to_owned(), chosen.then_some(message));
-            return bench.hears(&Message::Call { token, locator, punch });
+            return hears(bench, Message::Call { token, locator, punch });
         }
         16 => {
             let locator = bench.unl(some).text().to_owned();
-            return bench.hears(&Message::Answer { token, dials: what % 9, locator });
+            return hears(bench, Message::Answer { token, dials: what % 9, locator });
         }
-        17 => return bench.hears(&Message::Refuse { token, reason: Refusal::from_number(what % 9) }),
-        20 => return bench.give(Input::Relayed { conn, at: "192.0.2.1:8000".parse().unwrap() }),
-        21 => {
+        17 => return hears(bench, Message::Refuse { token, reason: Refusal::from_number(what % 9) }),
+        23 => return bench.give(Input::Relayed { conn, at: "192.0.2.1:8000".parse().unwrap() }),
+        24 => {
             let relay = [what | 1; 16];
-            return bench.hears(&Message::Relay { token, relay, server: SERVER.to_owned() });
+            return hears(bench, Message::Relay { token, relay, server: SERVER.to_owned() });
         }
         18 => {
             let punches: Vec<PunchId> = seen.punches.iter().copied().collect();
@@ -147,6 +159,17 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
             let outcome = winner.map(|conn| (conn, at)).ok_or(failure);
             return bench.give(Input::Punched { punch, outcome, text: String::new() });
         }
+        19 | 20 => {
+            let searches: Vec<u64> = seen.searches.iter().copied().collect();
+            let Some(tag) = pick(&searches, which) else { return Vec::new() };
+            if kind % 23 == 19 {
+                let locator = Box::new(bench.unl(some));
+                return bench.give(Input::Located { tag, locator });
+            }
+            seen.searches.remove(&tag);
+            let outcome = if chosen { Ok(()) } else { Err("nothing".to_owned()) };
+            return bench.give(Input::Searched { tag, outcome });
+        }
         _ => {}
     }
     bench.pass(MS * u32::from(what) * 8)
@@ -155,24 +178,35 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn whatever_is_told(chooser: bool, script in prop::collection::vec(any::<[u8; 3]>(), 0..80)) {
-        let relays = |_: &mut Settings, own: &mut Own| own.relays = vec![SERVER.to_owned()];
-        let mut bench = Bench::with(chooser, relays);
+    fn whatever_is_told(chooser: bool, dht: bool, script in prop::collection::vec(any::<[u8; 3]>(), 0..80)) {
+        let mut bench = Bench::with(chooser, |settings, own| {
+            own.relays = vec![SERVER.to_owned()];
+            if dht {
+                (settings.mainline, settings.letters, own.node_type) = (true, true, Some(NodeType::Passive));
+            }
+        });
         let (mut seen, mut requests) = (Seen::default(), 0);
         for item in script {
             let out = step(&mut bench, &mut seen, &mut requests, item);
             seen.take(out);
         }
-        // Sessions and messages end by themselves at last.
+        // Sessions and messages end by themselves at last. Behind a look-up there may be a punch, and a letter.
         let out = bench.pass(Duration::from_secs(15));
         seen.take(out);
-        for punch in std::mem::take(&mut seen.punches) {
-            let outcome = Err(Failure { reason: Reason::TooLong, by_peer: false });
-            let out = bench.give(Input::Punched { punch, outcome, text: String::new() });
+        for _ in 0..3 {
+            for punch in std::mem::take(&mut seen.punches) {
+                let outcome = Err(Failure { reason: Reason::TooLong, by_peer: false });
+                let out = bench.give(Input::Punched { punch, outcome, text: String::new() });
+                seen.take(out);
+            }
+            for tag in std::mem::take(&mut seen.searches) {
+                let out = bench.give(Input::Searched { tag, outcome: Ok(()) });
+                seen.take(out);
+            }
+            let out = bench.pass(Duration::from_secs(60));
             seen.take(out);
         }
-        let out = bench.pass(Duration::from_secs(60));
-        seen.take(out);
+        prop_assert!(seen.searches.is_empty());
         for request in 1..=requests {
             prop_assert_eq!(seen.done.get(&request), Some(&1), "request {}", request);
         }

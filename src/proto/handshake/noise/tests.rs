@@ -86,46 +86,6 @@ fn run(v: &Value) {
     }
 }
 
-/// The pattern for messages to somebody who is not there: one message, then the keys for more of one direction.
-#[test]
-fn the_published_vectors_of_the_one_way_pattern() {
-    let file: Value =
-        serde_json::from_str(include_str!("../../../../tests/data/noise-vectors.json")).unwrap();
-    let vectors = file["one_way"].as_array().unwrap();
-    assert_eq!(vectors.len(), 2);
-    for v in vectors {
-        let (i_keys, r_keys) = (keys(&v["init_static"]), keys(&v["resp_static"]));
-        let side = |initiator: bool, who: &str, keys: &StaticKeys| {
-            let setup = Setup {
-                pattern: Pattern::Ik,
-                initiator,
-                prologue: &hex(&v[format!("{who}_prologue")]),
-                keys,
-                remote: initiator.then_some(&r_keys.public),
-                shared: None,
-                ephemeral: &if initiator { key(&v["init_ephemeral"]) } else { [0; KEY] },
-            };
-            Noise::with("Noise_X_25519_ChaChaPoly_SHA256".parse().unwrap(), &setup, &[]).unwrap()
-        };
-        let (mut from, mut to) = (side(true, "init", &i_keys), side(false, "resp", &r_keys));
-        let (payload, want) = (hex(&v["messages"][0]["payload"]), hex(&v["messages"][0]["ciphertext"]));
-        let mut got = Vec::new();
-        from.write(&payload, &mut got).unwrap();
-        assert_eq!(got, want);
-        assert_eq!(to.read(&want).unwrap(), payload);
-        assert_eq!(to.remote(), Some(i_keys.public));
-        let ((a, _, hash), (b, _, hash_too)) = (from.split(), to.split());
-        assert_eq!((&a, hash), (&b, hash_too));
-        let mut out = CipherState::new(&a);
-        for message in &v["messages"].as_array().unwrap()[1..] {
-            let mut text = hex(&message["payload"]);
-            let plain = text.clone();
-            let tag = out.encrypt(&[], &plain, &mut text).unwrap();
-            assert_eq!([&text[..], &tag].concat(), hex(&message["ciphertext"]));
-        }
-    }
-}
-
 #[test]
 fn numbers_run_out_before_they_repeat() {
     let mut state = CipherState::new(&[7; KEY]);

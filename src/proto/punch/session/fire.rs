@@ -26,6 +26,7 @@ impl Session {
             technique,
             ours: self.ours.foresight(),
             theirs: theirs.foresight(),
+            initiator: self.role == Role::Initiator,
             slots: self.round.slots.len(),
             ports: &self.round.their_ports,
             guesses: self.options.spray_guesses,
@@ -96,18 +97,19 @@ impl Session {
     /// the side that fires first opens its ways, and the other side comes in by them, whenever that is. Where there is
     /// another NAT beyond the first this fails (until TCP repeats it a second later), so it is every second one; of many
     /// all, once something has been refused. Not again if nobody refuses anything.
-    ///
-    /// Not by IPv6: Linux ends the attempt there when the router says that the SYN is dead. The listener then answers the
-    /// peer with numbers that our firewall has not seen, and it lets the connection's end not pass.
     fn is_short(&self) -> bool {
-        if self.peer_ip.is_ipv6() {
-            return false;
-        }
         let all = matches!(self.technique(), Some(Technique::Spray { .. })) && self.round.number > 1;
         let earlier = self.reports.iter().rev().skip(1);
         let refused = self.round.number == 1 || earlier.map(|round| round.refused).sum::<usize>() > 0;
         let even = self.reports.last().is_some_and(|round| round.flows % 2 == 0);
-        self.opens_ways() && refused && (even || all)
+        self.may_be_short() && refused && (even || all)
+    }
+
+    /// Whether attempts may only open the way. Not by IPv6: Linux ends the attempt there when the router says that the SYN is
+    /// dead (it looks at the hops of that message, not of the packet that it is about). The listener then answers the peer with
+    /// numbers that our firewall has not seen, and it does not let the connection's end pass.
+    fn may_be_short(&self) -> bool {
+        self.opens_ways() && self.peer_ip.is_ipv4()
     }
 
     /// By how much the other attempts of that side are put off, so that they never arrive before the initiator has
@@ -151,7 +153,7 @@ impl Session {
         if self.open.contains_key(&conn) {
             return self.ended(now, conn, budget);
         }
-        let opens = self.opens_ways();
+        let may_be_short = self.may_be_short();
         let Some(half) = self.half.get_mut(&conn) else { return };
         let current = half.round == self.round.number && self.phase == Phase::Fired;
         // An error message from where it ended; the way is open, and the listener takes who comes by it.
@@ -168,7 +170,7 @@ impl Session {
             half.tries += 1;
             // The one that was refused in full opens the way now; the one that got further than it was meant to goes all
             // of it.
-            half.short = !half.short && opens;
+            half.short = !half.short && may_be_short;
             let (slot, to, at, short) = (half.slot, half.to, half.at, half.short);
             self.outputs.push_back(Output::Connect { conn, slot, to, at, short });
             self.round.repeated += 1;

@@ -47,7 +47,7 @@ proptest! {
                     s.checked(door, knock, now);
                 }
                 Happens::Renew => {
-                    s.renew(means(), true, now);
+                    s.renew(means(), SAME, now);
                     held = held.filter(|t| *t > now).or(open.then_some(now + HOLD));
                     open = false;
                 }

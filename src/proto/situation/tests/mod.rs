@@ -10,6 +10,9 @@ use crate::config::NetType;
 use crate::proto::nat::behaviour::Unsolicited;
 
 const SEC: Duration = Duration::from_secs(1);
+/// Our own addresses after a change: as before, or others.
+const SAME: Same = Same { v4: true, v6: true };
+const OTHER: Same = Same { v4: false, v6: false };
 
 fn means() -> Means {
     Means {

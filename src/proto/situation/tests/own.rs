@@ -51,7 +51,7 @@ fn a_port_that_was_opened_by_hand_is_told_when_the_router_has_answered() {
     s.unmapped();
     s.checked(Door::Own, Knock::Open, now);
     let before = s.standing();
-    s.renew(means(), true, now + SEC);
+    s.renew(means(), SAME, now + SEC);
     assert_eq!(s.standing(), before);
     s.probed(seen(NatType::Preserving));
     s.checked(Door::Own, Knock::Open, now + SEC);

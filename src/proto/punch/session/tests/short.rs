@@ -56,6 +56,24 @@ fn what_is_refused_opens_the_way_next() {
     assert_eq!((bench.connects().last().unwrap().0, shots(&bench).last()), (full, Some(&false)));
 }
 
+/// Neither at first nor when something is refused.
+#[test]
+fn by_ipv6_all_go_all_the_way() {
+    let (ours, theirs) = ("2001:db8::1", "2001:db8:1::9");
+    let untranslated = |ip: &str| Side::untranslated(ip.parse().unwrap());
+    let setup = Setup { ours: untranslated(ours), own: vec![ours.parse().unwrap()], ..setup(theirs) };
+    let mut bench = Bench::responder(setup, untranslated(theirs));
+    bench.bind_all(40_000);
+    bench.hear(1, Body::Go(vec![50_000, 50_001], Duration::from_millis(50)));
+    let first = bench.connects();
+    assert!(!first.is_empty(), "{:?}", bench.outputs);
+    for (conn, ..) in &first {
+        bench.give(Input::Refused { conn: *conn });
+    }
+    assert_eq!(bench.connects().len(), 2 * first.len(), "each is repeated");
+    assert!(!shots(&bench).contains(&true));
+}
+
 #[test]
 fn an_error_from_on_the_way_is_as_it_was_meant() {
     let mut bench = fired(Duration::from_millis(50));

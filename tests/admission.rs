@@ -1,0 +1,114 @@
+//! Who is let in by a node of the secure dialect: members of its network, those who have the network's key, those whom the
+//! program has named.
+#![cfg(all(feature = "server", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
+
+use std::net::Ipv4Addr;
+
+use p2pnet::config::{Dialect, DuplicateIp, NodeType};
+use p2pnet::event::Kind;
+use p2pnet::proto::identity::{Identity, PublicKey};
+use p2pnet::testing::TestNode;
+use p2pnet::{Code, Config};
+
+/// The key of node `n`.
+fn key(n: u8) -> PublicKey {
+    Identity::from_secret(&[n; 32]).public()
+}
+
+/// Node `n`, with these text options and these peers allowed.
+fn node(n: u8, texts: &[(i32, &str)], allowed: &[String]) -> TestNode {
+    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
+    let mut config = Config {
+        dialect: Dialect::Secure,
+        passive_bind: Some(ip.into()),
+        node_type: NodeType::Passive,
+        duplicate_ip: DuplicateIp::Allow,
+        bootstrap: false,
+        advertise: false,
+        ..Config::default()
+    };
+    config.set_str(1007, &format!("{n:02x}").repeat(32)).unwrap();
+    texts.iter().for_each(|(key, value)| config.set_str(*key, value).unwrap());
+    allowed.iter().for_each(|who| config.allow_peer(who).unwrap());
+    TestNode::start(config).unwrap()
+}
+
+const NETWORK: i32 = 1006;
+const NETWORK_KEY: i32 = 1009;
+const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const OTHER: &str = "f0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// What comes of connecting by address.
+fn by_address(from: &TestNode, to: &TestNode) -> Result<(), (Code, String)> {
+    let at = to.listens().to_string();
+    from.request(|net| net.connect(&at)).map(drop).map_err(|e| (e.code, e.message.into_owned()))
+}
+
+/// What comes of connecting by locator.
+fn by_locator(from: &TestNode, to: &TestNode) -> Result<(), (Code, String)> {
+    let unl = to.net.unl().unwrap();
+    from.request(|net| net.unl_connect(&unl)).map(drop).map_err(|e| (e.code, e.message.into_owned()))
+}
+
+#[test]
+fn those_with_the_networks_key_meet() {
+    let texts = [(NETWORK, "chess"), (NETWORK_KEY, SECRET)];
+    let (alice, bob) = (node(1, &texts, &[]), node(2, &texts, &[]));
+    assert_eq!(by_locator(&alice, &bob), Ok(()));
+    assert_eq!(bob.expect(Kind::Opened).result, Ok(()));
+}
+
+#[test]
+fn those_without_it_do_not_get_in_by_address_nor_by_locator() {
+    let member = node(1, &[(NETWORK, "chess"), (NETWORK_KEY, SECRET)], &[]);
+    for texts in [&[(NETWORK, "chess")][..], &[(NETWORK, "chess"), (NETWORK_KEY, OTHER)]] {
+        let stranger = node(2, texts, &[]);
+        for outcome in [by_address(&stranger, &member), by_locator(&stranger, &member)] {
+            assert!(outcome.is_err(), "a stranger got in with {texts:?}");
+        }
+        // Nor do members fall for a stranger's node.
+        assert!(by_locator(&member, &stranger).is_err());
+    }
+    assert_eq!(member.net.info().inbound, 0);
+}
+
+#[test]
+fn only_those_who_are_named_get_in() {
+    let bob = node(2, &[], &[]);
+    let bobs = bob.net.unl().unwrap();
+    // By its key as text, or by any locator of it.
+    let alice = node(1, &[], &[bobs, key(3).to_string()]);
+    let (carol, dave) = (node(3, &[], &[]), node(4, &[], &[]));
+    assert_eq!(by_locator(&bob, &alice), Ok(()));
+    assert_eq!(by_address(&carol, &alice), Ok(()));
+    let (code, text) = by_address(&dave, &alice).unwrap_err();
+    assert_eq!(code, Code::Refused, "{text}");
+    let (code, text) = by_locator(&dave, &alice).unwrap_err();
+    assert!(matches!(code, Code::Refused | Code::NoPath), "{code:?} {text}");
+    assert_eq!(alice.net.info().inbound, 2);
+}
+
+#[test]
+fn others_are_not_connected_to_either() {
+    let alice = node(1, &[], &[key(3).to_string()]);
+    let dave = node(4, &[], &[]);
+    let (code, text) = by_locator(&alice, &dave).unwrap_err();
+    assert_eq!(code, Code::Refused);
+    assert!(text.contains(&key(4).to_string()) && text.contains("p2p_config_allow_peer"), "{text}");
+    let (code, text) = by_address(&alice, &dave).unwrap_err();
+    assert_eq!(code, Code::Refused, "{text}");
+    assert_eq!(dave.net.info().inbound, 0);
+}
+
+#[test]
+fn what_is_neither_a_key_nor_a_locator_is_refused() {
+    let mut config = Config::default();
+    let e = config.allow_peer("bob").unwrap_err();
+    assert_eq!(e.code, Code::Invalid);
+    assert!(e.message.contains("43 letters") && e.message.contains("locator"), "{e}");
+    let e = config.set_str(NETWORK_KEY, "not hexadecimal").unwrap_err();
+    assert!(e.message.contains("64 hexadecimal") && !e.message.contains("not hexadecimal"), "{e}");
+    config.set_str(NETWORK_KEY, SECRET).unwrap();
+    assert!(!format!("{config:?}").contains("0011"), "secrets are not shown");
+}
