@@ -135,14 +135,14 @@ options! {
         "attempts of hole punching begun within any minute, all peers together";
     43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
+    44 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
+        "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
     50 mainline 0..=7, |c, v| c.mainline = v as u32, i64::from(c.mainline),
         "P2P_MAINLINE_* bits: what this node tells in BitTorrent's DHT, if a server of kind P2P_SERVER_MAINLINE is added";
     51 mainline_slots 0..=8, |c, v| c.mainline_slots = v as u8, i64::from(c.mainline_slots),
         "letters for this node that may lie in BitTorrent's DHT at one time; 0 = it takes none";
     52 mainline_poll_ms 100..=3600000, |c, v| c.mainline_poll = from_ms(v), ms(c.mainline_poll),
         "time between two looks for such letters, each some 20 KB on the wire for a slot";
-    60 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
-        "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
 }
 
 fn node_type(v: i64) -> NodeType {

@@ -94,6 +94,9 @@ pub enum p2p_opt {
     P2P_OPT_PUNCH_PER_MINUTE = 42,
     /// 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests.
     P2P_OPT_LOCAL_PEERS = 43,
+    /// 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
+    /// read. 0 = never, neither for us nor for those who call us.
+    P2P_OPT_RELAY = 44,
     /// P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
     /// kind P2P_SERVER_MAINLINE is added.
     P2P_OPT_MAINLINE = 50,
@@ -101,9 +104,6 @@ pub enum p2p_opt {
     P2P_OPT_MAINLINE_SLOTS = 51,
     /// 30000; time between two looks for such letters, each some 20 KB on the wire for a slot.
     P2P_OPT_MAINLINE_POLL_MS = 52,
-    /// 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
-    /// read. 0 = never, neither for us nor for those who call us.
-    P2P_OPT_RELAY = 60,
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.
     P2P_OPT_PASSIVE_BIND = 1001,

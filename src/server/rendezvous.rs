@@ -54,6 +54,8 @@ impl Hub {
     /// Accepts connections until the server stops.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, life: Life) {
         life.run(async {
+            // It is closed before our part in the server's life ends, which is what a stop waits for.
+            let listener = listener;
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {

@@ -59,8 +59,8 @@ impl Attempt {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(_, until)| *until);
         let search = self.search.as_ref().and_then(Search::deadline);
-        let ways = [self.call.deadline(), self.wish.deadline(), self.relay.deadline(), search];
-        waiting.chain(ways.into_iter().flatten()).min()
+        let ours = [self.call.deadline(), self.wish.deadline(), self.relay.deadline(), search];
+        waiting.chain(ours.into_iter().flatten()).min()
     }
 }
 

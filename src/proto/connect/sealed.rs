@@ -4,7 +4,7 @@
 //!   version 1 │ head 96: ephemeral key 32 │ sender's X25519 key, sealed 48 │ tag 16 │ number 2 │ message, sealed │ tag 16
 //! ```
 //!
-//! The head is a message of Noise's pattern X without a payload ([`one_way`]); the message is sealed with the key that comes of it,
+//! The head is a message of Noise's pattern X without a payload (`handshake::one_way`); the message is sealed with the key that comes of it,
 //! under its number. One head serves many messages, so only the first of them costs computing on the curve; and every message
 //! carries it, so each can be opened by whoever has lost, or never had, what came before. Nothing has to be agreed, acknowledged
 //! or repeated for that, and nothing can get out of step.

@@ -30,11 +30,11 @@ impl Pair {
             },
         };
         let mut text = format!("{main}; {}", self.why_not_direct(attempt));
-        if let Some(why) = attempt.relay.why() {
-            text.push_str(&format!("; no relay: {why}"));
-        }
         if let Some(why) = attempt.search.as_ref().and_then(Search::why) {
             text.push_str(&format!("; {why}"));
+        }
+        if let Some(why) = attempt.relay.why() {
+            text.push_str(&format!("; no relay: {why}"));
         }
         add_deceiver(attempt, &mut text);
         self.add_expiry(attempt, now, core, &mut text);
