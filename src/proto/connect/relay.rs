@@ -133,12 +133,7 @@ impl Pair {
         }
         let told = match &attempt.call {
             Call::Told { .. } | Call::Heard { .. } | Call::Answered { .. } => true,
-            Call::Over(_) => {
-                // The peer cannot be told; that says enough.
-                attempt.relay.stage = Stage::Over;
-                false
-            }
-            Call::Wanted { .. } | Call::Pause { .. } => false,
+            Call::Wanted { .. } | Call::Pause { .. } | Call::Over(_) => false,
         };
         if !told {
             return;
@@ -238,7 +233,7 @@ impl Pair {
             Some(Refusal::NoRelay)
         } else if usize::from(called.relays) >= MOST_RELAYS
             || self.links.len() >= MOST_LINKS
-            || self.attempt.is_none() && !core.limits.may_dial(now)
+            || !core.limits.may_dial(now)
         {
             Some(Refusal::Busy)
         } else {
