@@ -165,11 +165,13 @@ static void servers_have_the_form_of_their_kind(void)
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "127.0.0.9:70000", "between 1 and 65535"},
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "[::1", "expected host:port"},
         {P2P_SERVER_NTP, P2P_ERR_INVALID, "a b", "expected host:port"},
+        {P2P_SERVER_RELAY, P2P_OK, "127.0.0.9:8000", NULL},
+        {P2P_SERVER_RELAY, P2P_ERR_INVALID, "127.0.0.9", "expected host:port"},
         {0, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
-        {6, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
+        {7, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
         {INT_MAX, P2P_ERR_UNSUPPORTED, "127.0.0.9:1", "P2P_SERVER_"},
     };
-    static const char *const names[] = {"", "", "reachability server", "NTP server"};
+    static const char *const names[] = {"", "", "reachability server", "NTP server", "", "", "relay"};
     p2p_config *cfg = p2p_config_new();
     for (size_t i = 0; i < N(servers); i++) {
         p2p_error err = {.struct_size = sizeof err};
@@ -211,6 +213,23 @@ static void the_public_dht_is_a_part_of_the_build(void)
     p2p_config_free(cfg);
 }
 
+static void peers_are_allowed_by_key_or_locator(void)
+{
+    static const char *const nobody[] = {"", "bob", "\xff", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+    p2p_config *cfg = p2p_config_new();
+    p2p_error err = {.struct_size = sizeof err};
+    for (size_t i = 0; i < N(nobody); i++) {
+        CHECK_IS(p2p_config_allow_peer(cfg, nobody[i], &err), P2P_ERR_INVALID);
+        CHECK_HAS(err.message, i == 2 ? "UTF-8" : "43 letters");
+    }
+    CHECK_IS(p2p_config_allow_peer(cfg, NULL, NULL), P2P_ERR_INVALID);
+    CHECK_IS(p2p_config_allow_peer(NULL, "bob", NULL), P2P_ERR_INVALID);
+    CHECK_OK(p2p_config_allow_peer(cfg, "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik", &err));
+    CHECK_IS(p2p_config_set_str(cfg, P2P_OPT_NETWORK_KEY, "0123", &err), P2P_ERR_INVALID);
+    CHECK_HAS(err.message, "64 hexadecimal digits");
+    p2p_config_free(cfg);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -220,5 +239,6 @@ int main(int argc, char **argv)
     RUN(a_state_dir_is_made_when_it_is_needed);
     RUN(servers_have_the_form_of_their_kind);
     RUN(the_public_dht_is_a_part_of_the_build);
+    RUN(peers_are_allowed_by_key_or_locator);
     return check_end();
 }
