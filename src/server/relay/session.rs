@@ -72,11 +72,13 @@ async fn pass(
             Ok(moved) => moved,
             Err(_) => return Poll::Ready(End::Reset),
         };
+        // The last bytes count, too.
+        let next = (moved > 0).then(|| hub.moved(id, moved));
         if to_a.stage == Stage::Told && to_b.stage == Stage::Told {
             return Poll::Ready(End::Closed);
         }
-        if moved > 0 {
-            match hub.moved(id, moved) {
+        if let Some(next) = next {
+            match next {
                 Next::Go => {}
                 Next::Pause(at) => pause = Some(Box::pin(tokio::time::sleep_until(at.into()))),
                 // The reason comes on the other way.
