@@ -234,6 +234,7 @@ fn open_frames(
                 }
                 // This connection is open at both ends: what it is told of is so.
                 Ok(Control::Verdict { .. } | Control::Choose) => Ok(0),
+                Ok(_) => Err(FrameError::Unknown),
                 Err(e) => Err(e),
             },
         };

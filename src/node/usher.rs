@@ -95,7 +95,7 @@ async fn see_through(
             Next::Control(control) => match control? {
                 Some(Control::Verdict { chosen }) => report(Step::Verdict { chosen }),
                 Some(Control::Choose) => report(Step::Chosen),
-                Some(Control::Unwelcome(_)) => {}
+                Some(_) => {}
                 None => listening = false,
             },
         }

@@ -22,6 +22,7 @@
 //! protects against and what not.
 
 pub mod budget;
+mod control;
 pub mod error;
 mod noise;
 #[cfg(feature = "mainline")]
@@ -32,8 +33,9 @@ pub mod wire;
 use zeroize::Zeroizing;
 
 pub use budget::Budget;
+pub use control::{Control, Encoded};
 pub use error::HandshakeError;
-pub use transport::{Control, FrameError, Opener, Sealer, Transport};
+pub use transport::{FrameError, Opened, Opener, Sealer, Transport};
 pub use wire::{Answer, Hello, Refusal, Token};
 
 use super::identity::{Identity, PublicKey};
