@@ -158,6 +158,8 @@ SOAK = {
                             {"SIM_SEEDS": "50000"}), "50,000 networks in virtual time"),
     "punch": (lambda: counted("punch", ["cargo", "test", "--release", "--test", "sim_punch", "whatever"],
                               CARGO_COUNT, {"SIM_SEEDS": "100000"}), "100,000 punches in unkind worlds"),
+    "session": (lambda: counted("session", ["cargo", "test", "--release", "--test", "sim_session"], CARGO_COUNT,
+                                {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }

@@ -48,10 +48,13 @@ impl Incoming {
     /// [`Violation`] if they may not come now.
     pub fn lines(&mut self, len: usize) -> Result<(), Violation> {
         self.check()?;
+        if self.discarding {
+            return Ok(());
+        }
         if self.in_message {
             return Err(Violation::Mixed);
         }
-        self.count(len as u64);
+        self.received += len as u64;
         Ok(())
     }
 
@@ -61,8 +64,11 @@ impl Incoming {
     /// As [`Incoming::lines`].
     pub fn part(&mut self, len: usize, last: bool) -> Result<(), Violation> {
         self.check()?;
-        self.in_message = !last;
-        self.count(len as u64 + u64::from(last));
+        // What is thrown away may come again from where it was not, and then from its middle.
+        if !self.discarding {
+            self.in_message = !last;
+            self.received += len as u64 + u64::from(last);
+        }
         Ok(())
     }
 
@@ -92,12 +98,6 @@ impl Incoming {
             (false, _) => Err(Violation::Unannounced),
             (true, true) => Err(Violation::AfterClose),
             (true, false) => Ok(()),
-        }
-    }
-
-    fn count(&mut self, units: u64) {
-        if !self.discarding {
-            self.received += units;
         }
     }
 }

@@ -30,11 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings {
-            window: 4 << 20,
-            silence: Duration::from_secs(10),
-            idle: Some(Duration::from_secs(15)),
-        }
+        Settings { window: 4 << 20, silence: Duration::from_secs(10), idle: Some(Duration::from_secs(15)) }
     }
 }
 
@@ -174,8 +170,7 @@ impl Session {
 
     /// Whether [`Session::control`] has something to say, the end aside.
     pub fn has_word(&self) -> bool {
-        let word =
-            |up: &Up| up.hello.is_some() || up.pong.is_some() || up.ack_now || up.live.wants_to_ask();
+        let word = |up: &Up| up.hello.is_some() || up.pong.is_some() || up.ack_now || up.live.wants_to_ask();
         self.up.as_ref().is_some_and(word)
     }
 
@@ -237,10 +232,7 @@ impl Session {
                 return Ok(Heard::Closed { missing: sent.saturating_sub(self.received) });
             }
             // What a session it holds is of no matter where one has begun; that it comes once is seen to elsewhere.
-            Control::Session { .. }
-            | Control::Verdict { .. }
-            | Control::Choose
-            | Control::Unwelcome(_) => {}
+            Control::Session { .. } | Control::Verdict { .. } | Control::Choose | Control::Unwelcome(_) => {}
         }
         Ok(Heard::Nothing)
     }
@@ -331,15 +323,7 @@ impl Session {
 
 impl Up {
     fn new(now: Instant, hello: Option<Control>, told: u64) -> Up {
-        Up {
-            hello,
-            live: Live::new(now),
-            pong: None,
-            told,
-            ack_at: None,
-            ack_now: false,
-            close_said: false,
-        }
+        Up { hello, live: Live::new(now), pong: None, told, ack_at: None, ack_now: false, close_said: false }
     }
 }
 

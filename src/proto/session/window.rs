@@ -11,8 +11,8 @@
 
 use std::collections::VecDeque;
 
-use super::piece::Piece;
 use super::Violation;
+use super::piece::Piece;
 
 /// Pieces are joined up to this size.
 const JOINED: usize = 16 << 10;
