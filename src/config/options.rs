@@ -135,6 +135,14 @@ options! {
         "attempts of hole punching begun within any minute, all peers together";
     43 local_peers 0..=1, |c, v| c.local_peers = v == 1, i64::from(c.local_peers),
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
+    50 resume_grace_ms 0..=86400000, |c, v| c.resume_grace = from_ms(v), ms(c.resume_grace),
+        "how long a connection of the secure dialect whose link has broken waits for another one, which is made by itself; 0 = it ends with its link";
+    51 resend_window 65536..=1073741824, |c, v| c.resend_window = v as usize, c.resend_window as i64,
+        "bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be sent again; more are not sent";
+    52 max_message 0..=1073741824, |c, v| c.max_message = v as usize, c.max_message as i64,
+        "longest message in bytes, either way (secure dialect); a peer that sends a longer one is closed";
+    53 link_timeout_ms 0..=86400000, |c, v| c.link_timeout = from_ms(v), ms(c.link_timeout),
+        "a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for another one; 0 = never";
 }
 
 fn node_type(v: i64) -> NodeType {

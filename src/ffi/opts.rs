@@ -93,6 +93,17 @@ pub enum p2p_opt {
     P2P_OPT_PUNCH_PER_MINUTE = 42,
     /// 0; addresses of local networks (private, loopback) that a peer names are tried wherever this node is. For tests.
     P2P_OPT_LOCAL_PEERS = 43,
+    /// 30000; how long a connection of the secure dialect whose link has broken waits for another one, which is made by
+    /// itself. 0 = it ends with its link.
+    P2P_OPT_RESUME_GRACE_MS = 50,
+    /// 4194304 (from 65536); bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be
+    /// sent again. More are not sent: what you send waits in P2P_OPT_SEND_BUFFER.
+    P2P_OPT_RESEND_WINDOW = 51,
+    /// 1048576; longest message either way (secure dialect). A peer that sends a longer one is closed.
+    P2P_OPT_MAX_MESSAGE = 52,
+    /// 10000; a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for
+    /// another one, 0 = never.
+    P2P_OPT_LINK_TIMEOUT_MS = 53,
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.
     P2P_OPT_PASSIVE_BIND = 1001,

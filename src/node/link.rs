@@ -1,4 +1,4 @@
-//! The task behind one connection: the dialect's opening, then reading and writing until the end.
+//! The task behind one connection of the classic dialect: its opening, then reading and writing until the end.
 //!
 //! One task per socket, no thread, no buffer while idle. Reading stops when the program does not take what was read
 //! (its own limit) or the event queue is full (the net's limit); what is not read waits in the kernel, and TCP slows the
@@ -26,7 +26,7 @@ use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
-const LINGER_BYTES: usize = 16 << 20;
+pub(super) const LINGER_BYTES: usize = 16 << 20;
 
 /// Takes a fresh TCP connection through the classic dialect's opening. `nonce` is what a connector on a direct net sends.
 /// ([`super::greet`] is the secure dialect's.)
@@ -90,17 +90,16 @@ enum Ready {
     TooLate,
 }
 
-type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Link {
     shared: Arc<Shared>,
     conn: Arc<Conn>,
+    stream: Arc<TcpStream>,
     receiver: Receiver,
     /// What the writer holds, and how much of it the system has.
     writing: Vec<u8>,
     written: usize,
-    /// In the secure dialect: memory for what comes before encryption.
-    plain: Vec<u8>,
     room: Option<Room>,
     /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
     broken: Option<Error>,
@@ -110,15 +109,16 @@ struct Link {
 
 /// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
-    let opening = conn.take_opening();
-    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), opening);
+    // It was made with one, and nobody else takes it away.
+    let Some(stream) = conn.out.stream() else { return };
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), None);
     let mut link = Link {
         shared,
         conn,
+        stream,
         receiver,
         writing: Vec::new(),
         written: 0,
-        plain: Vec::new(),
         room: None,
         broken: None,
         deadline: None,
@@ -170,7 +170,7 @@ impl Link {
                     return Err(e);
                 }
                 if all_sent {
-                    let sock = socket2::SockRef::from(&*self.conn.stream);
+                    let sock = socket2::SockRef::from(&*self.stream);
                     let _ = sock.shutdown(std::net::Shutdown::Write);
                     return Ok(());
                 }
@@ -201,19 +201,19 @@ impl Link {
         if closing && self.deadline.is_none() {
             self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
         }
-        let Link { conn, room, deadline, .. } = self;
+        let Link { conn, stream, room, deadline, .. } = self;
         let woken = conn.out.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
             // Reading first: each turn writes anyway, so a program that sends without pause does not keep us from it.
-            if reading && conn.stream.poll_read_ready(cx).is_ready() {
+            if reading && stream.poll_read_ready(cx).is_ready() {
                 return Poll::Ready(Ready::Read);
             }
             if woken.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ready::Woken);
             }
             // An error of readiness shows again, with its name, in the read or write that follows.
-            if blocked && conn.stream.poll_write_ready(cx).is_ready() {
+            if blocked && stream.poll_write_ready(cx).is_ready() {
                 return Poll::Ready(Ready::Write);
             }
             if let Some(deadline) = deadline
@@ -251,9 +251,7 @@ impl Link {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                let taken = self.conn.out.take(out, &mut self.plain, &mut self.writing);
-                let taken =
-                    taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
+                let taken = self.conn.out.take(out, &mut self.writing);
                 if taken.room_is_news {
                     self.tell_writable();
                 }
@@ -261,7 +259,7 @@ impl Link {
                     return Ok(true);
                 }
             }
-            match self.conn.stream.try_write(&self.writing[self.written..]) {
+            match self.stream.try_write(&self.writing[self.written..]) {
                 Ok(n) => {
                     self.written += n;
                     let mut out = self.conn.out.lock();
@@ -287,7 +285,7 @@ impl Link {
     }
 
     fn read(&mut self) -> Result<(), Error> {
-        match self.receiver.read(&self.conn, &self.shared.queue) {
+        match self.receiver.read(&self.stream, &self.conn, &self.shared.queue) {
             Ok(()) => Ok(()),
             Err(super::receive::End::Peer { unfinished: 0 }) => {
                 Err(Error::new(Code::Closed, "closed by the peer"))
@@ -304,12 +302,9 @@ impl Link {
                 );
                 Err(Error::new(Code::Protocol, message))
             }
-            Err(super::receive::End::Frame(e)) => {
-                let message = format!("the peer broke the protocol: {e}");
-                Err(Error::new(Code::Protocol, message))
-            }
-            Err(super::receive::End::Unwelcome(e)) => Err(Error::new(Code::Refused, e.to_string())),
             Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),
+            // Of the secure dialect, which has a task of its own.
+            Err(_) => Err(Error::new(Code::Protocol, "the peer broke the protocol")),
         }
     }
 
@@ -320,7 +315,7 @@ impl Link {
     /// After our FIN: takes what the peer still sends until its FIN, so that our last lines are not destroyed by the
     /// RST that closing a socket with unread data causes.
     async fn linger(&mut self) {
-        let stream = &self.conn.stream;
+        let stream = &self.stream;
         let drain = async {
             let mut left = LINGER_BYTES;
             while left > 0 && stream.readable().await.is_ok() {
@@ -336,6 +331,6 @@ impl Link {
 }
 
 /// Reads and throws away. A function of its own, so that its buffer is not part of the task of every connection.
-fn discard(stream: &TcpStream) -> io::Result<usize> {
+pub(super) fn discard(stream: &TcpStream) -> io::Result<usize> {
     stream.try_read(&mut [0; 4096])
 }

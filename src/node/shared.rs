@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) info_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
+    /// The net is being stopped: what breaks is not mended any more.
+    pub(crate) stopping: AtomicBool,
     /// The actor has been told that the network changed and has not heard it yet.
     pub(crate) change_waits: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
@@ -114,6 +116,7 @@ impl Shared {
             info_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             change_waits: AtomicBool::new(false),
             conns: RwLock::default(),
             requests: Mutex::default(),
@@ -155,6 +158,11 @@ impl Shared {
             let network = self.config.network.unwrap_or(NO_NETWORK);
             Myself::new(identity).in_network(network, None)
         }))
+    }
+
+    /// Whether the net is being stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// An id that no connection or request of this net has had.

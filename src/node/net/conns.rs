@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::Net;
-use crate::config::Framing;
+use crate::config::{Dialect, Framing};
 use crate::error::Code;
 use crate::event::ConnInfo;
 use crate::node::conn::Conn;
@@ -55,18 +55,26 @@ impl Net {
         self.send_on(conn, text, CRLF)
     }
 
-    /// Sends bytes as they are, all or nothing (raw framing).
+    /// Sends a message, whole (secure dialect), or bytes as they are (raw framing, either dialect). All or nothing.
     ///
     /// # Errors
-    /// As [`Net::send_line`]; [`Code::Unsupported`] with line framing.
+    /// As [`Net::send_line`]; [`Code::TooLarge`] for a message longer than `max_message`; [`Code::Unsupported`] in the classic
+    /// dialect with line framing.
     pub fn send(&self, conn: u64, data: &[u8]) -> Result<()> {
-        if self.shared.config.framing != Framing::Raw {
+        let config = &self.shared.config;
+        if config.framing == Framing::Raw {
+            if data.is_empty() {
+                return Err(Code::Invalid);
+            }
+            return self.send_on(conn, data, &[]);
+        }
+        if config.dialect != Dialect::Secure {
             return Err(Code::Unsupported);
         }
-        if data.is_empty() {
-            return Err(Code::Invalid);
+        if data.len() > config.max_message {
+            return Err(Code::TooLarge);
         }
-        self.send_on(conn, data, &[])
+        self.with_conn(conn, |c| c.out.send_message(data))
     }
 
     /// Sends one line to every open connection but `except` (0 = all). How many took it.

@@ -45,7 +45,8 @@ impl Pair {
             }
             self.rungs.remove(0);
             self.dialled.insert(rung.to);
-            if self.attempt.is_none() && !core.limits.may_dial(now) {
+            let own = self.attempt.is_some() || self.recovery.is_some();
+            if !own && !core.limits.may_dial(now) {
                 self.tale.note(now, format!("{} is not dialled: too much is dialled for others", rung.to));
                 continue;
             }
@@ -63,6 +64,7 @@ impl Pair {
             technique: rung.technique,
             punch: None,
             asked: false,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,

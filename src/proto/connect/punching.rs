@@ -253,6 +253,7 @@ impl Pair {
             technique: Technique::Punch,
             punch: Some(punch.token.0),
             asked: false,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,

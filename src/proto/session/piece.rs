@@ -67,6 +67,30 @@ impl Piece {
         self.messages.clear();
     }
 
+    /// All units, where there are no messages.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Exchanges the bytes, where there are no messages.
+    #[inline]
+    pub fn swap_lines(&mut self, bytes: &mut Vec<u8>) {
+        std::mem::swap(&mut self.bytes, bytes);
+    }
+
+    /// Takes units off the front, where there are no messages.
+    pub fn drop_front(&mut self, units: usize) {
+        self.bytes.drain(..units.min(self.bytes.len()));
+    }
+
+    /// Gives the memory of an empty piece back if it is more than `most`.
+    pub fn give_back_beyond(&mut self, most: usize) {
+        if self.bytes.is_empty() && self.bytes.capacity() > most {
+            *self = Piece::default();
+        }
+    }
+
     /// Appends bytes of lines.
     #[inline]
     pub fn push_lines(&mut self, bytes: &[u8]) {

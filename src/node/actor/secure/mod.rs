@@ -11,6 +11,7 @@
 mod links;
 mod own;
 mod punches;
+mod sessions;
 mod signalling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,9 @@ use tokio::sync::mpsc;
 use super::{Actor, Msg};
 use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
+use crate::node::greet::Greeted;
 use crate::node::log::log;
+use crate::node::session::Report;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
 use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Settings};
@@ -35,6 +38,7 @@ use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
 use links::Link;
+pub(super) use sessions::Start;
 
 /// The story of a request that goes on is at most so old when the program asks for it. (Many requests may go on, and much
 /// may happen.)
@@ -47,8 +51,9 @@ pub(super) struct Secure {
     links: BTreeMap<ConnId, Link>,
     /// The program's, by the id that it knows.
     given: BTreeMap<ConnId, u64>,
-    /// The same the other way round.
+    /// The same the other way round: the link of each of the program's connections, if it has one.
     open: BTreeMap<u64, ConnId>,
+    sessions: sessions::Sessions,
     punches: BTreeMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
     signal: Option<mpsc::Sender<signal::Order>>,
@@ -71,6 +76,10 @@ pub(crate) enum News {
     Dialled { conn: ConnId, outcome: Result<tokio::net::TcpStream> },
     /// A connection says something.
     Usher { conn: ConnId, step: usher::Step },
+    /// A session says something.
+    Session { id: u64, report: Report },
+    /// A peer whose session has ended here has said which one it holds on a new link; what comes of that.
+    Met { conn: ConnId, outcome: Result<Option<Box<Greeted>>> },
     /// A punch wants to tell the peer something.
     PunchSend { punch: PunchId, message: crate::proto::punch::Message },
     /// A punch has ended.
@@ -105,6 +114,7 @@ impl Secure {
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
+            sessions: sessions::Sessions::default(),
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             signal: None,
@@ -262,6 +272,8 @@ impl Actor {
         match news {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
             News::Usher { conn, step } => self.usher_says(conn, step),
+            News::Session { id, report } => self.session_says(id, report),
+            News::Met { conn, outcome } => self.met_ended(conn, outcome),
             News::PunchSend { punch, message } => self.secure_input(Input::PunchSend { punch, message }),
             News::Punched { punch, end } => self.punched(punch, *end),
         }
@@ -277,6 +289,7 @@ impl Actor {
         }
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
+        secure.sessions.abort();
         if let Some(signal) = &secure.signal {
             let _ = signal.try_send(signal::Order::Leave);
         }
