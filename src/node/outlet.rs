@@ -178,17 +178,19 @@ impl Outlet {
         Ok(Taken { nothing: false, room_is_news: false })
     }
 
-    /// There is no link any more. What is in flight on it is lost, and will be sent again.
-    pub(crate) fn link_lost(&self) {
+    /// There is no link any more. What is in flight on it is lost, and will be sent again. Gives what made its frames, and
+    /// those that the writer had not taken.
+    pub(crate) fn link_lost(&self) -> Option<(Sealer, Vec<u8>)> {
         let mut buf = self.buf.lock();
-        if let Some(seal) = &self.seal {
-            let mut seal = seal.lock();
-            (seal.sealer, seal.frames) = (None, Vec::new());
+        let left = self.session().and_then(|mut seal| {
             seal.session.lost();
-        }
+            let frames = std::mem::take(&mut seal.frames);
+            seal.sealer.take().map(|sealer| (sealer, frames))
+        });
         buf.link_lost();
         drop(buf);
         *self.stream.lock() = None;
+        left
     }
 
     /// There is another link. The session has been taken up on it.

@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::event::{Kind, Path, Via};
 use crate::proto::connect::ConnId;
-use crate::proto::handshake::Control;
+use crate::proto::handshake::{Control, Sealer};
 use crate::proto::session::{Epitaph, NONE, SessionId, Settings};
 use crate::queue::{Item, Notice};
 
@@ -137,6 +137,14 @@ enum Over {
     Anew(Handed),
 }
 
+/// A link that has been left, and what is needed to say a last word on it.
+struct Retired {
+    stream: Arc<TcpStream>,
+    sealer: Option<Sealer>,
+    /// What was made for it and not written.
+    wire: Vec<u8>,
+}
+
 /// The peer's word: which session it holds, and how much of our stream it has.
 type Word = (Box<Greeted>, SessionId, u64);
 
@@ -162,7 +170,7 @@ struct Keeper<R> {
     link: ConnId,
     stream: Option<Arc<TcpStream>>,
     /// The one before, until the next one carries: so the peer is not told of its end before it has the other.
-    retired: Option<Arc<TcpStream>>,
+    retired: Option<Retired>,
     asking: Option<Asking>,
     /// Why the last link ended.
     why: Option<Error>,
@@ -187,7 +195,7 @@ impl<R: Fn(Report)> Keeper<R> {
     /// The link is gone. The end of the session, if it does not outlive that.
     fn lose(&mut self, why: Error) -> Option<Over> {
         self.stream.take()?;
-        self.forget_link();
+        drop(self.forget_link());
         self.after_loss(self.link, why, Vec::new())
     }
 
@@ -199,10 +207,16 @@ impl<R: Fn(Report)> Keeper<R> {
         self.lose(Error::new(Code::Reset, why))
     }
 
-    fn forget_link(&mut self) {
-        self.conn.out.link_lost();
+    /// What was made for the link and not written, and what makes more.
+    fn forget_link(&mut self) -> (Option<Sealer>, Vec<u8>) {
+        let left = self.conn.out.link_lost();
         self.receiver.link_lost();
-        (self.writing, self.written, self.broken) = (Vec::new(), 0, None);
+        let mut wire = std::mem::take(&mut self.writing);
+        wire.drain(..self.written.min(wire.len()));
+        (self.written, self.broken) = (0, None);
+        let (sealer, frames) = left.map_or((None, Vec::new()), |(sealer, frames)| (Some(sealer), frames));
+        wire.extend(frames);
+        (sealer, wire)
     }
 
     fn after_loss(&mut self, conn: ConnId, why: Error, requests: Vec<u64>) -> Option<Over> {
@@ -222,8 +236,8 @@ impl<R: Fn(Report)> Keeper<R> {
         let Handed { conn, via, ours, mut greeted, mut requests } = handed;
         let lived = self.stream.is_some();
         if let Some(stream) = self.stream.take() {
-            self.retired = Some(stream);
-            self.forget_link();
+            let (sealer, wire) = self.forget_link();
+            self.retired = Some(Retired { stream, sealer, wire });
         }
         self.grace.get_or_insert_with(|| Instant::now() + self.shared.config.resume_grace);
         let mut moved = lived;

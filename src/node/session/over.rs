@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Keeper, Over, Report};
+use super::{Keeper, Over, Report, Retired};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::greet::Greeted;
@@ -47,9 +47,16 @@ impl<R: Fn(Report)> Keeper<R> {
         report.into_iter().for_each(&self.report);
         closed();
         self.shared.queue.push(Item::Notice(Box::new(notice)));
-        self.retired = None;
+        let limit = self.shared.config.close_timeout;
+        if let Some(Retired { stream, sealer: Some(mut sealer), mut wire }) = self.retired.take() {
+            // Somebody may be there who has the session: another one with the same key, or one who has given it up and not
+            // said so yet. It is over for him, too.
+            let close = Control::Close { sent: epitaph.map_or(0, |epitaph| epitaph.sent) };
+            if sealer.seal_control(close, &mut wire).is_ok() {
+                let _ = timeout(limit, farewell(&stream, &wire)).await;
+            }
+        }
         if let Some(stream) = self.stream.take() {
-            let limit = self.shared.config.close_timeout;
             let rest = self.writing.get(self.written..).unwrap_or_default();
             let _ = timeout(limit, farewell(&stream, rest)).await;
         }
