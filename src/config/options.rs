@@ -141,8 +141,8 @@ options! {
         "bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be sent again; more are not sent";
     52 max_message 0..=1073741824, |c, v| c.max_message = v as usize, c.max_message as i64,
         "longest message in bytes, either way (secure dialect); a peer that sends a longer one is closed";
-    53 link_timeout_ms 0..=86400000, |c, v| c.link_timeout = from_ms(v), ms(c.link_timeout),
-        "a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for another one; 0 = never";
+    53 link_timeout_ms 3000..=86400000, |c, v| c.link_timeout = from_ms(v), ms(c.link_timeout),
+        "a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for another one";
 }
 
 fn node_type(v: i64) -> NodeType {

@@ -81,6 +81,54 @@ pub unsafe extern "C" fn p2p_conn_close(net: *mut p2p_net, conn: p2p_conn) -> p2
     guard(|| unsafe { inner(net) }.and_then(|i| i.net.close(conn)).into())
 }
 
+/// Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
+/// written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
+/// read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.
+/// With P2P_FRAMING_RAW there are none, and every byte of the peer is either in such an event or comes from *fd.
+/// P2P_ERR_TOO_SMALL: *len is larger than cap; P2P_ERR_TIMEOUT: the peer does not take what you sent (waits for it at most
+/// P2P_OPT_CLOSE_TIMEOUT_MS). The connection goes on then as it was. P2P_ERR_UNSUPPORTED: a net of the secure dialect, whose
+/// socket would be of no use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_take_fd(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    fd: *mut i32,
+    buf: *mut c_void,
+    cap: usize,
+    len: *mut usize,
+) -> p2p_result {
+    guard(|| {
+        let take = || {
+            if fd.is_null() || len.is_null() || (buf.is_null() && cap > 0) {
+                return Err(Code::Invalid);
+            }
+            // SAFETY: the caller's duty, passed on.
+            let inner = unsafe { inner(net) }?;
+            match inner.net.take_fd(conn, cap) {
+                Ok(taken) => {
+                    let rest = &taken.rest;
+                    if !rest.is_empty() {
+                        // SAFETY: what was read is at most cap bytes, which buf has by contract.
+                        unsafe { std::ptr::copy_nonoverlapping(rest.as_ptr(), buf.cast(), rest.len()) };
+                    }
+                    // SAFETY: not null and writable by contract.
+                    unsafe {
+                        store(len, taken.rest.len());
+                        store(fd, std::os::fd::IntoRawFd::into_raw_fd(taken.fd));
+                    }
+                    Ok(())
+                }
+                Err(e) => {
+                    // SAFETY: not null and writable by contract.
+                    unsafe { store(len, e.needed) };
+                    Err(e.code)
+                }
+            }
+        };
+        take().into()
+    })
+}
+
 /// Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
 /// P2P_ERR_TOO_SMALL: there are more than cap; the first cap were stored. ids may be NULL with cap 0.
 #[unsafe(no_mangle)]

@@ -101,8 +101,8 @@ pub enum p2p_opt {
     P2P_OPT_RESEND_WINDOW = 51,
     /// 1048576; longest message either way (secure dialect). A peer that sends a longer one is closed.
     P2P_OPT_MAX_MESSAGE = 52,
-    /// 10000; a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for
-    /// another one, 0 = never.
+    /// 10000 (from 3000); a link of the secure dialect on which nothing arrives for so long while an answer is due is given
+    /// up for another one.
     P2P_OPT_LINK_TIMEOUT_MS = 53,
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.

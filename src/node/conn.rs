@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::outlet::Outlet;
+use super::takeover::Takeover;
 use crate::config::Config;
 use crate::event::{ConnInfo, Path, Via};
 use crate::proto::conn_id::{ConnId, Nonce};
@@ -50,6 +51,8 @@ pub(crate) struct Conn {
     pub(crate) closed: AtomicBool,
     /// Why the library closes it, if not because the program wants that.
     pub(crate) closed_for: OnceLock<&'static str>,
+    /// The program takes its socket over (classic dialect).
+    pub(crate) takeover: OnceLock<Box<Takeover>>,
 }
 
 /// What carries a connection at the moment.
@@ -107,6 +110,7 @@ impl Conn {
             user: AtomicPtr::default(),
             closed: AtomicBool::new(false),
             closed_for: OnceLock::new(),
+            takeover: OnceLock::new(),
         }
     }
 

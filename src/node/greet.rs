@@ -12,6 +12,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -113,6 +114,7 @@ pub(crate) async fn greet(
             let arrived = buf.get(..n).unwrap_or_default();
             if accepting {
                 handshake.set_busy(!shared.handshakes.lock().allows(Instant::now(), at.ip()));
+                handshake.set_full(shared.full.load(Relaxed));
             }
             let was_costly = handshake.was_costly();
             let step = handshake.input(arrived);

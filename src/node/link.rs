@@ -7,6 +7,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 use super::conn::Conn;
 use super::receive::Receiver;
 use super::shared::Shared;
+use super::takeover::{NotTaken, Taken};
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
@@ -126,6 +128,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     let end = link.work().await;
     let closing = link.conn.out.lock().is_closing();
     let unsent = link.conn.out.lock().queued();
+    let handed_over = link.hand_over(end.as_ref().err().map(|e| e.code));
     {
         let mut out = link.conn.out.lock();
         out.close();
@@ -134,12 +137,17 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
         counters.bytes_out.add(out.bytes_written);
         counters.bytes_in.add(link.conn.bytes_in.load(Relaxed));
         counters.closed.add(1);
+        if !handed_over && let (Some(_), Some(takeover)) = (out.handing_over(), link.conn.takeover.get()) {
+            // Asked for when it was over.
+            takeover.answer(Err(Code::Closed.into()));
+        }
     }
     link.conn.closed.store(true, SeqCst);
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
         Ok(()) => match link.conn.closed_for.get() {
             Some(why) => (notice.result, notice.text) = (Err(Code::Closed), (*why).into()),
+            None if handed_over => notice.text = "taken over by this program".into(),
             None => notice.text = "closed by this program".into(),
         },
         Err(e) => {
@@ -153,6 +161,9 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     }
     closed();
     link.shared.queue.push(Item::Notice(Box::new(notice)));
+    if handed_over {
+        return;
+    }
     if closing {
         link.linger().await;
     }
@@ -169,6 +180,12 @@ impl Link {
                 if let Some(e) = self.broken.take() {
                     return Err(e);
                 }
+                if all_sent && self.conn.out.lock().handing_over().is_some() {
+                    match self.may_hand_over() {
+                        true => return Ok(()),
+                        false => continue,
+                    }
+                }
                 if all_sent {
                     let sock = socket2::SockRef::from(&*self.stream);
                     let _ = sock.shutdown(std::net::Shutdown::Write);
@@ -179,6 +196,9 @@ impl Link {
                 Ready::Write | Ready::Woken => {}
                 Ready::Room => self.room = None,
                 Ready::Read => self.read().map_err(|e| self.broken.take().unwrap_or(e))?,
+                Ready::TooLate if self.conn.out.lock().handing_over().is_some() => {
+                    self.go_on(Code::Timeout.into());
+                }
                 Ready::TooLate => {
                     let ms = self.shared.config.close_timeout.as_millis();
                     let message =
@@ -187,6 +207,45 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// Whether the program can have the socket: it has room for what was read.
+    fn may_hand_over(&mut self) -> bool {
+        let (room, needed) = (self.conn.out.lock().handing_over().unwrap_or(0), self.receiver.unfinished());
+        if needed <= room {
+            return true;
+        }
+        self.go_on(NotTaken { code: Code::TooSmall, needed });
+        false
+    }
+
+    /// The program does not get the socket; all goes on as before.
+    fn go_on(&mut self, why: NotTaken) {
+        self.deadline = None;
+        self.conn.out.lock().go_on();
+        if let Some(takeover) = self.conn.takeover.get() {
+            takeover.answer(Err(why));
+        }
+    }
+
+    /// Gives the program the socket, or tells it that it has ended.
+    fn hand_over(&mut self, ended: Option<Code>) -> bool {
+        if self.conn.out.lock().handing_over().is_none() {
+            return false;
+        }
+        let Some(takeover) = self.conn.takeover.get() else { return false };
+        let taken = match ended {
+            Some(code) => Err(code),
+            // A descriptor of its own: the runtime's knows of the runtime.
+            None => self.stream.as_fd().try_clone_to_owned().map_err(|_| Code::Io),
+        };
+        let handed = taken.is_ok();
+        if handed {
+            self.conn.out.detach();
+        }
+        let rest = self.receiver.take_rest();
+        takeover.answer(taken.map(|fd| Taken { fd, rest }).map_err(NotTaken::from));
+        handed
     }
 
     /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.

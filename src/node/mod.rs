@@ -12,6 +12,7 @@
 //! | `actor` | every decision; start there |
 //! | `net`, `shared`, `table`, `counters`, `stories` | the handle; what threads have in common; the connections; figures; stories of requests |
 //! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
+//! | `takeover` | a classic connection's socket for the program |
 //! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
 //! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
 //! | `locator` | what this node's locator says |
@@ -49,7 +50,9 @@ mod signal;
 mod simultaneous;
 pub(crate) mod stories;
 mod table;
+mod takeover;
 mod usher;
 
 pub(crate) use measure::PROTOCOLS;
 pub use net::Net;
+pub use takeover::{NotTaken, Taken};

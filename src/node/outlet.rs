@@ -230,6 +230,11 @@ impl Outlet {
         unsettled
     }
 
+    /// The socket is somebody else's from now on.
+    pub(crate) fn detach(&self) {
+        *self.stream.lock() = None;
+    }
+
     /// Whoever waits on the socket sees its end.
     pub(crate) fn shut(&self) {
         if let Some(stream) = &*self.stream.lock() {

@@ -129,6 +129,11 @@ impl Receiver {
         self.partial.as_ref().map_or(0, |partial| partial.line)
     }
 
+    /// What was read of an unfinished line, for whoever reads on (classic dialect).
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        self.partial.take().map_or_else(Vec::new, |Partial { chunk, line, raw }| chunk[..line + raw].to_vec())
+    }
+
     /// One read of the socket; queues what it completes.
     pub(crate) fn read(&mut self, stream: &TcpStream, conn: &Arc<Conn>, queue: &Queue) -> Result<(), End> {
         let Partial { mut chunk, line, raw } = match self.partial.take() {

@@ -48,6 +48,8 @@ pub(crate) struct SendBuf {
     /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
     telling: bool,
     closing: bool,
+    /// The program is to get the socket, once everything is written: with so much room for what was read.
+    handing_over: Option<usize>,
     last_write: Option<Instant>,
     limit: usize,
     pub(crate) lines: u64,
@@ -98,6 +100,7 @@ impl SendBuf {
             wants_writable: false,
             telling: false,
             closing: false,
+            handing_over: None,
             last_write: None,
             limit,
             lines: 0,
@@ -241,6 +244,21 @@ impl SendBuf {
     /// one who sends them is waiting for the CPU that the writer has.
     pub(crate) fn is_early(&self) -> bool {
         self.small_writes >= EARLY && (1..LITTLE).contains(&self.pending.len()) && !self.blocked
+    }
+
+    /// The program is to get the socket, and has `room` for what was read: no more is accepted.
+    pub(crate) fn hand_over(&mut self, room: usize) {
+        (self.closing, self.handing_over) = (true, Some(room));
+    }
+
+    /// The room that the program has for what was read, if it is to get the socket.
+    pub(crate) fn handing_over(&self) -> Option<usize> {
+        self.handing_over
+    }
+
+    /// It is not to get it after all.
+    pub(crate) fn go_on(&mut self) {
+        (self.closing, self.handing_over) = (false, None);
     }
 
     /// No more is accepted; what is queued will still be written.

@@ -18,7 +18,7 @@ mod over;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -73,15 +73,13 @@ pub(crate) enum Report {
 
 /// How a session goes by the configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
-    const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-    let or_never = |time: Duration| if time.is_zero() { NEVER } else { time };
+    let grace = Some(config.resume_grace / 2).filter(|half| !half.is_zero());
+    let idle = Some(config.keepalive).filter(|idle| !idle.is_zero());
     Settings {
         window: config.resend_window as u64,
-        silence: or_never(config.link_timeout),
+        silence: config.link_timeout,
         // Early enough to make another link before the other side gives the session up.
-        idle: Some(config.keepalive)
-            .filter(|idle| !idle.is_zero())
-            .map(|idle| idle.min(or_never(config.resume_grace / 2))),
+        idle: idle.map(|idle| grace.map_or(idle, |half| half.min(idle))),
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) info_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
+    /// There is no room for peers that come by themselves (secure dialect).
+    pub(crate) full: AtomicBool,
     /// The net is being stopped: what breaks is not mended any more.
     pub(crate) stopping: AtomicBool,
     /// The actor has been told that the network changed and has not heard it yet.
@@ -116,6 +118,7 @@ impl Shared {
             info_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             change_waits: AtomicBool::new(false),
             conns: RwLock::default(),

@@ -122,6 +122,7 @@ pub struct Handshake {
     peer: Option<Peer>,
     transport: Option<Box<Transport>>,
     busy: bool,
+    full: bool,
     costly: bool,
 }
 
@@ -197,8 +198,15 @@ impl Handshake {
             peer: None,
             transport: None,
             busy: false,
+            full: false,
             costly: false,
         }
+    }
+
+    /// An acceptor that has no room for strangers turns greetings away of who does not know its key. (Who does may be one that
+    /// it has room for.)
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// While busy, an acceptor turns greetings away before anything is computed for them but a few hashes.
@@ -317,7 +325,7 @@ impl Handshake {
             self.out = Some(Refusal::NotForUs.message().to_vec());
             return Err(HandshakeError::NotForUs);
         }
-        if self.busy {
+        if self.busy || self.full && pattern == Pattern::Xx {
             self.out = Some(Refusal::Busy.message().to_vec());
             return Err(HandshakeError::Busy);
         }
