@@ -603,8 +603,8 @@ enum p2p_opt
   /** 1048576; longest message either way (secure dialect). A peer that sends a longer one is closed. */
   P2P_OPT_MAX_MESSAGE = 52,
   /**
-   * 10000; a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for
-   * another one, 0 = never.
+   * 10000 (from 3000); a link of the secure dialect on which nothing arrives for so long while an answer is due is given
+   * up for another one.
    */
   P2P_OPT_LINK_TIMEOUT_MS = 53,
   /**
@@ -1174,6 +1174,23 @@ p2p_result p2p_broadcast_line(p2p_net *net,
 P2P_API
 p2p_result p2p_conn_close(p2p_net *net,
                           p2p_conn conn);
+
+/**
+ * Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
+ * written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
+ * read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.
+ * With P2P_FRAMING_RAW there are none, and every byte of the peer is either in such an event or comes from *fd.
+ * P2P_ERR_TOO_SMALL: *len is larger than cap; P2P_ERR_TIMEOUT: the peer does not take what you sent (waits for it at most
+ * P2P_OPT_CLOSE_TIMEOUT_MS). The connection goes on then as it was. P2P_ERR_UNSUPPORTED: a net of the secure dialect, whose
+ * socket would be of no use.
+ */
+P2P_API
+p2p_result p2p_conn_take_fd(p2p_net *net,
+                            p2p_conn conn,
+                            int32_t *fd,
+                            void *buf,
+                            size_t cap,
+                            size_t *len);
 
 /**
  * Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.

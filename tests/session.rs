@@ -238,11 +238,11 @@ fn talk(
 
 #[test]
 fn streams_are_whole_though_links_are_reset_at_random_bytes() {
-    for round in 0..6 {
+    for round in 0..4 {
         let (alice, a, proxy, bob, b) = pair(|c| c.resend_window = [65_536, 1 << 20][round % 2]);
         proxy.mood(|| Mood::Until(fastrand::u64(200..300_000)));
         proxy.cut();
-        talk(&alice, a, &bob, b, 1500, |_| {});
+        talk(&alice, a, &bob, b, 800, |_| {});
         let (ours, theirs) = (alice.net.conn_info(a).unwrap(), bob.net.conn_info(b).unwrap());
         assert!(ours.resumptions > 3 && theirs.resumptions > 3, "{ours:?}");
         assert_eq!((alice.net.conns(), bob.net.conns()), (vec![a], vec![b]));
@@ -288,7 +288,11 @@ fn the_program_is_told_what_carries_its_connection() {
     assert_eq!(alice.expect(Kind::Line).text(), "three");
     let info = alice.net.conn_info(a).unwrap();
     assert_eq!((info.path, info.resumptions), (Path::Resumed, 1));
-    assert!(info.rtt_us > 0, "{info:?}");
+    let start = Instant::now();
+    while alice.net.conn_info(a).unwrap().rtt_us == 0 {
+        assert!(start.elapsed() < HUNG, "never measured");
+        std::thread::sleep(MS);
+    }
     // Only one side loses it: for the other it is a move.
     proxy.cut_client();
     path(&alice, Path::Lost);

@@ -92,7 +92,7 @@ impl Connector {
     /// peer makes by its name takes the open one's place at once.
     pub fn set_session(&mut self, now: Instant, peer: PublicKey, session: Option<Token>) {
         if self.pairs.contains_key(&peer) {
-            self.with(now, peer, |pair, _| pair.set_session(session));
+            self.with(now, peer, |pair, core| pair.set_session(now, session, core));
         }
     }
 

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::pair::{Link, Pair};
-use super::report::Technique;
+use super::pair::{Link, Pair, Step};
+use super::report::{Result, Technique};
 use super::rungs::Rung;
-use super::types::Token;
+use super::types::{Closing, Token};
 use crate::proto::unl::UnlV3;
 
 /// The pause after the first try, and the longest.
@@ -32,16 +32,16 @@ pub(super) struct Way {
 pub(super) struct Recovery {
     /// When the session is given up.
     until: Instant,
-    /// When the next try begins.
+    /// When the address is dialled again, and the ladder begun if it is not under way.
     next: Instant,
     pause: Duration,
-    /// When the try under way is given up.
+    /// When the ladder is begun anew.
     ends: Option<Instant>,
 }
 
 impl Recovery {
     pub(super) fn deadline(&self) -> Instant {
-        self.ends.unwrap_or(self.next).min(self.until)
+        self.ends.unwrap_or(self.until).min(self.next).min(self.until)
     }
 }
 
@@ -58,10 +58,10 @@ impl Pair {
     }
 
     /// There is a session with the peer, or none any more.
-    pub(super) fn set_session(&mut self, session: Option<Token>) {
+    pub(super) fn set_session(&mut self, now: Instant, session: Option<Token>, core: &mut Core) {
         self.session = session;
-        if session.is_none() {
-            self.recovery = None;
+        if session.is_none() && self.recovery.take().is_some() {
+            self.end_recovery(now, core);
         }
     }
 
@@ -79,26 +79,37 @@ impl Pair {
         self.recovery = None;
     }
 
-    /// Begins a try, ends one.
+    /// What is only tried for the session stops.
+    fn end_recovery(&mut self, now: Instant, core: &mut Core) {
+        if self.attempt.as_ref().is_none_or(|attempt| attempt.waiting.is_empty()) {
+            self.abandon(now, core);
+            if self.called.is_none() {
+                self.rungs.clear();
+                self.close_dials(now, core);
+            }
+        }
+    }
+
+    fn close_dials(&mut self, now: Instant, core: &mut Core) {
+        let ours = self.links.iter().filter(|(_, link)| link.ours && link.step < Step::Proved);
+        for conn in ours.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.close_link(now, conn, Closing::GivenUp, Result::GivenUp, core);
+        }
+    }
+
+    /// Dials again, begins the ladder anew, gives up.
     pub(super) fn recover_if_due(&mut self, now: Instant, core: &mut Core) {
-        let Some(mut recovery) = self.recovery.take() else { return };
-        let wanted = self.attempt.as_ref().is_some_and(|attempt| !attempt.waiting.is_empty());
+        let Some(mut recovery) = self.recovery else { return };
         if recovery.until <= now {
-            if !wanted {
+            self.recovery = None;
+            return self.end_recovery(now, core);
+        }
+        if recovery.ends.is_some_and(|at| at <= now) {
+            recovery.ends = None;
+            if self.attempt.as_ref().is_some_and(|attempt| attempt.waiting.is_empty()) {
                 self.abandon(now, core);
             }
-            return;
         }
-        if self.attempt.is_some() || !self.links.is_empty() || !self.rungs.is_empty() {
-            let late = recovery.ends.is_some_and(|at| at <= now);
-            if late && !wanted {
-                self.abandon(now, core);
-            }
-            recovery.ends = recovery.ends.filter(|_| !late).or(Some(now + core.settings.limit));
-            self.recovery = Some(recovery);
-            return;
-        }
-        recovery.ends = None;
         if recovery.next <= now {
             recovery.next = now + recovery.pause;
             recovery.pause = (recovery.pause * 2).min(LONGEST);
@@ -106,17 +117,19 @@ impl Pair {
                 // The peer has to come.
                 recovery.next = recovery.until;
             }
-            self.try_again(now, core);
+            if let Some(unl) = self.way.unl.clone().filter(|_| self.attempt.is_none()) {
+                self.dialled.clear();
+                recovery.ends = Some(now + core.settings.limit);
+                self.begin(now, &unl, core);
+            }
+            self.dial_again(now);
         }
         self.recovery = Some(recovery);
     }
 
-    fn try_again(&mut self, now: Instant, core: &mut Core) {
-        self.dialled.clear();
-        if let Some(unl) = self.way.unl.clone() {
-            self.begin(now, &unl, core);
-        }
-        if let Some((to, technique)) = self.way.address {
+    fn dial_again(&mut self, now: Instant) {
+        let Some((to, technique)) = self.way.address else { return };
+        if !self.links.values().any(|link| link.at == to) {
             self.rungs.retain(|(_, rung)| rung.to != to);
             self.rungs.insert(0, (now, Rung { to, technique, after: Duration::ZERO }));
         }

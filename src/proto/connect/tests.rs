@@ -2,6 +2,7 @@
 
 mod hostile;
 mod racing;
+mod recover;
 mod script;
 
 use std::time::{Duration, Instant};

@@ -138,6 +138,16 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
             let outcome = winner.map(|conn| (conn, at)).ok_or(failure);
             return bench.give(Input::Punched { punch, outcome, text: String::new() });
         }
+        19 if what % 4 == 0 => {
+            // The I/O does so when a session begins, ends, or loses its link.
+            let (now, key) = (bench.now, bench.key());
+            match which % 3 {
+                0 => bench.connector.set_session(now, key, Some([which | 1; 16])),
+                1 => bench.connector.set_session(now, key, None),
+                _ => bench.connector.recover(now, key, now + MS * u32::from(what) * 40),
+            }
+            return bench.out();
+        }
         _ => {}
     }
     bench.pass(MS * u32::from(what) * 8)
@@ -152,7 +162,8 @@ proptest! {
             let out = step(&mut bench, &mut seen, &mut requests, item);
             seen.take(out);
         }
-        // Sessions and messages end by themselves at last.
+        bench.connector.set_session(bench.now, bench.key(), None);
+        // Punches and messages end by themselves at last.
         let out = bench.pass(Duration::from_secs(15));
         seen.take(out);
         for punch in std::mem::take(&mut seen.punches) {
