@@ -509,7 +509,10 @@ enum p2p_opt
   P2P_OPT_NAT_TYPE = 3,
   /** 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which). */
   P2P_OPT_PASSIVE_PORT = 4,
-  /** 10; connections others may open to us. Further ones wait in the system's backlog. */
+  /**
+   * 10; connections others may open to us. Further ones wait in the system's backlog; in the secure dialect they are told
+   * that there is no room.
+   */
   P2P_OPT_MAX_INBOUND = 5,
   /** 10; connections we open. */
   P2P_OPT_MAX_OUTBOUND = 6,

@@ -58,7 +58,7 @@ options! {
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
         "port to listen on; 0 = any free one (p2p_net_get_info tells which)";
     5 max_inbound 0..=100000, |c, v| c.max_inbound = v as usize, c.max_inbound as i64,
-        "connections others may open to us; further ones wait in the listener's backlog";
+        "connections others may open to us; further ones wait in the listener's backlog (secure dialect: are told that there is no room)";
     6 max_outbound 0..=100000, |c, v| c.max_outbound = v as usize, c.max_outbound as i64,
         "connections we open; BOOTSTRAP asks for twice as many addresses, at most 100";
     7 min_connected 0..=100000, |c, v| c.min_connected = v as usize, c.min_connected as i64,
@@ -70,7 +70,7 @@ options! {
     10 dedup 0..=1, |c, v| c.dedup = v == 1, i64::from(c.dedup),
         "1 = a line that this net has seen before is not delivered again (for flooding networks)";
     11 framing 0..=1, |c, v| c.framing = if v == 1 { Framing::Raw } else { Framing::Lines }, c.framing as i64,
-        "P2P_FRAMING_LINES (LINE events) or P2P_FRAMING_RAW (DATA events, p2p_send)";
+        "P2P_FRAMING_LINES (LINE events; secure dialect: also messages, p2p_send) or P2P_FRAMING_RAW (DATA events, p2p_send)";
     12 max_line 16..=16777216, |c, v| c.max_line = v as usize, c.max_line as i64,
         "longest line in bytes, CR LF not counted, either way; a peer that sends a longer one is closed";
     13 send_buffer 1024..=1073741824, |c, v| c.send_buffer = v as usize, c.send_buffer as i64,

@@ -10,6 +10,7 @@ use super::{Keeper, Order, Over, Report, Word};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::receive::End;
+use crate::proto::handshake::FrameError;
 use crate::proto::session::Due;
 use crate::queue::Item;
 
@@ -251,6 +252,10 @@ impl<R: Fn(Report)> Keeper<R> {
                 return Some(Over::Failed(protocol(format!("the peer broke the protocol: {e}"))));
             }
             End::Unwelcome(e) => return Some(Over::Failed(Error::new(Code::Refused, e.to_string()))),
+            // Encrypted by the peer: it would come again on the next link.
+            End::Frame(e @ FrameError::Unknown) => {
+                return Some(Over::Failed(protocol(format!("the peer broke the protocol: {e}"))));
+            }
             // Whatever comes between two nodes can do that: it costs a link, not the session.
             End::Frame(e) => protocol(format!("the link was damaged: {e}")),
             End::Peer { .. } => {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
+use super::limits::{Bucket, Rate};
 use super::pair::{Link, Pair, Step};
 use super::report::{Result, Technique};
 use super::rungs::Rung;
@@ -18,9 +19,14 @@ use crate::proto::unl::UnlV3;
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(4);
 
+/// So often a broken link is followed by another one at once. Whoever cuts each of them would keep us busy else.
+const AT_ONCE: Rate = Rate { burst: 20, every: Duration::from_millis(500) };
+
 /// How the peer was reached last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Way {
+    /// How often links have broken.
+    broken: Bucket,
     /// Its newest locator that we have seen.
     unl: Option<Box<UnlV3>>,
     /// The address that we dialled last.
@@ -68,9 +74,10 @@ impl Pair {
     /// The session's link is gone: makes another one until then.
     pub(super) fn recover(&mut self, now: Instant, until: Instant) {
         if self.open.is_none() {
-            let before = self.recovery.map_or(Duration::ZERO, |recovery| recovery.pause);
-            self.recovery =
-                Some(Recovery { until, next: now + before, pause: before.max(FIRST), ends: None });
+            let at_once = self.recovery.is_none() && self.way.broken.take(now, AT_ONCE);
+            let pause = self.recovery.map_or(FIRST, |recovery| recovery.pause);
+            let next = if at_once { now } else { now + pause.max(Duration::from_secs(1)) };
+            self.recovery = Some(Recovery { until, next, pause, ends: None });
         }
     }
 

@@ -413,6 +413,13 @@ impl Actor {
                     self.fail(id, Error::new(Code::Limit, why.text()));
                 }
             }
+            Some(Link::Ushered(Ushered { ours: true, id: Some(_), opening: None, .. }))
+                if why == Closing::Beaten =>
+            {
+                // By its address it was another one.
+                let text = "that node is connected already, as its key shows";
+                self.let_go(conn, Error::new(Code::Duplicate, text));
+            }
             Some(_) => drop(self.let_go(conn, Error::new(code_of(why), why.text()))),
             None => {}
         }

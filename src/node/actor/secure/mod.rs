@@ -161,7 +161,7 @@ impl Actor {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
             return self.shared.done(request, e.into());
         };
-        if secure.connector.open(&peer).is_none() && !secure.running.values().any(|other| *other == peer) {
+        if secure.sessions.id_of(&peer).is_none() && !secure.running.values().any(|other| *other == peer) {
             if let Err(e) = self.has_outbound_place_beside(secure.under_way()) {
                 return self.shared.done(request, e.into());
             }

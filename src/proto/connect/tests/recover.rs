@@ -83,6 +83,27 @@ fn it_is_tried_again_with_pauses_until_the_session_is_given_up() {
     assert!(bench.connector.is_empty() && bench.connector.is_at_rest());
 }
 
+/// Links that are cut as soon as they are made do not keep a node busy.
+#[test]
+fn links_that_break_all_the_time_are_not_made_all_the_time() {
+    let (mut bench, mut conn) = with_session(true);
+    let (mut made, end) = (0, bench.now + MS * 60_000);
+    let mut out = lose(&mut bench, conn, MS * 30_000);
+    while bench.now < end {
+        if let Some(Output::Dial { conn: next, .. }) = out.iter().find(|o| matches!(o, Output::Dial { .. })) {
+            conn = *next;
+            made += 1;
+            assert!(made < 1000, "{:?} {:?}", short(&out), end - bench.now);
+            bench.give(Input::Connected { conn });
+            bench.met(conn, false);
+            out = lose(&mut bench, conn, MS * 30_000);
+        } else {
+            out = bench.pass(MS * 20);
+        }
+    }
+    assert!((50..100).contains(&made), "{made}");
+}
+
 #[test]
 fn who_knows_no_way_waits_for_the_peer() {
     for chooser in [true, false] {
