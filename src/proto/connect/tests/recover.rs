@@ -101,7 +101,7 @@ fn links_that_break_all_the_time_are_not_made_all_the_time() {
             out = bench.pass(MS * 20);
         }
     }
-    assert!((50..100).contains(&made), "{made}");
+    assert!((50..250).contains(&made), "{made}");
 }
 
 #[test]
