@@ -604,14 +604,6 @@ enum p2p_opt
    */
   P2P_OPT_RELAY = 44,
   /**
-   * P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
-   * kind P2P_SERVER_MAINLINE is added.
-   */
-  P2P_OPT_MAINLINE = 50,
-  /** 2; letters for this node that may lie in BitTorrent's DHT at one time, 0 = it takes none. */
-  P2P_OPT_MAINLINE_SLOTS = 51,
-  /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
-  P2P_OPT_MAINLINE_POLL_MS = 52,
    * 30000; how long a connection of the secure dialect whose link has broken waits for another one, which is made by
    * itself. 0 = it ends with its link.
    */
@@ -628,6 +620,15 @@ enum p2p_opt
    * up for another one.
    */
   P2P_OPT_LINK_TIMEOUT_MS = 48,
+  /**
+   * P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
+   * kind P2P_SERVER_MAINLINE is added.
+   */
+  P2P_OPT_MAINLINE = 50,
+  /** 2; letters for this node that may lie in BitTorrent's DHT at one time, 0 = it takes none. */
+  P2P_OPT_MAINLINE_SLOTS = 51,
+  /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
+  P2P_OPT_MAINLINE_POLL_MS = 52,
   /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
