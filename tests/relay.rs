@@ -187,6 +187,8 @@ fn at(relay: &str) -> (Testnet, TestNode, TestNode) {
     let named = |config: &mut Config| {
         config.add_server(ServerKind::Relay, relay).unwrap();
         config.handshake_timeout = Duration::from_secs(2);
+        // What such a relay breaks is to end, not to be made again by it.
+        config.resume_grace = Duration::ZERO;
         config.unl_connect_timeout = Duration::from_secs(6);
     };
     let (alice, bob) = (member(&testnet, named), member(&testnet, named));
