@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::signal::HEAD_START;
 use super::state::{Half, Phase};
 use super::{ConnId, Output, Role, RoundReport, Session, Socket};
 use crate::proto::punch::aim::{Aim, Situation};
@@ -117,7 +116,11 @@ impl Session {
     fn put_off(&self) -> Duration {
         let predict = self.technique() == Some(Technique::Predict);
         let way = self.rtt.best().unwrap_or_default() / 2;
-        if predict && self.opens_ways() { (HEAD_START * 2).saturating_sub(way) } else { Duration::ZERO }
+        if predict && self.opens_ways() {
+            (self.head_start() * 2).saturating_sub(way)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Whether we are the side that opens its ways for the other to come in by: the one with many ports, or else the
