@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::signal::HEAD_START;
 use super::state::{Half, Phase};
 use super::{ConnId, Output, Role, RoundReport, Session, Socket};
 use crate::proto::punch::aim::{Aim, Situation};
@@ -15,6 +14,8 @@ use crate::proto::punch::technique::Technique;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The least round trip repetitions go by.
 const LEAST_RTT: Duration = Duration::from_millis(10);
+/// By how much the attempts that go all the way are later than those that only open it, if the peer is next to us.
+const FULL_LATER: Duration = Duration::from_millis(50);
 /// How long a guess is given before another may take its place, besides two round trips.
 const GUESS_TIME: Duration = Duration::from_millis(150);
 
@@ -112,12 +113,13 @@ impl Session {
         self.opens_ways() && self.peer_ip.is_ipv4()
     }
 
-    /// By how much the other attempts of that side are put off, so that they never arrive before the initiator has
-    /// fired, however near it is. A refused SYN can take a port of the row from a NAT.
+    /// By how much the other attempts of that side are put off, so that they do not arrive before the initiator has
+    /// fired, however near it is and however busy. A refused SYN can take a port of the row from a NAT.
     fn put_off(&self) -> Duration {
         let predict = self.technique() == Some(Technique::Predict);
-        let way = self.rtt.best().unwrap_or_default() / 2;
-        if predict && self.opens_ways() { (HEAD_START * 2).saturating_sub(way) } else { Duration::ZERO }
+        let trip = self.rtt.best().unwrap_or_default();
+        let most = FULL_LATER.max(self.head_start() * 2);
+        if predict && self.opens_ways() { most.saturating_sub(trip) } else { Duration::ZERO }
     }
 
     /// Whether we are the side that opens its ways for the other to come in by: the one with many ports, or else the

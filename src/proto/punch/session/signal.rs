@@ -22,8 +22,9 @@ const PING_EVERY: Duration = Duration::from_millis(30);
 const PINGS: usize = 4;
 /// Between repetitions, besides two round trips.
 const AGAIN_AFTER: Duration = Duration::from_millis(60);
-/// How long the responder has at least to fire first. Less than the way there takes, as a rule.
-pub(super) const HEAD_START: Duration = Duration::from_millis(5);
+/// How long the responder has at least to fire first. Less than the way there takes, as a rule. Four times as long in each
+/// further round: where machines are near each other, and busy, it may have been too late.
+const HEAD_START: Duration = Duration::from_millis(5);
 /// Between repetitions as long as nothing is known of the round trip.
 const AGAIN_UNKNOWN: Duration = Duration::from_millis(300);
 
@@ -179,7 +180,11 @@ impl Session {
         self.rtt.next = None;
         // When the message arrives there, if it takes half of what it takes there and back; not before the other side,
         // which opens the way.
-        self.fire(now, now + (rtt / 2).max(HEAD_START), budget);
+        self.fire(now, now + (rtt / 2).max(self.head_start()), budget);
+    }
+
+    pub(super) fn head_start(&self) -> Duration {
+        HEAD_START * 4_u32.pow(self.round.number.clamp(1, 3).into()) / 4
     }
 
     fn send_go(&mut self) {
