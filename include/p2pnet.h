@@ -143,7 +143,7 @@ enum p2p_kind
   P2P_EVENT_OPENED = 4,
   /**
    * conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. Secure
-   * dialect: code is how many lines and messages you sent were not acknowledged; 0 = all have arrived.
+   * dialect: code is how many lines and messages you sent were not acknowledged; P2P_OK only if all have arrived.
    */
   P2P_EVENT_CLOSED = 5,
   /** A line came in on conn: data, without its CR LF. */

@@ -413,6 +413,26 @@ fn an_orderly_end_is_one_at_which_everything_has_arrived() {
 }
 
 #[test]
+fn both_close_at_once() {
+    for _ in 0..20 {
+        let (alice, a, _proxy, bob, b) = pair(|c| c.close_timeout = Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            for (node, conn) in [(&alice, a), (&bob, b)] {
+                scope.spawn(move || {
+                    (0..50).for_each(|i| send_line(node, conn, &format!("{i:01000}")));
+                    node.net.close(conn).unwrap();
+                });
+            }
+        });
+        for node in [&alice, &bob] {
+            let closed = node.expect(Kind::Closed);
+            // Whoever was faster may have been the only one.
+            assert!(matches!(closed.result, Ok(()) | Err(Code::Closed)), "{closed:?}");
+        }
+    }
+}
+
+#[test]
 fn messages_of_every_length_between_lines() {
     let (alice, a, _proxy, bob, b) = pair(|c| (c.max_message, c.send_buffer) = (300_000, 4 << 20));
     for len in [0, 1, 2, 16_382, 16_383, 16_384, 50_000, 299_999, 300_000] {

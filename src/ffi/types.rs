@@ -108,7 +108,7 @@ pub enum p2p_kind {
     /// conn is usable. request is the p2p_connect() it came from, or 0.
     P2P_EVENT_OPENED = 4,
     /// conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. Secure
-    /// dialect: code is how many lines and messages you sent were not acknowledged; 0 = all have arrived.
+    /// dialect: code is how many lines and messages you sent were not acknowledged; P2P_OK only if all have arrived.
     P2P_EVENT_CLOSED = 5,
     /// A line came in on conn: data, without its CR LF.
     P2P_EVENT_LINE = 6,

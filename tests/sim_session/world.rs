@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use p2pnet::proto::handshake::Control;
 use p2pnet::proto::session::{Due, Heard, NONE, SessionId, Settings};
 
-use crate::side::{Frame, Item, Side, Story, Why};
+use crate::side::{Frame, Item, Side, Why};
 
 /// Until then the world is unkind.
 const TROUBLE: u64 = 120_000;
@@ -370,8 +370,10 @@ impl World {
         if let Heard::Closed { missing } = heard {
             // The answer goes out before the link is left.
             self.pump(side);
-            if self.sides[side].held.is_some() {
-                self.over(side, Why::ClosedByPeer { missing });
+            if let Some(held) = &self.sides[side].held {
+                // Who has closed himself wants nothing more, but to know that everything has arrived.
+                let whole = held.closing.is_some() && held.unsettled().bytes == 0;
+                self.over(side, if whole { Why::Closed } else { Why::ClosedByPeer { missing } });
             }
             self.leave(link, side);
         }
@@ -413,8 +415,10 @@ impl World {
             }
         }
         if self.sides[side].held.as_ref().is_some_and(|held| held.session.is_done()) {
-            let link = self.sides[side].held.as_ref().and_then(|held| held.link);
-            self.over(side, Why::Closed);
+            let held = self.sides[side].held.as_ref();
+            let (link, left) = held.map_or((None, 0), |held| (held.link, held.unsettled().bytes));
+            // If anything has not arrived, the peer has closed as well.
+            self.over(side, if left == 0 { Why::Closed } else { Why::ClosedByPeer { missing: 0 } });
             if let Some(link) = link {
                 self.leave(link, side);
             }
@@ -624,10 +628,8 @@ impl World {
             Some((why, unsettled)) => {
                 assert!(missing <= unsettled.lines, "{missing} are missing, {unsettled:?} told: {why:?}");
                 assert!((unsettled.lines == 0) == (unsettled.bytes == 0));
-                // An orderly end is one at which everything had arrived, unless the other did not want it any more.
-                let unwanted = |story: &&Story| matches!(story.end, Some((Why::Closed | Why::TooLate, _)));
-                let whole = unsettled.bytes == 0 || theirs.iter().any(unwanted);
-                assert!(why != Why::Closed || whole, "{unsettled:?}");
+                // An orderly end is one at which everything had arrived.
+                assert!(why != Why::Closed || unsettled.bytes == 0, "{unsettled:?}");
             }
         }
     }

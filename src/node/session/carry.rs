@@ -237,6 +237,8 @@ impl<R: Fn(Report)> Keeper<R> {
         let protocol = |message: String| Error::new(Code::Protocol, message);
         let config = &self.shared.config;
         let broken = match end {
+            // Both have closed: neither wants anything more.
+            End::Closed { .. } if self.closing.is_some() => return Some(Over::Program),
             End::Closed { missing } => return Some(Over::Peer { missing }),
             End::TooLong => {
                 let message =

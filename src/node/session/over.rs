@@ -35,9 +35,9 @@ impl<R: Fn(Report)> Keeper<R> {
         let notice = self.obituary(&over, unsettled);
         // What is left to be said: nothing more of the program's.
         match &over {
-            Over::Peer { .. } => self.conn.out.words(&mut self.writing),
+            Over::Peer { .. } | Over::Program => self.conn.out.words(&mut self.writing),
             Over::Failed(_) | Over::TooLate => self.conn.out.last_word(&mut self.writing),
-            Over::Program | Over::Lost(_) | Over::Anew(_) => {}
+            Over::Lost(_) | Over::Anew(_) => {}
         }
         let epitaph = self.conn.out.session().map(|seal| seal.session.epitaph());
         let report = match over {
@@ -72,6 +72,11 @@ impl<R: Fn(Report)> Keeper<R> {
         match over {
             Over::Program => match self.conn.closed_for.get() {
                 Some(why) => (notice.result, notice.text) = (Err(Code::Closed), (*why).into()),
+                None if unsettled.bytes > 0 => {
+                    notice.result = Err(Code::Closed);
+                    notice.text =
+                        "closed by this program, and by the peer before everything had arrived".into();
+                }
                 None => notice.text = "closed by this program".into(),
             },
             Over::TooLate if unsettled.bytes == 0 => notice.text = "closed by this program".into(),
