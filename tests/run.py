@@ -6,7 +6,7 @@
   tests/run.py --soak          the long tests instead (make soak)
   tests/run.py --list          the steps
 
-Each step writes its whole output to target/test-logs/STEP.log; a step that fails shows the end of it. What cannot run on
+Each step writes its whole output to target/test-logs/STEP.log; what failed is shown from it in the end. What cannot run on
 this machine is counted as skipped, with the reason. Exit status 0 only if nothing failed.
 """
 import argparse
@@ -30,6 +30,9 @@ PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binut
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
 SKIP_LINE = re.compile(r"^\s*skip(?:ped)?\b[: ]+(.*)$", re.M | re.I)
+# How the steps say that a check failed: cargo's tests, the lab, the scripts.
+FAIL_LINE = re.compile(r"^(?:test \S+ \.\.\. FAILED|thread '.*' .*panicked at|failed: |FAIL(?:ED)?\b|Traceback )")
+TOLD_LINES = 12  # shown of what follows such a line
 
 
 class Result:
@@ -37,6 +40,7 @@ class Result:
 
     def __init__(self, passed=0, failed=0, skipped=()):
         self.passed, self.failed, self.skipped = passed, failed, list(skipped)
+        self.failing = []  # the names of steps, where several are added up
 
 
 def run(step, command, env=None):
@@ -205,10 +209,12 @@ def work_through(names, table, total):
             total.passed += result.passed
             total.failed += result.failed
             total.skipped += result.skipped
+            if result.failed:
+                total.failing.append(name)
 
 
 def tell(name, what, result, seconds):
-    """How a step went; of one that failed, the end of what it said."""
+    """How a step went."""
     parts = [f"{result.passed} passed"]
     if result.failed:
         parts.append(f"{result.failed} FAILED")
@@ -218,10 +224,21 @@ def tell(name, what, result, seconds):
     for reason in result.skipped:
         print(f"           skipped: {reason}")
     if result.failed:
-        log = LOGS / f"{name}.log"
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:] if log.exists() else []
-        print("\n".join(f"  | {line}" for line in tail))
-        print(f"  whole output: {log.relative_to(ROOT)}", flush=True)
+        print(f"           whole output: {(LOGS / name).relative_to(ROOT)}.log", flush=True)
+
+
+def what_failed(name):
+    """Of the log of a step that failed, the places that say so; its end if none does."""
+    log = LOGS / f"{name}.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    shown, until = [], 0
+    for at, line in enumerate(lines):
+        if FAIL_LINE.match(line):
+            until = at + TOLD_LINES
+        if at < until:
+            shown.append(line)
+    shown = shown[:200] or lines[-60:]
+    return "\n".join([f"what failed in {name}:", *(f"  | {line}" for line in shown)])
 
 
 def main():
@@ -252,6 +269,8 @@ def main():
         worker.start()
     for worker in workers:
         worker.join()
+    for name in total.failing:
+        print("\n" + what_failed(name))
     print(f"\n{time.monotonic() - begun:.0f} s in all")
     print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped")
     return 1 if total.failed else 0

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::proto::hex;
 use crate::proto::identity::{Identity, KEY_LEN};
 
 /// A file of this many bytes or more holds no key.
@@ -28,16 +29,8 @@ pub(crate) fn identity(config: &Config) -> Result<Arc<Identity>> {
 
 /// A secret as text.
 pub(crate) fn secret_of_hex(text: &str) -> Option<Zeroizing<[u8; KEY_LEN]>> {
-    let digits = text.as_bytes();
     let mut secret = Zeroizing::new([0; KEY_LEN]);
-    if digits.len() != 2 * KEY_LEN {
-        return None;
-    }
-    for (byte, pair) in secret.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-        *byte = u8::try_from(high? << 4 | low?).ok()?;
-    }
-    Some(secret)
+    hex::read(text, &mut *secret).then_some(secret)
 }
 
 fn from_hex(text: &str) -> Option<Identity> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::dial::dial;
 use super::signal::Ways;
 use crate::error::{Code, Error, Result};
 use crate::os::sock::{self, KeepAlive};
@@ -33,15 +32,7 @@ pub(crate) async fn meet(meeting: Meeting, ways: Ways) -> Result<(TcpStream, Soc
         Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)"))
     };
     let connecting = async {
-        let mut addrs = ways.reach.resolver.resolve(&server).await?;
-        if guest {
-            addrs.retain(|at| (ways.may_visit)(*at));
-            if addrs.is_empty() {
-                let message = format!("{server} has no address that we would go to because a peer names it");
-                return Err(Error::new(Code::NoPath, message));
-            }
-        }
-        let (stream, at) = dial(addrs, ways.reach.bound).await?;
+        let (stream, at) = ways.dial(&server, guest).await?;
         sock::prepare(&stream, keep_alive).map_err(|e| Error::io("preparing the connection", &e))?;
         Ok((stream, at))
     };

@@ -20,11 +20,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 
+use super::dial::dial;
 use super::rendezvous::Reach;
+use crate::error::{Code, Error, Result};
 use crate::proto::identity::PublicKey;
 use crate::proto::line;
 use crate::proto::signal::{Happening, LinkId, Output, Settings, Sign, Signalling};
@@ -65,6 +68,21 @@ pub(crate) struct Ways {
     pub(crate) reach: Reach,
     /// Whether a server that only a peer has named may be at this address.
     pub(crate) may_visit: Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>,
+}
+
+impl Ways {
+    /// Connects to a server. `guest`: only a peer has named it, so it may not be anywhere.
+    pub(crate) async fn dial(&self, server: &str, guest: bool) -> Result<(TcpStream, SocketAddr)> {
+        let mut addrs = self.reach.resolver.resolve(server).await?;
+        if guest {
+            addrs.retain(|at| (self.may_visit)(*at));
+            if addrs.is_empty() {
+                let message = format!("{server} has no address that we would go to because a peer names it");
+                return Err(Error::new(Code::NoPath, message));
+            }
+        }
+        dial(addrs, self.reach.bound).await
+    }
 }
 
 /// What the task has been woken for.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::hex;
+
 /// A node's name. UNLs of version 2 hold it; all zero means that a node has none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub [u8; 20]);
@@ -60,16 +62,8 @@ impl FromStr for NodeId {
 
     /// Digits of either case. The zero name is refused: nobody has it.
     fn from_str(text: &str) -> Result<NodeId, BadNodeId> {
-        let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if !rest.is_empty() || pairs.len() != 20 {
-            return Err(BadNodeId);
-        }
         let mut id = [0; 20];
-        for (byte, [high, low]) in id.iter_mut().zip(pairs) {
-            *byte = nibble(*high).ok_or(BadNodeId)? << 4 | nibble(*low).ok_or(BadNodeId)?;
-        }
-        if id == [0; 20] { Err(BadNodeId) } else { Ok(NodeId(id)) }
+        if hex::read(text, &mut id) && id != [0; 20] { Ok(NodeId(id)) } else { Err(BadNodeId) }
     }
 }
 

@@ -14,7 +14,7 @@
 //! | rendezvous servers | [`rdv_msg`] (what is said), [`rdv_client`], [`rdv_server`], [`relay`] |
 //! | how the node stands in its network | [`situation`] (who is asked what), [`nat`], [`portmap`], [`reach`], [`ntp`], [`clock_sync`], [`clock`] (PyP2P's filter), [`settle`] |
 //! | keeping a p2p net | [`admit`] (who may connect), [`upkeep`] (when to bootstrap and advertise) |
-//! | spelling | `base64url`, `json` |
+//! | spelling | `base64url`, `hex`, `json` |
 //!
 //! What PyP2P does on the wire (the *classic* dialect) is described in `docs/classic.md` (node to node) and
 //! `docs/protocol-rendezvous.md`; the secure dialect in `docs/security.md`, `docs/unl.md`, `docs/connect.md` and
@@ -30,6 +30,7 @@ pub mod dedup;
 pub mod dht_id;
 pub mod dht_msg;
 pub mod handshake;
+pub(crate) mod hex;
 pub mod identity;
 mod json;
 pub mod line;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::hex;
+
 /// Bytes of a network id.
 pub const NETWORK_ID_LEN: usize = 16;
 
@@ -77,18 +79,8 @@ impl FromStr for NetworkId {
     type Err = NotANetworkId;
 
     fn from_str(text: &str) -> Result<Self, NotANetworkId> {
-        let digits = text.as_bytes();
         let mut id = [0; NETWORK_ID_LEN];
-        if digits.len() != 2 * NETWORK_ID_LEN {
-            return Err(NotANetworkId);
-        }
-        for (byte, pair) in id.iter_mut().zip(digits.chunks(2)) {
-            for digit in pair {
-                let value = char::from(*digit).to_digit(16).ok_or(NotANetworkId)?;
-                *byte = *byte << 4 | value as u8;
-            }
-        }
-        Ok(NetworkId(id))
+        hex::read(text, &mut id).then_some(NetworkId(id)).ok_or(NotANetworkId)
     }
 }
 

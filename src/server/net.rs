@@ -2,14 +2,14 @@
 
 use super::StartError;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Connections the kernel holds for us until we accept them.
 const BACKLOG: i32 = 1024;
@@ -61,6 +61,17 @@ pub(super) async fn race<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, 
         b.as_mut().poll(cx).map(Either::Right)
     })
     .await
+}
+
+/// Waits until `at`, if that is any time. False if it is to be looked up anew, as something earlier has come up.
+pub(super) async fn due(at: Option<Instant>, earlier: &Notify) -> bool {
+    let sleep = async {
+        match at {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => pending().await,
+        }
+    };
+    matches!(race(sleep, earlier.notified()).await, Either::Left(()))
 }
 
 /// What each task of the server holds: it hears of the stop, and the server hears when the last one is gone.

@@ -5,7 +5,7 @@
 
 use super::conn::{self, Outbox};
 use super::log::{Level, Log};
-use super::net::{Either, Life, race, tune};
+use super::net::{Either, Life, due, race, tune};
 use super::relay::{Place, RelayHub};
 use crate::proto::rdv_msg::RelayToken;
 use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Output, Refusal, Rendezvous};
@@ -89,13 +89,7 @@ impl Hub {
                     state.armed = state.server.poll_timeout();
                     state.armed
                 };
-                let sleep = async {
-                    match next {
-                        Some(at) => tokio::time::sleep_until(at.into()).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                if let Either::Left(()) = race(sleep, self.earlier.notified()).await {
+                if due(next, &self.earlier).await {
                     self.with(|server, now| server.on_timeout(now));
                 }
             }

@@ -11,8 +11,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{FAREWELL, Ways};
-use crate::error::{Code, Error};
-use crate::node::dial::dial;
 use crate::os::sock::{self, KeepAlive};
 use crate::proto::line::LineScan;
 use crate::proto::rdv_msg::MAX_LINE;
@@ -49,19 +47,8 @@ pub(in crate::node) async fn connect(
     mut texts: mpsc::Receiver<String>,
     report: mpsc::Sender<(LinkId, Report)>,
 ) {
-    let dialling = async {
-        let mut addrs = ways.reach.resolver.resolve(&server).await?;
-        if guest {
-            addrs.retain(|at| (ways.may_visit)(*at));
-            if addrs.is_empty() {
-                let message = format!("{server} has no address that we would go to because a peer names it");
-                return Err(Error::new(Code::NoPath, message));
-            }
-        }
-        dial(addrs, ways.reach.bound).await
-    };
     let dialled = {
-        let mut dialling = std::pin::pin!(dialling);
+        let mut dialling = std::pin::pin!(ways.dial(&server, guest));
         poll_fn(|cx| {
             // Nothing is written before we are connected, so this is the order to hang up.
             if let Poll::Ready(None) = texts.poll_recv(cx) {

@@ -11,6 +11,8 @@ pub mod reverse;
 
 use std::fmt;
 
+use super::hex;
+
 pub use reverse::{Ask, Reverse, ReverseError};
 
 /// The largest message, in bytes of MessagePack (twice as many digits). PyP2P has no limit; the HTTP requests
@@ -110,16 +112,8 @@ pub(super) fn from_hex(digits: &str) -> Result<Vec<u8>, DhtError> {
     if digits.len() > 2 * MAX_PACKED {
         return Err(DhtError::TooLarge);
     }
-    let nibble = |digit: u8| char::from(digit).to_digit(16).map(|n| n as u8);
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(DhtError::NotHex);
-    }
-    pairs
-        .iter()
-        .map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?))
-        .collect::<Option<_>>()
-        .ok_or(DhtError::NotHex)
+    let mut bytes = vec![0; digits.len() / 2];
+    if hex::read(digits, &mut bytes) { Ok(bytes) } else { Err(DhtError::NotHex) }
 }
 
 /// Why a message cannot be read or written.

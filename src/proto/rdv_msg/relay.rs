@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::number;
 use super::signal::plain_text;
+use crate::proto::hex;
 
 /// Names a meeting at a relay. Whoever knows it can take part, so it is drawn at random and told the peer in private.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,20 +43,8 @@ impl FromStr for RelayToken {
     type Err = NotAToken;
 
     fn from_str(text: &str) -> Result<RelayToken, NotAToken> {
-        let digits = text.as_bytes();
         let mut bytes = [0; 16];
-        if digits.len() != 2 * bytes.len() {
-            return Err(NotAToken);
-        }
-        let value = |digit: &u8| char::from(*digit).to_digit(16);
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let read = || match pair {
-                [high, low] => u8::try_from(value(high)? << 4 | value(low)?).ok(),
-                _ => None,
-            };
-            *byte = read().ok_or(NotAToken)?;
-        }
-        if bytes == [0; 16] { Err(NotAToken) } else { Ok(RelayToken(bytes)) }
+        if hex::read(text, &mut bytes) && bytes != [0; 16] { Ok(RelayToken(bytes)) } else { Err(NotAToken) }
     }
 }
 

@@ -14,6 +14,7 @@ pub use reply::{SignalReply, Terms};
 pub use request::{Misspelt, SignalRequest, Verb};
 
 use crate::proto::base64url;
+use crate::proto::hex;
 use crate::proto::identity::{KEY_LEN, PublicKey};
 use crate::proto::network::NetworkId;
 use sha2::{Digest, Sha256};
@@ -106,13 +107,8 @@ fn token(text: &str) -> Option<&str> {
 
 /// A node's id: 43 characters of base64url, or 64 hexadecimal digits.
 fn node(text: &str) -> Option<PublicKey> {
-    if text.len() == 2 * KEY_LEN && text.is_ascii() {
-        let mut bytes = [0; KEY_LEN];
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let value = |digit: &u8| char::from(*digit).to_digit(16);
-            let [high, low] = digits else { return None };
-            *byte = u8::try_from(value(high)? << 4 | value(low)?).ok()?;
-        }
+    let mut bytes = [0; KEY_LEN];
+    if hex::read(text, &mut bytes) {
         return Some(PublicKey(bytes));
     }
     text.parse().ok()

@@ -178,12 +178,8 @@ impl Overrides {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some((digit(high)? << 4 | digit(low)?) as u8),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
+    let mut bytes = vec![0; text.len() / 2];
+    crate::proto::hex::read(text, &mut bytes).then_some(bytes)
 }
 
 /// An override that cannot be.

@@ -7,7 +7,7 @@ mod session;
 
 use super::conn::ForRelay;
 use super::log::{Level, Log};
-use super::net::{Either, Life, race};
+use super::net::{Either, Life, due, race};
 use super::rendezvous::Hub;
 use crate::proto::rdv_msg::{RelayReason, RelayReply, RelayToken};
 use crate::proto::rdv_server::ConnId;
@@ -217,13 +217,7 @@ impl RelayHub {
                     state.armed = state.relay.poll_timeout();
                     state.armed
                 };
-                let sleep = async {
-                    match next {
-                        Some(at) => tokio::time::sleep_until(at.into()).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                if let Either::Left(()) = race(sleep, self.earlier.notified()).await {
+                if due(next, &self.earlier).await {
                     let mut state = self.state.lock();
                     state.relay.on_timeout(Instant::now());
                     self.settle(&mut state);
