@@ -128,8 +128,6 @@ impl Pair {
             Some(link) if link.step == Step::Greeted => {}
             Some(_) => return,
             None if self.links.len() >= MOST_LINKS => return core.close(conn, Closing::Full),
-            // The node has dialled an address, and the peer behind it turns out to be connected already.
-            None if self.open.is_some() => return core.close(conn, Closing::Beaten),
             None => {
                 let link = Link { ours: true, step: Step::Greeted, ..self.arrived(now, at, false) };
                 self.links.insert(conn, link);

@@ -138,17 +138,6 @@ fn the_chooser_takes_a_new_connection_of_the_peer_at_once() {
     }
 }
 
-/// Whoever is dialled by address and turns out to be connected gets no second connection.
-#[test]
-fn a_dial_of_the_nodes_own_to_a_connected_peer_ends_at_once() {
-    for chooser in [true, false] {
-        let mut bench = Bench::new(chooser);
-        bench.came(NONE, true, true);
-        let conn = bench.connector.next_conn();
-        assert_eq!(short(&bench.met(conn, false)), [format!("close {} Beaten", conn.0)]);
-    }
-}
-
 #[test]
 fn the_follower_drops_what_is_not_chosen_and_follows_what_is() {
     let mut bench = Bench::new(false);
