@@ -141,7 +141,10 @@ enum p2p_kind
   P2P_EVENT_INFO = 3,
   /** conn is usable. request is the p2p_connect() it came from, or 0. */
   P2P_EVENT_OPENED = 4,
-  /** conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. */
+  /**
+   * conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. Secure
+   * dialect: code is how many lines and messages you sent were not acknowledged; P2P_OK only if all have arrived.
+   */
   P2P_EVENT_CLOSED = 5,
   /** A line came in on conn: data, without its CR LF. */
   P2P_EVENT_LINE = 6,
@@ -166,6 +169,13 @@ enum p2p_kind
    * that is not known; nobody has checked it.
    */
   P2P_EVENT_DHT_MESSAGE = 12,
+  /**
+   * The link that carries conn (secure dialect) has broken, or another one has taken its place: code is one of P2P_PATH_*,
+   * data says it in words, peer is where it leads now. Nothing is to be done: conn and what you sent on it stay as they are.
+   */
+  P2P_EVENT_PATH = 13,
+  /** A message came in on conn (secure dialect, P2P_FRAMING_LINES): data, sent by p2p_send(). It may be empty. */
+  P2P_EVENT_MESSAGE = 14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -348,6 +358,29 @@ typedef int32_t p2p_via;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/** What was last heard of the link that carries a connection (secure dialect). */
+enum p2p_path
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /** It is the one that the connection was opened with. */
+  P2P_PATH_FIRST = 0,
+  /** It has broken. Another one is being made; what you send waits. */
+  P2P_PATH_LOST = 1,
+  /** Another one has taken its place after it had broken. */
+  P2P_PATH_RESUMED = 2,
+  /** Another one has taken its place while it lived. */
+  P2P_PATH_MOVED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum p2p_path p2p_path;
+#else
+typedef int32_t p2p_path;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /** Kinds of addresses in a locator. */
 enum p2p_candidate_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -418,9 +451,9 @@ enum p2p_framing
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  /** Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line(). */
+  /** Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line(). In the secure dialect also messages, p2p_send(). */
   P2P_FRAMING_LINES = 0,
-  /** Whatever arrives, as it arrives: P2P_EVENT_DATA, p2p_send(). */
+  /** Whatever arrives, as it arrives: P2P_EVENT_DATA, p2p_send(). Both ends should have the same framing. */
   P2P_FRAMING_RAW = 1,
 };
 #ifndef __cplusplus
@@ -478,7 +511,10 @@ enum p2p_opt
   P2P_OPT_NAT_TYPE = 3,
   /** 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which). */
   P2P_OPT_PASSIVE_PORT = 4,
-  /** 10; connections others may open to us. Further ones wait in the system's backlog. */
+  /**
+   * 10; connections others may open to us. Further ones wait in the system's backlog; in the secure dialect they are told
+   * that there is no room.
+   */
   P2P_OPT_MAX_INBOUND = 5,
   /** 10; connections we open. */
   P2P_OPT_MAX_OUTBOUND = 6,
@@ -567,6 +603,23 @@ enum p2p_opt
    * read. 0 = never, neither for us nor for those who call us.
    */
   P2P_OPT_RELAY = 44,
+  /**
+   * 30000; how long a connection of the secure dialect whose link has broken waits for another one, which is made by
+   * itself. 0 = it ends with its link.
+   */
+  P2P_OPT_RESUME_GRACE_MS = 45,
+  /**
+   * 4194304 (from 65536); bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be
+   * sent again. More are not sent: what you send waits in P2P_OPT_SEND_BUFFER.
+   */
+  P2P_OPT_RESEND_WINDOW = 46,
+  /** 1048576; longest message either way (secure dialect). A peer that sends a longer one is closed. */
+  P2P_OPT_MAX_MESSAGE = 47,
+  /**
+   * 10000 (from 3000); a link of the secure dialect on which nothing arrives for so long while an answer is due is given
+   * up for another one.
+   */
+  P2P_OPT_LINK_TIMEOUT_MS = 48,
   /**
    * P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
    * kind P2P_SERVER_MAINLINE is added.
@@ -751,7 +804,7 @@ typedef struct p2p_event {
   const char *data;
   /** Bytes at data. */
   size_t len;
-  /** "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL. */
+  /** "ip:port" of conn where it was opened (p2p_conn_get_info() knows where it is now), or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL. */
   const char *peer;
   /** What p2p_conn_set_user() stored for conn, else NULL. */
   void *conn_user;
@@ -867,6 +920,18 @@ typedef struct p2p_conn_info {
   char con_id[P2P_CON_ID_LEN];
   /** The peer's key, 43 letters, proved by the handshake (secure dialect); else "". */
   char peer_id[P2P_ADDR_LEN];
+  /** Round trip to the peer's library in microseconds, 0 if not measured. Secure dialect only, as what follows. */
+  uint64_t rtt_us;
+  /** Bytes sent that the peer's library has not acknowledged. */
+  uint64_t unacked_bytes;
+  /** Bytes that had to be sent again because a link broke. */
+  uint64_t resends;
+  /** How often another link has taken the place of the one before. */
+  uint64_t resumptions;
+  /** What has become of the link that the connection was opened with. via and peer are of the present one. */
+  p2p_path path;
+  /** 0. */
+  uint32_t reserved2;
 } p2p_conn_info;
 
 /** One address of a node. */
@@ -1146,10 +1211,16 @@ P2P_API p2p_result p2p_fd(p2p_net *net, ptrdiff_t *out);
 P2P_API p2p_result p2p_send_line(p2p_net *net, p2p_conn conn, const char *line, size_t len);
 
 /**
- * Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
- * p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
+ * Secure dialect: sends a message on a connection, whole, of 0 to P2P_OPT_MAX_MESSAGE bytes (P2P_ERR_TOO_LARGE); it comes out
+ * as one P2P_EVENT_MESSAGE, in order with lines. data may be NULL with len 0. With P2P_FRAMING_RAW, in either dialect: sends
+ * bytes as they are. All or nothing: P2P_ERR_WOULD_BLOCK as p2p_send_line(). P2P_ERR_UNSUPPORTED: the net is a classic one,
+ * and its framing is lines.
  */
-P2P_API p2p_result p2p_send(p2p_net *net, p2p_conn conn, const void *data, size_t len);
+P2P_API
+p2p_result p2p_send(p2p_net *net,
+                    p2p_conn conn,
+                    const void *data,
+                    size_t len);
 
 /**
  * Sends one line to every open connection but except (0 = to all), and stores in *sent how many took it. sent may be
@@ -1164,12 +1235,29 @@ p2p_result p2p_broadcast_line(p2p_net *net,
                               uint32_t *sent);
 
 /**
- * Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
- * delivered; P2P_EVENT_CLOSED is its last event.
+ * Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS), in the secure dialect once the peer's
+ * library has acknowledged it. Lines that had arrived are still delivered; P2P_EVENT_CLOSED is its last event.
  */
 P2P_API
 p2p_result p2p_conn_close(p2p_net *net,
                           p2p_conn conn);
+
+/**
+ * Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
+ * written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
+ * read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.
+ * With P2P_FRAMING_RAW there are none, and every byte of the peer is either in such an event or comes from *fd.
+ * P2P_ERR_TOO_SMALL: *len is larger than cap; P2P_ERR_TIMEOUT: the peer does not take what you sent (waits for it at most
+ * P2P_OPT_CLOSE_TIMEOUT_MS). The connection goes on then as it was. P2P_ERR_UNSUPPORTED: a net of the secure dialect, whose
+ * socket would be of no use.
+ */
+P2P_API
+p2p_result p2p_conn_take_fd(p2p_net *net,
+                            p2p_conn conn,
+                            int32_t *fd,
+                            void *buf,
+                            size_t cap,
+                            size_t *len);
 
 /**
  * Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.

@@ -37,6 +37,24 @@ pub enum Kind {
     Log = 11,
     /// A message of the program's own kind has come over the DHT: `data`, from `peer` if that is known.
     DhtMessage = 12,
+    /// What carries a connection has changed; its code is a [`Path`].
+    Path = 13,
+    /// A message came in (secure dialect).
+    Message = 14,
+}
+
+/// What was last heard of the link that carries a connection of the secure dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Path {
+    /// It is still the first one. (Or the connection is a classic one.)
+    First = 0,
+    /// It has broken, and another one is being made.
+    Lost = 1,
+    /// Another one has taken its place after it had broken.
+    Resumed = 2,
+    /// Another one has taken its place while it lived.
+    Moved = 3,
 }
 
 /// One event, owned.
@@ -210,7 +228,7 @@ pub struct ConnInfo {
     pub con_id: Option<ConnId>,
     /// Who the peer is, in the secure dialect.
     pub peer_key: Option<crate::proto::identity::PublicKey>,
-    /// The peer, `ip:port`.
+    /// The peer, `ip:port`: where it is now.
     pub peer: String,
     /// Bytes accepted for sending and not yet taken by the system.
     pub queued_bytes: u64,
@@ -222,6 +240,16 @@ pub struct ConnInfo {
     pub bytes_out: u64,
     /// Milliseconds since it was opened.
     pub age_ms: u64,
+    /// What has become of the link that it was opened with.
+    pub path: Path,
+    /// Round trip to the peer's library in microseconds, 0 if not measured (yet). Secure dialect only, as what follows.
+    pub rtt_us: u64,
+    /// Bytes sent that the peer's library has not acknowledged.
+    pub unacked_bytes: u64,
+    /// Bytes that had to be sent again because a link broke.
+    pub resends: u64,
+    /// How often another link has taken the place of the one before.
+    pub resumptions: u64,
 }
 
 /// Counters since the net was made.

@@ -350,11 +350,12 @@ fn two_nodes_with_one_key() {
         talk(&twins[0], a, &bob, b);
         let (a, newer) = connect(&twins[1], &bob);
         let closed = bob.wait_for("CLOSED", |e| e.kind == Kind::Closed);
-        assert_eq!((closed.conn, closed.result), (b, Err(Code::Closed)));
-        assert!(closed.text().contains("another connection"), "{closed:?}");
+        assert_eq!((closed.conn, closed.result), (b, Err(Code::Reset)));
+        assert!(closed.text().contains("without this connection"), "{closed:?}");
         talk(&twins[1], a, &bob, newer);
         assert_eq!(bob.net.conns(), [newer]);
-        twins[0].expect(Kind::Closed);
+        // It does not come back, to throw out the other.
+        assert_eq!(twins[0].expect(Kind::Closed).result, Err(Code::Closed));
     }
 }
 

@@ -167,6 +167,8 @@ SOAK = {
                               CARGO_COUNT, {"SIM_SEEDS": "100000"}), "100,000 punches in unkind worlds"),
     "connect": (lambda: counted("connect", ["cargo", "test", "--release", "--test", "sim_connect", "whatever"],
                                 CARGO_COUNT, {"SIM_SEEDS": "5000"}), "5,000 worlds in which nodes connect"),
+    "session": (lambda: counted("session", ["cargo", "test", "--release", "--test", "sim_session"], CARGO_COUNT,
+                                {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }

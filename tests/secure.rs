@@ -273,6 +273,9 @@ fn is_with(node: &TestNode, conn: u64, key: Option<PublicKey>) -> bool {
 
 fn impatient(c: &mut Config) {
     c.handshake_timeout = Duration::from_secs(2);
+    // The connection ends with its link.
+    c.resume_grace = Duration::ZERO;
+    c.close_timeout = Duration::from_millis(100);
 }
 
 /// A short talk through the middle: what each side heard before it ended.

@@ -58,7 +58,7 @@ options! {
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
         "port to listen on; 0 = any free one (p2p_net_get_info tells which)";
     5 max_inbound 0..=100000, |c, v| c.max_inbound = v as usize, c.max_inbound as i64,
-        "connections others may open to us; further ones wait in the listener's backlog";
+        "connections others may open to us; further ones wait in the listener's backlog (secure dialect: are told that there is no room)";
     6 max_outbound 0..=100000, |c, v| c.max_outbound = v as usize, c.max_outbound as i64,
         "connections we open; BOOTSTRAP asks for twice as many addresses, at most 100";
     7 min_connected 0..=100000, |c, v| c.min_connected = v as usize, c.min_connected as i64,
@@ -70,7 +70,7 @@ options! {
     10 dedup 0..=1, |c, v| c.dedup = v == 1, i64::from(c.dedup),
         "1 = a line that this net has seen before is not delivered again (for flooding networks)";
     11 framing 0..=1, |c, v| c.framing = if v == 1 { Framing::Raw } else { Framing::Lines }, c.framing as i64,
-        "P2P_FRAMING_LINES (LINE events) or P2P_FRAMING_RAW (DATA events, p2p_send)";
+        "P2P_FRAMING_LINES (LINE events; secure dialect: also messages, p2p_send) or P2P_FRAMING_RAW (DATA events, p2p_send)";
     12 max_line 16..=16777216, |c, v| c.max_line = v as usize, c.max_line as i64,
         "longest line in bytes, CR LF not counted, either way; a peer that sends a longer one is closed";
     13 send_buffer 1024..=1073741824, |c, v| c.send_buffer = v as usize, c.send_buffer as i64,
@@ -137,6 +137,14 @@ options! {
         "1 = addresses of local networks (private, loopback) that a peer names are tried wherever this node is; for tests";
     44 relay 0..=1, |c, v| c.relay = v == 1, i64::from(c.relay),
         "1 = peers that no other way connects are connected by a relay, a server that passes on what it cannot read (secure dialect)";
+    45 resume_grace_ms 0..=86400000, |c, v| c.resume_grace = from_ms(v), ms(c.resume_grace),
+        "how long a connection of the secure dialect whose link has broken waits for another one, which is made by itself; 0 = it ends with its link";
+    46 resend_window 65536..=1073741824, |c, v| c.resend_window = v as usize, c.resend_window as i64,
+        "bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be sent again; more are not sent";
+    47 max_message 0..=1073741824, |c, v| c.max_message = v as usize, c.max_message as i64,
+        "longest message in bytes, either way (secure dialect); a peer that sends a longer one is closed";
+    48 link_timeout_ms 3000..=86400000, |c, v| c.link_timeout = from_ms(v), ms(c.link_timeout),
+        "a link of the secure dialect on which nothing arrives for so long while an answer is due is given up for another one";
     50 mainline 0..=7, |c, v| c.mainline = v as u32, i64::from(c.mainline),
         "P2P_MAINLINE_* bits: what this node tells in BitTorrent's DHT, if a server of kind P2P_SERVER_MAINLINE is added";
     51 mainline_slots 0..=8, |c, v| c.mainline_slots = v as u8, i64::from(c.mainline_slots),

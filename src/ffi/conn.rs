@@ -23,8 +23,10 @@ pub unsafe extern "C" fn p2p_send_line(
     guard(|| unsafe { inner(net).and_then(|i| i.net.send_line(conn, bytes(line, len)?)) }.into())
 }
 
-/// Sends bytes as they are on a connection of a net with P2P_FRAMING_RAW, all or nothing. P2P_ERR_WOULD_BLOCK as
-/// p2p_send_line(). P2P_ERR_UNSUPPORTED: the net's framing is lines.
+/// Secure dialect: sends a message on a connection, whole, of 0 to P2P_OPT_MAX_MESSAGE bytes (P2P_ERR_TOO_LARGE); it comes out
+/// as one P2P_EVENT_MESSAGE, in order with lines. data may be NULL with len 0. With P2P_FRAMING_RAW, in either dialect: sends
+/// bytes as they are. All or nothing: P2P_ERR_WOULD_BLOCK as p2p_send_line(). P2P_ERR_UNSUPPORTED: the net is a classic one,
+/// and its framing is lines.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_send(
     net: *mut p2p_net,
@@ -36,6 +38,10 @@ pub unsafe extern "C" fn p2p_send(
         let send = || {
             if len == usize::MAX {
                 return Err(Code::Invalid);
+            }
+            if data.is_null() && len == 0 {
+                // SAFETY: the caller's duty, passed on.
+                return unsafe { inner(net) }?.net.send(conn, &[]);
             }
             // SAFETY: the caller's duties, passed on.
             unsafe { inner(net)?.net.send(conn, bytes(data.cast(), len)?) }
@@ -67,12 +73,60 @@ pub unsafe extern "C" fn p2p_broadcast_line(
     })
 }
 
-/// Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS). Lines that had arrived are still
-/// delivered; P2P_EVENT_CLOSED is its last event.
+/// Closes a connection once what is queued is sent (at most P2P_OPT_CLOSE_TIMEOUT_MS), in the secure dialect once the peer's
+/// library has acknowledged it. Lines that had arrived are still delivered; P2P_EVENT_CLOSED is its last event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_conn_close(net: *mut p2p_net, conn: p2p_conn) -> p2p_result {
     // SAFETY: the caller's duty, passed on.
     guard(|| unsafe { inner(net) }.and_then(|i| i.net.close(conn)).into())
+}
+
+/// Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
+/// written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
+/// read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.
+/// With P2P_FRAMING_RAW there are none, and every byte of the peer is either in such an event or comes from *fd.
+/// P2P_ERR_TOO_SMALL: *len is larger than cap; P2P_ERR_TIMEOUT: the peer does not take what you sent (waits for it at most
+/// P2P_OPT_CLOSE_TIMEOUT_MS). The connection goes on then as it was. P2P_ERR_UNSUPPORTED: a net of the secure dialect, whose
+/// socket would be of no use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_take_fd(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    fd: *mut i32,
+    buf: *mut c_void,
+    cap: usize,
+    len: *mut usize,
+) -> p2p_result {
+    guard(|| {
+        let take = || {
+            if fd.is_null() || len.is_null() || (buf.is_null() && cap > 0) {
+                return Err(Code::Invalid);
+            }
+            // SAFETY: the caller's duty, passed on.
+            let inner = unsafe { inner(net) }?;
+            match inner.net.take_fd(conn, cap) {
+                Ok(taken) => {
+                    let rest = &taken.rest;
+                    if !rest.is_empty() {
+                        // SAFETY: what was read is at most cap bytes, which buf has by contract.
+                        unsafe { std::ptr::copy_nonoverlapping(rest.as_ptr(), buf.cast(), rest.len()) };
+                    }
+                    // SAFETY: not null and writable by contract.
+                    unsafe {
+                        store(len, taken.rest.len());
+                        store(fd, std::os::fd::IntoRawFd::into_raw_fd(taken.fd));
+                    }
+                    Ok(())
+                }
+                Err(e) => {
+                    // SAFETY: not null and writable by contract.
+                    unsafe { store(len, e.needed) };
+                    Err(e.code)
+                }
+            }
+        };
+        take().into()
+    })
 }
 
 /// Stores the ids of the open connections, oldest first, up to cap of them in ids, and in *count how many there are.
@@ -127,6 +181,12 @@ pub unsafe extern "C" fn p2p_conn_get_info(
                 peer: [0; P2P_ADDR_LEN],
                 con_id: [0; P2P_CON_ID_LEN],
                 peer_id: [0; P2P_ADDR_LEN],
+                rtt_us: now.rtt_us,
+                unacked_bytes: now.unacked_bytes,
+                resends: now.resends,
+                resumptions: now.resumptions,
+                path: now.path.into(),
+                reserved2: 0,
             };
             fill(&mut out.peer, &now.peer);
             fill(&mut out.con_id, &now.con_id.map_or_else(String::new, |id| id.to_string()));

@@ -14,7 +14,8 @@ pub enum p2p_opt {
     P2P_OPT_NAT_TYPE = 3,
     /// 0; port to listen on, 0 = any free one (p2p_net_get_info() tells which).
     P2P_OPT_PASSIVE_PORT = 4,
-    /// 10; connections others may open to us. Further ones wait in the system's backlog.
+    /// 10; connections others may open to us. Further ones wait in the system's backlog; in the secure dialect they are told
+    /// that there is no room.
     P2P_OPT_MAX_INBOUND = 5,
     /// 10; connections we open.
     P2P_OPT_MAX_OUTBOUND = 6,
@@ -97,6 +98,17 @@ pub enum p2p_opt {
     /// 1; peers that no other way connects are connected by a relay (secure dialect): a server that passes on what it cannot
     /// read. 0 = never, neither for us nor for those who call us.
     P2P_OPT_RELAY = 44,
+    /// 30000; how long a connection of the secure dialect whose link has broken waits for another one, which is made by
+    /// itself. 0 = it ends with its link.
+    P2P_OPT_RESUME_GRACE_MS = 45,
+    /// 4194304 (from 65536); bytes of a connection of the secure dialect that are sent and not acknowledged, and kept to be
+    /// sent again. More are not sent: what you send waits in P2P_OPT_SEND_BUFFER.
+    P2P_OPT_RESEND_WINDOW = 46,
+    /// 1048576; longest message either way (secure dialect). A peer that sends a longer one is closed.
+    P2P_OPT_MAX_MESSAGE = 47,
+    /// 10000 (from 3000); a link of the secure dialect on which nothing arrives for so long while an answer is due is given
+    /// up for another one.
+    P2P_OPT_LINK_TIMEOUT_MS = 48,
     /// P2P_MAINLINE_PUBLISH | P2P_MAINLINE_ANNOUNCE | P2P_MAINLINE_LETTERS; what the net tells in BitTorrent's DHT, if a server of
     /// kind P2P_SERVER_MAINLINE is added.
     P2P_OPT_MAINLINE = 50,

@@ -49,7 +49,7 @@ pub struct p2p_event {
     pub data: *const c_char,
     /// Bytes at data.
     pub len: usize,
-    /// "ip:port" of conn, or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL.
+    /// "ip:port" of conn where it was opened (p2p_conn_get_info() knows where it is now), or the name of a node in the DHT (40 hexadecimal digits); "" if none. Never NULL.
     pub peer: *const c_char,
     /// What p2p_conn_set_user() stored for conn, else NULL.
     pub conn_user: *mut c_void,
@@ -134,6 +134,18 @@ pub struct p2p_conn_info {
     pub con_id: [c_char; P2P_CON_ID_LEN],
     /// The peer's key, 43 letters, proved by the handshake (secure dialect); else "".
     pub peer_id: [c_char; P2P_ADDR_LEN],
+    /// Round trip to the peer's library in microseconds, 0 if not measured. Secure dialect only, as what follows.
+    pub rtt_us: u64,
+    /// Bytes sent that the peer's library has not acknowledged.
+    pub unacked_bytes: u64,
+    /// Bytes that had to be sent again because a link broke.
+    pub resends: u64,
+    /// How often another link has taken the place of the one before.
+    pub resumptions: u64,
+    /// What has become of the link that the connection was opened with. via and peer are of the present one.
+    pub path: p2p_path,
+    /// 0.
+    pub reserved2: u32,
 }
 
 /// Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call.

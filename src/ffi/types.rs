@@ -2,7 +2,7 @@
 
 use crate::config::{Dialect, NetType};
 use crate::error::Code;
-use crate::event::{Kind, Via};
+use crate::event::{Kind, Path, Via};
 
 /// What a call or a request came to. Zero is success, negative is failure; p2p_strerror() says it in words.
 #[repr(i32)]
@@ -107,7 +107,8 @@ pub enum p2p_kind {
     P2P_EVENT_INFO = 3,
     /// conn is usable. request is the p2p_connect() it came from, or 0.
     P2P_EVENT_OPENED = 4,
-    /// conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did.
+    /// conn is gone; its last event. result and data say why: P2P_OK = you closed it, P2P_ERR_CLOSED = the peer did. Secure
+    /// dialect: code is how many lines and messages you sent were not acknowledged; P2P_OK only if all have arrived.
     P2P_EVENT_CLOSED = 5,
     /// A line came in on conn: data, without its CR LF.
     P2P_EVENT_LINE = 6,
@@ -126,6 +127,11 @@ pub enum p2p_kind {
     /// A message that another program has sent by p2p_dht_put() has come: data. peer is who is said to have sent it, "" if
     /// that is not known; nobody has checked it.
     P2P_EVENT_DHT_MESSAGE = 12,
+    /// The link that carries conn (secure dialect) has broken, or another one has taken its place: code is one of P2P_PATH_*,
+    /// data says it in words, peer is where it leads now. Nothing is to be done: conn and what you sent on it stay as they are.
+    P2P_EVENT_PATH = 13,
+    /// A message came in on conn (secure dialect, P2P_FRAMING_LINES): data, sent by p2p_send(). It may be empty.
+    P2P_EVENT_MESSAGE = 14,
 }
 
 impl From<Kind> for p2p_kind {
@@ -144,6 +150,8 @@ impl From<Kind> for p2p_kind {
             Kind::DhtSend => P2P_EVENT_DHT_SEND,
             Kind::Log => P2P_EVENT_LOG,
             Kind::DhtMessage => P2P_EVENT_DHT_MESSAGE,
+            Kind::Path => P2P_EVENT_PATH,
+            Kind::Message => P2P_EVENT_MESSAGE,
         }
     }
 }
@@ -177,9 +185,9 @@ const _: () = assert!(Dialect::Classic as i32 == 1 && Dialect::Secure as i32 == 
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum p2p_framing {
-    /// Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line().
+    /// Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line(). In the secure dialect also messages, p2p_send().
     P2P_FRAMING_LINES = 0,
-    /// Whatever arrives, as it arrives: P2P_EVENT_DATA, p2p_send().
+    /// Whatever arrives, as it arrives: P2P_EVENT_DATA, p2p_send(). Both ends should have the same framing.
     P2P_FRAMING_RAW = 1,
 }
 
@@ -210,6 +218,31 @@ impl From<Via> for p2p_via {
             Via::Punch => p2p_via::P2P_VIA_PUNCH,
             Via::Reverse => p2p_via::P2P_VIA_REVERSE,
             Via::Relay => p2p_via::P2P_VIA_RELAY,
+        }
+    }
+}
+
+/// What was last heard of the link that carries a connection (secure dialect).
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum p2p_path {
+    /// It is the one that the connection was opened with.
+    P2P_PATH_FIRST = 0,
+    /// It has broken. Another one is being made; what you send waits.
+    P2P_PATH_LOST = 1,
+    /// Another one has taken its place after it had broken.
+    P2P_PATH_RESUMED = 2,
+    /// Another one has taken its place while it lived.
+    P2P_PATH_MOVED = 3,
+}
+
+impl From<Path> for p2p_path {
+    fn from(path: Path) -> p2p_path {
+        match path {
+            Path::First => p2p_path::P2P_PATH_FIRST,
+            Path::Lost => p2p_path::P2P_PATH_LOST,
+            Path::Resumed => p2p_path::P2P_PATH_RESUMED,
+            Path::Moved => p2p_path::P2P_PATH_MOVED,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A connection as any thread sees it: send, close, look at it. The task that owns its socket is in [`super::link`].
+//! A connection as any thread sees it: send, close, look at it. The task that works for it is in [`super::link`], in the
+//! secure dialect in [`super::session`].
 
 use std::ffi::CString;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -10,11 +11,13 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use super::outlet::Outlet;
+use super::takeover::Takeover;
 use crate::config::Config;
-use crate::event::{ConnInfo, Via};
+use crate::event::{ConnInfo, Path, Via};
 use crate::proto::conn_id::{ConnId, Nonce};
-use crate::proto::handshake::{Opener, Sealer, Transport};
+use crate::proto::handshake::Sealer;
 use crate::proto::identity::PublicKey;
+use crate::proto::session::Session;
 
 /// One open connection.
 pub(crate) struct Conn {
@@ -22,17 +25,18 @@ pub(crate) struct Conn {
     pub(crate) via: Via,
     /// Who is at the other end, in the secure dialect.
     pub(crate) peer_key: Option<PublicKey>,
-    /// What decrypts what arrives, until the connection's task takes it.
-    opening: Mutex<Option<Box<Opening>>>,
+    /// The link that carries it now, in the secure dialect.
+    now: Mutex<Carrier>,
+    /// PATH events that the program has not taken.
+    paths_waiting: AtomicUsize,
     /// Whether the peer opened it.
     pub(crate) inbound: bool,
     /// What its connector has sent before the first line (classic direct nets).
     pub(crate) nonce: Option<Nonce>,
     /// What both ends call it (classic direct nets).
     pub(crate) con_id: Option<ConnId>,
-    /// `ip:port` as C reads it.
+    /// `ip:port` as C reads it, where the connection was opened.
     pub(crate) peer: CString,
-    pub(crate) stream: Arc<TcpStream>,
     pub(crate) out: Arc<Outlet>,
     /// Received bytes that are in the queue or in the program's hands.
     unread: AtomicUsize,
@@ -47,58 +51,57 @@ pub(crate) struct Conn {
     pub(crate) closed: AtomicBool,
     /// Why the library closes it, if not because the program wants that.
     pub(crate) closed_for: OnceLock<&'static str>,
+    /// The program takes its socket over (classic dialect).
+    pub(crate) takeover: OnceLock<Box<Takeover>>,
 }
 
-/// What the receiving half of a link in the secure dialect begins with.
-pub(crate) struct Opening {
-    pub(crate) opener: Opener,
-    /// The beginning of a frame that was read already.
-    pub(crate) rest: Vec<u8>,
+/// What carries a connection at the moment.
+struct Carrier {
+    via: Via,
+    peer: String,
+    path: Path,
 }
+
+/// PATH events that may wait for the program to take one; what happens beyond that is seen in [`ConnInfo`].
+const PATHS: usize = 16;
 
 impl Conn {
     /// A connection without encryption.
     pub(crate) fn new(id: u64, via: Via, peer: SocketAddr, stream: TcpStream, config: &Config) -> Conn {
-        Conn::with(id, via, peer, stream, config, None, None)
+        Conn::with((id, via, via == Via::Accept, peer), Arc::new(stream), config, None, None)
     }
 
-    /// A connection to the node `key`, encrypted.
+    /// A connection to the node `key`, encrypted: the session that begins with this link.
     pub(crate) fn secure(
         (id, via, inbound, peer): (u64, Via, bool, SocketAddr),
-        stream: TcpStream,
+        stream: Arc<TcpStream>,
         config: &Config,
         key: PublicKey,
-        transport: Transport,
-        rest: Vec<u8>,
+        sealer: Sealer,
+        session: Session,
     ) -> Conn {
-        let Transport { sealer, opener, .. } = transport;
-        let mut conn = Conn::with(id, via, peer, stream, config, Some(key), Some(sealer));
-        conn.inbound = inbound;
-        *conn.opening.lock() = Some(Box::new(Opening { opener, rest }));
-        conn
+        Conn::with((id, via, inbound, peer), stream, config, Some(key), Some((sealer, session)))
     }
 
     fn with(
-        id: u64,
-        via: Via,
-        peer: SocketAddr,
-        stream: TcpStream,
+        (id, via, inbound, peer): (u64, Via, bool, SocketAddr),
+        stream: Arc<TcpStream>,
         config: &Config,
         peer_key: Option<PublicKey>,
-        sealer: Option<Sealer>,
+        session: Option<(Sealer, Session)>,
     ) -> Conn {
-        let stream = Arc::new(stream);
+        let peer = peer.to_string();
         Conn {
             id,
             via,
             peer_key,
-            opening: Mutex::default(),
-            inbound: via == Via::Accept,
+            inbound,
             nonce: None,
             con_id: None,
-            peer: CString::new(peer.to_string()).unwrap_or_default(),
-            out: Arc::new(Outlet::new(Arc::clone(&stream), config.send_buffer, sealer)),
-            stream,
+            peer: CString::new(peer.as_str()).unwrap_or_default(),
+            now: Mutex::new(Carrier { via, peer, path: Path::First }),
+            paths_waiting: AtomicUsize::new(0),
+            out: Arc::new(Outlet::new(stream, config.send_buffer, session)),
             unread: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             recv_limit: config.recv_buffer,
@@ -107,12 +110,34 @@ impl Conn {
             user: AtomicPtr::default(),
             closed: AtomicBool::new(false),
             closed_for: OnceLock::new(),
+            takeover: OnceLock::new(),
         }
     }
 
-    /// What decrypts what arrives, once.
-    pub(crate) fn take_opening(&self) -> Option<Box<Opening>> {
-        self.opening.lock().take()
+    /// What carries it has changed. Whether the program is to be told by an event.
+    pub(crate) fn path_changed(&self, path: Path, link: Option<(Via, SocketAddr)>) -> bool {
+        let mut now = self.now.lock();
+        now.path = path;
+        if let Some((via, peer)) = link {
+            (now.via, now.peer) = (via, peer.to_string());
+        }
+        drop(now);
+        let tell = self.paths_waiting.load(SeqCst) < PATHS;
+        if tell {
+            self.paths_waiting.fetch_add(1, SeqCst);
+        }
+        tell
+    }
+
+    /// The other end of what carries it.
+    #[cfg(feature = "mainline")]
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.now.lock().peer.parse().ok()
+    }
+
+    /// The program has taken a PATH event.
+    pub(crate) fn path_told(&self) {
+        self.paths_waiting.fetch_sub(1, SeqCst);
     }
 
     /// Closes once everything queued is written.
@@ -123,7 +148,7 @@ impl Conn {
 
     /// No more data either way; whoever waits on the socket sees its end.
     pub(crate) fn shut(&self) {
-        let _ = socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Both);
+        self.out.shut();
     }
 
     // ---- receive accounting ----
@@ -156,19 +181,38 @@ impl Conn {
     }
 
     pub(crate) fn info(&self) -> ConnInfo {
+        let (via, peer, path) = match self.peer_key {
+            Some(_) => {
+                let now = self.now.lock();
+                (now.via, now.peer.clone(), now.path)
+            }
+            None => (self.via, self.peer.to_string_lossy().into_owned(), Path::First),
+        };
         let out = self.out.lock();
-        ConnInfo {
-            via: self.via,
+        let mut info = ConnInfo {
+            via,
             inbound: self.inbound,
             con_id: self.con_id,
             peer_key: self.peer_key,
-            peer: self.peer.to_string_lossy().into_owned(),
+            peer,
             queued_bytes: out.queued() as u64,
             unread_bytes: self.unread.load(Relaxed) as u64,
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: out.bytes_written,
             age_ms: self.opened.elapsed().as_millis() as u64,
+            path,
+            rtt_us: 0,
+            unacked_bytes: 0,
+            resends: 0,
+            resumptions: 0,
+        };
+        if let Some(seal) = self.out.session() {
+            let rtt = seal.session.rtt().map_or(0, |rtt| rtt.as_micros());
+            info.rtt_us = u64::try_from(rtt).unwrap_or(u64::MAX);
+            info.unacked_bytes = seal.session.unacked();
+            (info.resends, info.resumptions) = (seal.session.resent(), seal.session.resumptions());
         }
+        info
     }
 }
 

@@ -1,7 +1,7 @@
 //! The secure dialect's handshake on a TCP connection, in three steps with a decision in between.
 //!
 //! ```text
-//!   greet ──▶ Greeting ── answer ──▶ Greeted ── into_conn ──▶ link::run
+//!   greet ──▶ Greeting ── answer ──▶ Greeted ── into_link ──▶ session::run
 //!             knows the peer         control, tell: a connection that is held until it is chosen
 //! ```
 //!
@@ -12,20 +12,21 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::conn::Conn;
+use super::frames::Opening;
 use super::key;
 use super::shared::Shared;
 use crate::error::{Code, Error, Result};
-use crate::event::Via;
 use crate::proto::handshake::transport::{HEAD, Head, Kind};
 use crate::proto::handshake::{
-    Answer, Control, Handshake, HandshakeError, MAX_MESSAGE, Peer, Refusal, Token, Transport,
+    Answer, Control, Handshake, HandshakeError, MAX_MESSAGE, Peer, Refusal, Sealer, Token, Transport,
 };
 use crate::proto::identity::PublicKey;
+use crate::proto::session::{self, SessionId};
 
 /// How long a last word may take to leave; it fits into any send buffer.
 const LAST_WORD: Duration = Duration::from_millis(200);
@@ -58,6 +59,17 @@ pub(crate) struct Greeted {
     transport: Transport,
     /// What has arrived of the next control frame.
     received: Vec<u8>,
+    /// The session that the peer holds, and how much of our stream it has, once it has said so.
+    held: Option<(SessionId, u64)>,
+}
+
+/// A connection whose frames are the session's from now on.
+pub(crate) struct Made {
+    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) sealer: Sealer,
+    pub(crate) opening: Opening,
+    /// What a session is called that begins with it.
+    pub(crate) name: SessionId,
 }
 
 /// When a handshake has taken too long, and how long that is.
@@ -102,6 +114,7 @@ pub(crate) async fn greet(
             let arrived = buf.get(..n).unwrap_or_default();
             if accepting {
                 handshake.set_busy(!shared.handshakes.lock().allows(Instant::now(), at.ip()));
+                handshake.set_full(shared.full.load(Relaxed));
             }
             let was_costly = handshake.was_costly();
             let step = handshake.input(arrived);
@@ -140,7 +153,7 @@ impl Greeting {
             within(limit, at, send).await?;
         }
         let (_, transport) = handshake.into_transport().map_err(|e| failed(at, &e))?;
-        Ok(Greeted { at, peer, stream, transport, received: Vec::new() })
+        Ok(Greeted { at, peer, stream, transport, received: Vec::new(), held: None })
     }
 }
 
@@ -190,10 +203,44 @@ impl Greeted {
         write(&self.stream, &frame).await.map_err(|e| broken(self.at, &e))
     }
 
-    /// Opens the connection: what was begun to be read goes along.
-    pub(crate) fn into_conn(self, id: u64, via: Via, inbound: bool, shared: &Shared) -> Arc<Conn> {
-        let Greeted { at, peer, stream, transport, received } = self;
-        Arc::new(Conn::secure((id, via, inbound, at), stream, &shared.config, peer.key, transport, received))
+    /// The peer has said already which session it holds.
+    pub(crate) fn holds(&mut self, id: SessionId, received: u64) {
+        self.held = Some((id, received));
+    }
+
+    /// Which session the peer holds, and how much of our stream it has: its first word on a connection that is kept.
+    ///
+    /// # Errors
+    /// As [`Greeted::control`].
+    pub(crate) async fn session(&mut self) -> Result<(SessionId, u64)> {
+        loop {
+            if let Some(held) = self.held.take() {
+                return Ok(held);
+            }
+            match self.control().await? {
+                Some(Control::Session { id, received }) => return Ok((id, received)),
+                Some(Control::Verdict { .. } | Control::Choose) => {}
+                _ => return Err(failed_with(self.at, session::Violation::Unannounced)),
+            }
+        }
+    }
+
+    /// Closes it behind what was told.
+    pub(crate) async fn close(self, limit: Duration) {
+        let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
+        let drain = async { while matches!(read(&self.stream, &mut [0; 512]).await, Ok(1..)) {} };
+        let _ = tokio::time::timeout(limit, drain).await;
+    }
+
+    /// Opens it: what was begun to be read goes along.
+    pub(crate) fn into_link(self) -> Made {
+        let Greeted { stream, transport: Transport { sealer, opener, binding }, received, held, .. } = self;
+        Made {
+            stream: Arc::new(stream),
+            sealer,
+            opening: Opening { opener, rest: received, announced: held.is_some() },
+            name: session::name(&binding),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The task behind one connection: the dialect's opening, then reading and writing until the end.
+//! The task behind one connection of the classic dialect: its opening, then reading and writing until the end.
 //!
 //! One task per socket, no thread, no buffer while idle. Reading stops when the program does not take what was read
 //! (its own limit) or the event queue is full (the net's limit); what is not read waits in the kernel, and TCP slows the
@@ -7,6 +7,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 use super::conn::Conn;
 use super::receive::Receiver;
 use super::shared::Shared;
+use super::takeover::{NotTaken, Taken};
 use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
@@ -26,7 +28,7 @@ use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
 /// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
-const LINGER_BYTES: usize = 16 << 20;
+pub(super) const LINGER_BYTES: usize = 16 << 20;
 
 /// Takes a fresh TCP connection through the classic dialect's opening. `nonce` is what a connector on a direct net sends.
 /// ([`super::greet`] is the secure dialect's.)
@@ -90,17 +92,16 @@ enum Ready {
     TooLate,
 }
 
-type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Link {
     shared: Arc<Shared>,
     conn: Arc<Conn>,
+    stream: Arc<TcpStream>,
     receiver: Receiver,
     /// What the writer holds, and how much of it the system has.
     writing: Vec<u8>,
     written: usize,
-    /// In the secure dialect: memory for what comes before encryption.
-    plain: Vec<u8>,
     room: Option<Room>,
     /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
     broken: Option<Error>,
@@ -110,15 +111,16 @@ struct Link {
 
 /// Runs an open connection to its end. `closed` is called right before the CLOSED event.
 pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnce()) {
-    let opening = conn.take_opening();
-    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), opening);
+    // It was made with one, and nobody else takes it away.
+    let Some(stream) = conn.out.stream() else { return };
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), None);
     let mut link = Link {
         shared,
         conn,
+        stream,
         receiver,
         writing: Vec::new(),
         written: 0,
-        plain: Vec::new(),
         room: None,
         broken: None,
         deadline: None,
@@ -126,6 +128,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     let end = link.work().await;
     let closing = link.conn.out.lock().is_closing();
     let unsent = link.conn.out.lock().queued();
+    let handed_over = link.hand_over(end.as_ref().err().map(|e| e.code));
     {
         let mut out = link.conn.out.lock();
         out.close();
@@ -134,12 +137,17 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
         counters.bytes_out.add(out.bytes_written);
         counters.bytes_in.add(link.conn.bytes_in.load(Relaxed));
         counters.closed.add(1);
+        if !handed_over && let (Some(_), Some(takeover)) = (out.handing_over(), link.conn.takeover.get()) {
+            // Asked for when it was over.
+            takeover.answer(Err(Code::Closed.into()));
+        }
     }
     link.conn.closed.store(true, SeqCst);
     let mut notice = Notice { ..link.shared.notice(Kind::Closed, &link.conn) };
     match end {
         Ok(()) => match link.conn.closed_for.get() {
             Some(why) => (notice.result, notice.text) = (Err(Code::Closed), (*why).into()),
+            None if handed_over => notice.text = "taken over by this program".into(),
             None => notice.text = "closed by this program".into(),
         },
         Err(e) => {
@@ -153,6 +161,9 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     }
     closed();
     link.shared.queue.push(Item::Notice(Box::new(notice)));
+    if handed_over {
+        return;
+    }
     if closing {
         link.linger().await;
     }
@@ -169,8 +180,14 @@ impl Link {
                 if let Some(e) = self.broken.take() {
                     return Err(e);
                 }
+                if all_sent && self.conn.out.lock().handing_over().is_some() {
+                    match self.may_hand_over() {
+                        true => return Ok(()),
+                        false => continue,
+                    }
+                }
                 if all_sent {
-                    let sock = socket2::SockRef::from(&*self.conn.stream);
+                    let sock = socket2::SockRef::from(&*self.stream);
                     let _ = sock.shutdown(std::net::Shutdown::Write);
                     return Ok(());
                 }
@@ -179,6 +196,9 @@ impl Link {
                 Ready::Write | Ready::Woken => {}
                 Ready::Room => self.room = None,
                 Ready::Read => self.read().map_err(|e| self.broken.take().unwrap_or(e))?,
+                Ready::TooLate if self.conn.out.lock().handing_over().is_some() => {
+                    self.go_on(Code::Timeout.into());
+                }
                 Ready::TooLate => {
                     let ms = self.shared.config.close_timeout.as_millis();
                     let message =
@@ -187,6 +207,45 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// Whether the program can have the socket: it has room for what was read.
+    fn may_hand_over(&mut self) -> bool {
+        let (room, needed) = (self.conn.out.lock().handing_over().unwrap_or(0), self.receiver.unfinished());
+        if needed <= room {
+            return true;
+        }
+        self.go_on(NotTaken { code: Code::TooSmall, needed });
+        false
+    }
+
+    /// The program does not get the socket; all goes on as before.
+    fn go_on(&mut self, why: NotTaken) {
+        self.deadline = None;
+        self.conn.out.lock().go_on();
+        if let Some(takeover) = self.conn.takeover.get() {
+            takeover.answer(Err(why));
+        }
+    }
+
+    /// Gives the program the socket, or tells it that it has ended.
+    fn hand_over(&mut self, ended: Option<Code>) -> bool {
+        if self.conn.out.lock().handing_over().is_none() {
+            return false;
+        }
+        let Some(takeover) = self.conn.takeover.get() else { return false };
+        let taken = match ended {
+            Some(code) => Err(code),
+            // A descriptor of its own: the runtime's knows of the runtime.
+            None => self.stream.as_fd().try_clone_to_owned().map_err(|_| Code::Io),
+        };
+        let handed = taken.is_ok();
+        if handed {
+            self.conn.out.detach();
+        }
+        let rest = self.receiver.take_rest();
+        takeover.answer(taken.map(|fd| Taken { fd, rest }).map_err(NotTaken::from));
+        handed
     }
 
     /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.
@@ -201,19 +260,19 @@ impl Link {
         if closing && self.deadline.is_none() {
             self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
         }
-        let Link { conn, room, deadline, .. } = self;
+        let Link { conn, stream, room, deadline, .. } = self;
         let woken = conn.out.wake.notified();
         tokio::pin!(woken);
         poll_fn(|cx| {
             // Reading first: each turn writes anyway, so a program that sends without pause does not keep us from it.
-            if reading && conn.stream.poll_read_ready(cx).is_ready() {
+            if reading && stream.poll_read_ready(cx).is_ready() {
                 return Poll::Ready(Ready::Read);
             }
             if woken.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ready::Woken);
             }
             // An error of readiness shows again, with its name, in the read or write that follows.
-            if blocked && conn.stream.poll_write_ready(cx).is_ready() {
+            if blocked && stream.poll_write_ready(cx).is_ready() {
                 return Poll::Ready(Ready::Write);
             }
             if let Some(deadline) = deadline
@@ -251,9 +310,7 @@ impl Link {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                let taken = self.conn.out.take(out, &mut self.plain, &mut self.writing);
-                let taken =
-                    taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
+                let taken = self.conn.out.take(out, &mut self.writing);
                 if taken.room_is_news {
                     self.tell_writable();
                 }
@@ -261,7 +318,7 @@ impl Link {
                     return Ok(true);
                 }
             }
-            match self.conn.stream.try_write(&self.writing[self.written..]) {
+            match self.stream.try_write(&self.writing[self.written..]) {
                 Ok(n) => {
                     self.written += n;
                     let mut out = self.conn.out.lock();
@@ -287,7 +344,7 @@ impl Link {
     }
 
     fn read(&mut self) -> Result<(), Error> {
-        match self.receiver.read(&self.conn, &self.shared.queue) {
+        match self.receiver.read(&self.stream, &self.conn, &self.shared.queue) {
             Ok(()) => Ok(()),
             Err(super::receive::End::Peer { unfinished: 0 }) => {
                 Err(Error::new(Code::Closed, "closed by the peer"))
@@ -304,12 +361,9 @@ impl Link {
                 );
                 Err(Error::new(Code::Protocol, message))
             }
-            Err(super::receive::End::Frame(e)) => {
-                let message = format!("the peer broke the protocol: {e}");
-                Err(Error::new(Code::Protocol, message))
-            }
-            Err(super::receive::End::Unwelcome(e)) => Err(Error::new(Code::Refused, e.to_string())),
             Err(super::receive::End::Io(e)) => Err(self.broken("receiving from", &e)),
+            // Of the secure dialect, which has a task of its own.
+            Err(_) => Err(Error::new(Code::Protocol, "the peer broke the protocol")),
         }
     }
 
@@ -320,7 +374,7 @@ impl Link {
     /// After our FIN: takes what the peer still sends until its FIN, so that our last lines are not destroyed by the
     /// RST that closing a socket with unread data causes.
     async fn linger(&mut self) {
-        let stream = &self.conn.stream;
+        let stream = &self.stream;
         let drain = async {
             let mut left = LINGER_BYTES;
             while left > 0 && stream.readable().await.is_ok() {
@@ -336,6 +390,6 @@ impl Link {
 }
 
 /// Reads and throws away. A function of its own, so that its buffer is not part of the task of every connection.
-fn discard(stream: &TcpStream) -> io::Result<usize> {
+pub(super) fn discard(stream: &TcpStream) -> io::Result<usize> {
     stream.try_read(&mut [0; 4096])
 }

@@ -12,6 +12,8 @@
 //! | `actor` | every decision; start there |
 //! | `net`, `shared`, `table`, `counters`, `stories` | the handle; what threads have in common; the connections; figures; stories of requests |
 //! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
+//! | `takeover` | a classic connection's socket for the program |
+//! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
 //! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
 //! | `locator` | what this node's locator says |
 //! | `signal`, `simultaneous` | connections to servers over which peers call us: secure, classic |
@@ -25,6 +27,7 @@ mod actor;
 pub(crate) mod conn;
 pub(crate) mod counters;
 mod dial;
+mod frames;
 mod greet;
 
 pub(crate) mod key;
@@ -43,12 +46,15 @@ mod relay;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
 mod sendbuf;
+mod session;
 pub(crate) mod shared;
 mod signal;
 mod simultaneous;
 pub(crate) mod stories;
 mod table;
+mod takeover;
 mod usher;
 
 pub(crate) use measure::PROTOCOLS;
 pub use net::Net;
+pub use takeover::{NotTaken, Taken};

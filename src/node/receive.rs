@@ -9,21 +9,27 @@
 //!   secure    [ unfinished line | frame | frame | frame | part of a frame ]   as it arrived
 //!             [ unfinished line   text    text    text  | part of a frame ]   decrypted where it lay, and closed up
 //! ```
+//!
+//! In the secure dialect messages may stand between the lines, and what is unfinished may be one. [`super::frames`] opens frames.
 
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::conn::{Conn, Opening};
-use crate::config::{Config, Framing};
-use crate::proto::handshake::transport::{HEAD, Head, Kind};
-use crate::proto::handshake::{Control, FrameError, HandshakeError, Opener, welcome};
-use crate::proto::line::{self, LineScan};
-use crate::queue::chunk::{Chunk, LARGEST, Pool, SMALLEST};
-use crate::queue::{Batch, Item, Queue};
+use tokio::net::TcpStream;
 
-/// Why a connection delivers no more.
+use super::conn::Conn;
+use super::frames::{Frames, Opening, Read};
+use crate::config::{Config, Framing};
+use crate::proto::handshake::transport::{HEAD, Head};
+use crate::proto::handshake::{FrameError, HandshakeError};
+use crate::proto::line::{self, LineScan};
+use crate::proto::session::Violation;
+use crate::queue::chunk::{Chunk, LARGEST, Pool, SMALLEST};
+use crate::queue::{Batch, Item, Messages, Queue};
+
+/// Why a connection, or the link that carries it, delivers no more.
 pub(crate) enum End {
     /// The peer's FIN, with so many bytes of a line that was not finished.
     Peer {
@@ -31,8 +37,16 @@ pub(crate) enum End {
     },
     /// A line longer than the limit.
     TooLong,
+    /// A message longer than the limit.
+    MessageTooLong,
     /// Something that is no frame, or not the next one of the peer.
     Frame(FrameError),
+    /// Something that must not come at this point.
+    Violation(Violation),
+    /// The peer has closed the session; so many bytes that it had accepted will never come.
+    Closed {
+        missing: u64,
+    },
     /// The peer has told that it does not want this connection.
     Unwelcome(HandshakeError),
     Io(io::Error),
@@ -41,7 +55,7 @@ pub(crate) enum End {
 /// A buffer that waits for more.
 struct Partial {
     chunk: Chunk,
-    /// The unfinished line at its front.
+    /// The unfinished line, or message, at its front.
     line: usize,
     /// Bytes of an unfinished frame behind that; none in the classic dialect.
     raw: usize,
@@ -56,30 +70,72 @@ pub(crate) struct Receiver {
     /// How much the next read may take.
     read_size: usize,
     /// Decrypts, in the secure dialect.
-    opener: Option<Opener>,
+    frames: Option<Box<Frames>>,
 }
 
 impl Receiver {
-    pub(crate) fn new(config: &Config, pool: Arc<Pool>, opening: Option<Box<Opening>>) -> Receiver {
-        let (opener, rest) = opening.map_or((None, Vec::new()), |o| (Some(o.opener), o.rest));
-        let partial = (!rest.is_empty()).then(|| {
-            let mut chunk = pool.take(rest.len() + 1);
-            chunk[..rest.len()].copy_from_slice(&rest);
-            Partial { chunk, line: 0, raw: rest.len() }
-        });
-        Receiver {
+    pub(crate) fn new(config: &Config, pool: Arc<Pool>, opening: Option<Opening>) -> Receiver {
+        let mut receiver = Receiver {
             pool,
             framing: config.framing,
             max_line: config.max_line,
             scan: LineScan::new(),
-            partial,
+            partial: None,
             read_size: SMALLEST,
-            opener,
+            frames: None,
+        };
+        if let Some(opening) = opening {
+            receiver.frames = Some(Box::new(Frames::new(config)));
+            receiver.next_link(opening);
+        }
+        receiver
+    }
+
+    /// What comes now, comes by another link. What had come of a line or a message stays.
+    pub(crate) fn next_link(&mut self, opening: Opening) {
+        self.link_lost();
+        let Opening { opener, rest, announced } = opening;
+        let Some(frames) = &mut self.frames else { return };
+        frames.next_link(opener, announced);
+        if rest.is_empty() {
+            return;
+        }
+        let (line, raw) = (self.partial.as_ref().map_or(0, |p| p.line), rest.len());
+        let mut chunk = self.pool.take(line + raw + 1);
+        if let Some(before) = &self.partial {
+            chunk[..line].copy_from_slice(&before.chunk[..line]);
+        }
+        chunk[line..line + raw].copy_from_slice(&rest);
+        self.partial = Some(Partial { chunk, line, raw });
+    }
+
+    /// The link is gone, and with it the beginning of a frame.
+    pub(crate) fn link_lost(&mut self) {
+        self.partial = self.partial.take().filter(|partial| partial.line > 0);
+        if let Some(partial) = &mut self.partial {
+            partial.raw = 0;
         }
     }
 
+    /// Nobody wants what comes now.
+    pub(crate) fn discard(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.incoming.discard();
+        }
+    }
+
+    /// Bytes of a line or a message that has not come whole.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.line)
+    }
+
+    /// What was read of an unfinished line, for whoever reads on (classic dialect).
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        self.partial.take().map_or_else(Vec::new, |Partial { chunk, line, raw }| chunk[..line + raw].to_vec())
+    }
+
     /// One read of the socket; queues what it completes.
-    pub(crate) fn read(&mut self, conn: &Arc<Conn>, queue: &Queue) -> Result<(), End> {
+    pub(crate) fn read(&mut self, stream: &TcpStream, conn: &Arc<Conn>, queue: &Queue) -> Result<(), End> {
         let Partial { mut chunk, line, raw } = match self.partial.take() {
             Some(partial) => with_room(partial),
             None => Partial { chunk: self.pool.take(self.read_size), line: 0, raw: 0 },
@@ -87,16 +143,23 @@ impl Receiver {
         let old = line + raw;
         // One byte stays free for the NUL behind the last event of the buffer.
         let space = chunk.len() - 1 - old;
-        let n = match conn.stream.try_read(&mut chunk[old..old + space]) {
-            Ok(0) => return Err(End::Peer { unfinished: old }),
-            Ok(n) => n,
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+        let n = match stream.try_read(&mut chunk[old..old + space]) {
+            Ok(0) => {
                 if old > 0 {
                     self.partial = Some(Partial { chunk, line, raw });
                 }
-                return Ok(());
+                return Err(End::Peer { unfinished: old });
             }
-            Err(e) => return Err(End::Io(e)),
+            Ok(n) => n,
+            Err(e) => {
+                if old > 0 {
+                    self.partial = Some(Partial { chunk, line, raw });
+                }
+                return match e.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+                    _ => Err(End::Io(e)),
+                };
+            }
         };
         conn.bytes_in.fetch_add(n as u64, Relaxed);
         if n == space {
@@ -105,17 +168,20 @@ impl Receiver {
             self.read_size = (self.read_size / 2).max(SMALLEST);
         }
         let filled = old + n;
-        let Some(opener) = &mut self.opener else {
+        let Some(frames) = &mut self.frames else {
             return self.deliver(conn, queue, chunk, filled, filled..filled);
         };
-        let (text, rest, end) = open_frames(opener, &mut chunk, line, filled);
+        let Read { text, begun, messages, rest, end } = frames.open(&mut chunk, line, filled, &conn.out);
         // What was good before something broke is the program's.
-        if text == line {
+        let delivered = if text == line && messages.is_empty() {
             self.keep(chunk, line, rest);
+            Ok(())
+        } else if messages.is_empty() && begun.is_none() {
+            self.deliver(conn, queue, chunk, text, rest)
         } else {
-            self.deliver(conn, queue, chunk, text, rest)?;
-        }
-        end
+            self.mixed(conn, queue, chunk, (text, begun), rest, messages)
+        };
+        delivered.and(end)
     }
 
     /// `chunk` is readable up to `filled`; `rest` is the part of a frame behind that.
@@ -168,6 +234,59 @@ impl Receiver {
         if tail_too_long || good_end < end { Err(End::TooLong) } else { Ok(()) }
     }
 
+    /// Lines, with `messages` between them, each of which begins where a line could. The last one may have begun only.
+    fn mixed(
+        &mut self,
+        conn: &Arc<Conn>,
+        queue: &Queue,
+        chunk: Chunk,
+        (filled, begun): (usize, Option<usize>),
+        rest: Range<usize>,
+        mut messages: Messages,
+    ) -> Result<(), End> {
+        let behind = messages.last().map_or(0, |(_, end)| end + 1);
+        if !messages.is_empty() {
+            self.scan.reset();
+        }
+        let end = match begun {
+            Some(begun) => {
+                self.scan.reset();
+                begun
+            }
+            None => behind + self.scan.feed(&chunk[behind..filled]).unwrap_or(0),
+        };
+        let mut too_long = begun.is_none() && filled - end > self.max_line + 1;
+        let mut good_end = end;
+        let (mut from, mut good) = (0, 0);
+        for (begin, after) in messages.iter().map(|(b, e)| (*b, e + 1)).chain([(end, end)]) {
+            let run = &chunk[from..begin.max(from)];
+            if run.len() > self.max_line + 2 {
+                let found = end_before_long_line(run, self.max_line);
+                if found < run.len() {
+                    (good_end, too_long) = (from + found, true);
+                    break;
+                }
+            }
+            good += 1;
+            from = after;
+        }
+        messages.truncate(good);
+        if !too_long {
+            if end == 0 {
+                self.keep(chunk, filled, rest);
+                return Ok(());
+            }
+            self.keep_copy(&chunk, end..filled, rest);
+        }
+        if good_end > 0 {
+            conn.queued_for_program(good_end);
+            let batch =
+                Batch { conn: Arc::clone(conn), chunk, start: 0, end: good_end, at_ms: queue.now_ms() };
+            queue.push(Item::Mixed(batch, messages));
+        }
+        if too_long { Err(End::TooLong) } else { Ok(()) }
+    }
+
     /// Keeps the buffer with the unfinished line at its front, and the part of a frame moved up behind it.
     fn keep(&mut self, mut chunk: Chunk, line: usize, rest: Range<usize>) {
         let raw = rest.len();
@@ -207,47 +326,6 @@ fn with_room(partial: Partial) -> Partial {
     let needed = (used + 1).max(line + frame);
     let chunk = if chunk.len() > needed { chunk } else { chunk.grown(used, needed + 1) };
     Partial { chunk, line, raw }
-}
-
-/// Decrypts the whole frames of `chunk[line..filled]` and closes up what they hold behind the line. Gives where the readable
-/// part ends, where the frame stands that is not whole, and what came in between that ends the connection.
-fn open_frames(
-    opener: &mut Opener,
-    chunk: &mut [u8],
-    line: usize,
-    filled: usize,
-) -> (usize, Range<usize>, Result<(), End>) {
-    let (mut text, mut at) = (line, line);
-    let end = loop {
-        let Some((head, frames)) = chunk[at..filled].split_first_chunk_mut() else { break Ok(()) };
-        let head = match Head::parse(*head) {
-            Ok(head) => head,
-            Err(e) => break Err(End::Frame(e)),
-        };
-        let Some(body) = frames.get_mut(..head.body) else { break Ok(()) };
-        let len = match head.kind {
-            Kind::Data => opener.open(head, body),
-            Kind::Control => match opener.open_control(head, body) {
-                Ok(Control::Unwelcome(why)) => {
-                    let why = welcome(why).err().unwrap_or(HandshakeError::TurnedAway);
-                    break Err(End::Unwelcome(why));
-                }
-                // This connection is open at both ends: what it is told of is so.
-                Ok(Control::Verdict { .. } | Control::Choose) => Ok(0),
-                Err(e) => Err(e),
-            },
-        };
-        match len {
-            Ok(len) => {
-                let from = at + HEAD;
-                chunk.copy_within(from..from + len, text);
-                text += len;
-                at = from + head.body;
-            }
-            Err(e) => break Err(End::Frame(e)),
-        }
-    };
-    (text, at..filled, end)
 }
 
 /// Where the first line longer than `max` begins, or the end of the run.

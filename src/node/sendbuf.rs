@@ -12,11 +12,13 @@
 //! have to wait for the CPU it is running on.
 //!
 //! What a connection encrypts it encrypts when it is written, so lines are joined to frames before. What was encrypted and
-//! not taken by the system counts as in flight: nothing may overtake it.
+//! not taken by the system counts as in flight: nothing may overtake it. What it has sent it keeps ([`SendBuf::append_kept`]),
+//! by taking the whole of the buffer.
 
 use std::time::{Duration, Instant};
 
 use crate::error::Code;
+use crate::proto::session::Piece;
 
 /// A connection that has not written for this long is quiet.
 const QUIET: Duration = Duration::from_micros(8);
@@ -32,7 +34,7 @@ const KEEP: usize = 128 << 10;
 /// The sending half of a connection, behind its lock.
 pub(crate) struct SendBuf {
     /// Accepted and not taken by the writer yet.
-    pending: Vec<u8>,
+    pending: Piece,
     /// Taken by the writer and not yet by the system.
     in_flight: usize,
     /// The writer will look at `pending` again without being woken.
@@ -46,6 +48,8 @@ pub(crate) struct SendBuf {
     /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
     telling: bool,
     closing: bool,
+    /// The program is to get the socket, once everything is written: with so much room for what was read.
+    handing_over: Option<usize>,
     last_write: Option<Instant>,
     limit: usize,
     pub(crate) lines: u64,
@@ -88,7 +92,7 @@ pub(crate) fn give_back_if_large(buffer: &mut Vec<u8>) {
 impl SendBuf {
     pub(crate) fn new(limit: usize) -> SendBuf {
         SendBuf {
-            pending: Vec::new(),
+            pending: Piece::default(),
             in_flight: 0,
             writer_awake: false,
             blocked: false,
@@ -96,6 +100,7 @@ impl SendBuf {
             wants_writable: false,
             telling: false,
             closing: false,
+            handing_over: None,
             last_write: None,
             limit,
             lines: 0,
@@ -135,8 +140,8 @@ impl SendBuf {
         if queued == 0 {
             return Ok(self.append_first(parts, write));
         }
-        self.pending.extend_from_slice(parts[0]);
-        self.pending.extend_from_slice(parts[1]);
+        self.pending.push_lines(parts[0]);
+        self.pending.push_lines(parts[1]);
         if self.pending.len() >= MUCH && self.in_flight == 0 && !self.blocked {
             return Ok(self.write_pending(write));
         }
@@ -158,27 +163,76 @@ impl SendBuf {
             let written = wrote.taken;
             self.bytes_written += wrote.by_system as u64;
             self.in_flight = wrote.waiting;
-            self.pending.extend_from_slice(a.get(written..).unwrap_or_default());
-            self.pending.extend_from_slice(b.get(written.saturating_sub(a.len())..).unwrap_or_default());
+            self.pending.push_lines(a.get(written..).unwrap_or_default());
+            self.pending.push_lines(b.get(written.saturating_sub(a.len())..).unwrap_or_default());
             self.blocked = self.queued() > 0;
             return if self.blocked { self.leave_to_task() } else { After::Nothing };
         }
-        self.pending.extend_from_slice(a);
-        self.pending.extend_from_slice(b);
+        self.pending.push_lines(a);
+        self.pending.push_lines(b);
         if quiet && !self.writer_awake { self.write_pending(write) } else { self.leave_to_task() }
     }
 
     /// Writes what is pending on the caller's thread.
     fn write_pending(&mut self, write: impl FnOnce([&[u8]; 2]) -> Wrote) -> After {
-        let wrote = write([&self.pending, &[]]);
+        let wrote = write([self.pending.bytes(), &[]]);
         self.bytes_written += wrote.by_system as u64;
         self.in_flight = wrote.waiting;
-        self.pending.drain(..wrote.taken);
+        self.pending.drop_front(wrote.taken);
         if self.queued() == 0 {
             return After::Nothing;
         }
         self.blocked = true;
         self.leave_to_task()
+    }
+
+    /// As [`SendBuf::append`] for a connection that keeps what it has sent: `parts` are a line, or a `message`. `write`
+    /// takes all that is pending, or nothing.
+    #[inline]
+    pub(crate) fn append_kept(
+        &mut self,
+        parts: [&[u8]; 2],
+        message: bool,
+        write: impl FnOnce(&mut Piece) -> Wrote,
+    ) -> Result<After, Code> {
+        if self.closing {
+            return Err(Code::Closed);
+        }
+        let len = parts[0].len() + parts[1].len() + usize::from(message);
+        let queued = self.queued();
+        if queued > 0 && queued + len > self.limit {
+            self.wants_writable = true;
+            return Err(Code::WouldBlock);
+        }
+        self.lines += 1;
+        if message {
+            self.pending.push_message(parts[0]);
+        } else {
+            self.pending.push_lines(parts[0]);
+            self.pending.push_lines(parts[1]);
+        }
+        let now = if queued == 0 {
+            let now = Instant::now();
+            let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
+            self.last_write = Some(now);
+            if quiet {
+                self.small_writes = 0;
+            }
+            quiet && !self.writer_awake || len >= MUCH
+        } else {
+            self.pending.len() >= MUCH && self.in_flight == 0 && !self.blocked
+        };
+        if !now {
+            return Ok(self.leave_to_task());
+        }
+        let wrote = write(&mut self.pending);
+        self.bytes_written += wrote.by_system as u64;
+        self.in_flight = wrote.waiting;
+        if self.queued() == 0 {
+            return Ok(After::Nothing);
+        }
+        self.blocked = true;
+        Ok(self.leave_to_task())
     }
 
     #[inline]
@@ -192,6 +246,21 @@ impl SendBuf {
         self.small_writes >= EARLY && (1..LITTLE).contains(&self.pending.len()) && !self.blocked
     }
 
+    /// The program is to get the socket, and has `room` for what was read: no more is accepted.
+    pub(crate) fn hand_over(&mut self, room: usize) {
+        (self.closing, self.handing_over) = (true, Some(room));
+    }
+
+    /// The room that the program has for what was read, if it is to get the socket.
+    pub(crate) fn handing_over(&self) -> Option<usize> {
+        self.handing_over
+    }
+
+    /// It is not to get it after all.
+    pub(crate) fn go_on(&mut self) {
+        (self.closing, self.handing_over) = (false, None);
+    }
+
     /// No more is accepted; what is queued will still be written.
     pub(crate) fn close(&mut self) {
         self.closing = true;
@@ -200,7 +269,45 @@ impl SendBuf {
     /// The connection is gone, and with it what it did not send.
     pub(crate) fn end(&mut self) {
         self.closing = true;
-        self.pending = Vec::new();
+        self.pending = Piece::default();
+    }
+
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_rest(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Units of the stream that wait to be taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Lines and messages that wait to be taken.
+    pub(crate) fn waiting_lines(&self) -> u64 {
+        self.pending.ends_behind(0)
+    }
+
+    /// The writer, which keeps what it has sent, exchanges its empty piece for the pending one. It is not empty.
+    pub(crate) fn take_kept(&mut self, piece: &mut Piece) {
+        piece.clear();
+        std::mem::swap(&mut self.pending, piece);
+        self.small_writes = if piece.len() < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
+        self.blocked = false;
+        self.in_flight = piece.len();
+        self.writer_awake = true;
+    }
+
+    /// The writer finds nothing that it may send. What is pending has to wait for something that wakes it anyway.
+    pub(crate) fn nothing_kept(&mut self) {
+        if self.pending.is_empty() {
+            self.pending.give_back_beyond(KEEP);
+            self.writer_awake = false;
+        }
+    }
+
+    /// What was encrypted is lost with the link. (It is kept, and will be sent again.)
+    pub(crate) fn link_lost(&mut self) {
+        self.in_flight = 0;
     }
 
     /// The writer exchanges its empty buffer for the pending one. False: there is nothing, and the writer has to be
@@ -212,7 +319,7 @@ impl SendBuf {
             self.writer_awake = false;
             return false;
         }
-        std::mem::swap(&mut self.pending, buffer);
+        self.pending.swap_lines(buffer);
         self.small_writes = if buffer.len() < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
         // From here on it shows in what is in flight.
         self.blocked = false;

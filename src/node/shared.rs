@@ -58,6 +58,10 @@ pub(crate) struct Shared {
     pub(crate) info_waits: AtomicBool,
     pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) ready: AtomicBool,
+    /// There is no room for peers that come by themselves (secure dialect).
+    pub(crate) full: AtomicBool,
+    /// The net is being stopped: what breaks is not mended any more.
+    pub(crate) stopping: AtomicBool,
     /// The actor has been told that the network changed and has not heard it yet.
     pub(crate) change_waits: AtomicBool,
     /// Every connection whose CLOSED event the program has not taken yet.
@@ -115,6 +119,8 @@ impl Shared {
             info_waits: AtomicBool::new(false),
             steps: Mutex::default(),
             ready: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             change_waits: AtomicBool::new(false),
             conns: RwLock::default(),
             requests: Mutex::default(),
@@ -157,6 +163,11 @@ impl Shared {
             let key = self.config.network_key.as_ref().map(NetworkKey::as_bytes);
             Myself::new(identity).in_network(network, key)
         }))
+    }
+
+    /// Whether the net is being stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// An id that no connection or request of this net has had.

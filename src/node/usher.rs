@@ -98,7 +98,12 @@ async fn see_through(
             Next::Control(control) => match control? {
                 Some(Control::Verdict { chosen }) => report(Step::Verdict { chosen }),
                 Some(Control::Choose) => report(Step::Chosen),
-                Some(Control::Unwelcome(_)) => {}
+                Some(Control::Session { id, received }) => {
+                    // What follows is the session's.
+                    greeted.holds(id, received);
+                    listening = false;
+                }
+                Some(_) => {}
                 None => listening = false,
             },
         }

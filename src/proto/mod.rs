@@ -9,6 +9,7 @@
 //! | a link | [`line`](mod@line) (framing), [`link`] (classic: what comes before the first line), [`handshake`] (secure: the same, and frames), [`dedup`] |
 //! | who is who | [`identity`] (keys), [`network`] (names of networks), [`unl`] (locators), [`dht_id`], [`conn_id`] (classic) |
 //! | connecting by locator | [`connect`] (the ladder; `connect::classic` is PyP2P's), [`punch`], [`signal`] (calling peers by key) |
+//! | a connection that outlives its links | [`session`] |
 //! | messages without a connection | [`dht_msg`] (their form), [`mailbox`] (by servers) |
 //! | rendezvous servers | [`rdv_msg`] (what is said), [`rdv_client`], [`rdv_server`], [`relay`] |
 //! | how the node stands in its network | [`situation`] (who is asked what), [`nat`], [`portmap`], [`reach`], [`ntp`], [`clock_sync`], [`clock`] (PyP2P's filter), [`settle`] |
@@ -47,6 +48,7 @@ pub mod rdv_msg;
 pub mod rdv_server;
 pub mod reach;
 pub mod relay;
+pub mod session;
 pub mod settle;
 pub mod signal;
 pub mod situation;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
-use super::{Batch, Item, Notice};
+use super::{Batch, Item, Messages, Notice};
 use crate::error::Code;
 use crate::event::Kind;
 use crate::node::conn::Conn;
@@ -34,13 +34,22 @@ pub(crate) struct View<'a> {
 /// What the last view was taken from.
 enum Current {
     Nothing,
-    Lines { batch: Batch, pos: usize, count: u64 },
+    /// Up to `until` there are lines. `kind` is that of the last view: a line, or a message.
+    Lines {
+        batch: Batch,
+        pos: usize,
+        until: usize,
+        count: u64,
+        kind: Kind,
+    },
     Data(Batch),
     Notice(Box<Notice>),
 }
 
 pub(crate) struct Inbox {
     current: Current,
+    /// The messages of the current batch that have not been shown, the next one last.
+    messages: Messages,
 }
 
 impl View<'_> {
@@ -56,7 +65,7 @@ impl View<'_> {
 
 impl Inbox {
     pub(crate) fn new() -> Inbox {
-        Inbox { current: Current::Nothing }
+        Inbox { current: Current::Nothing, messages: Vec::new() }
     }
 
     /// The next event. `budget` is how many more elements may be taken from the queue; `None` when none is left.
@@ -74,9 +83,9 @@ impl Inbox {
     /// Where the next line of the current batch stands, if that has one.
     #[inline(always)]
     fn next_line(&mut self, net: &Shared) -> Option<(usize, usize)> {
-        let Current::Lines { batch, pos, count } = &mut self.current else { return None };
+        let Current::Lines { batch, pos, until, count, .. } = &mut self.current else { return None };
         loop {
-            let (found, used) = line::next_line(&batch.chunk[*pos..batch.end])?;
+            let (found, used) = line::next_line(&batch.chunk[*pos..*until])?;
             let (from, to) = (*pos + found.start, *pos + found.end);
             *pos += used;
             if net.dedup.is_none() || !is_old(net, &batch.chunk[from..to]) {
@@ -90,12 +99,24 @@ impl Inbox {
     #[inline(never)]
     fn next_element(&mut self, net: &Shared, budget: &mut u64) -> Option<(usize, usize)> {
         loop {
+            if let Some(found) = self.rest_of_mixed(net) {
+                return Some(found);
+            }
             self.settle(net);
             *budget = budget.checked_sub(1)?;
             match net.queue.pop()? {
+                Item::Mixed(batch, mut messages) => {
+                    messages.reverse();
+                    let (pos, until) = (batch.start, messages.last().map_or(batch.end, |(begin, _)| *begin));
+                    self.messages = messages;
+                    self.current = Current::Lines { batch, pos, until, count: 0, kind: Kind::Line };
+                    if let Some(line) = self.next_line(net) {
+                        return Some(line);
+                    }
+                }
                 Item::Lines(batch) => {
-                    let pos = batch.start;
-                    self.current = Current::Lines { batch, pos, count: 0 };
+                    let (pos, until) = (batch.start, batch.end);
+                    self.current = Current::Lines { batch, pos, until, count: 0, kind: Kind::Line };
                     if let Some(line) = self.next_line(net) {
                         return Some(line);
                     }
@@ -111,6 +132,9 @@ impl Inbox {
                         // Before the program sees it: what it is refused from now on is worth another one.
                         conn.out.lock().told();
                     }
+                    if let (Kind::Path, Some(conn)) = (notice.kind, &notice.conn) {
+                        conn.path_told();
+                    }
                     if notice.kind == Kind::Info {
                         // Before the program looks: a change that it may not see is worth another event.
                         net.info_waits.store(false, SeqCst);
@@ -122,10 +146,28 @@ impl Inbox {
         }
     }
 
+    /// What follows in a batch with messages when the lines before the next message have been shown.
+    fn rest_of_mixed(&mut self, net: &Shared) -> Option<(usize, usize)> {
+        let Current::Lines { batch, pos, until, count, kind } = &mut self.current else { return None };
+        if *kind == Kind::Message {
+            // Back to the lines behind it.
+            *kind = Kind::Line;
+            *until = self.messages.last().map_or(batch.end, |(begin, _)| *begin);
+            if let Some(line) = self.next_line(net) {
+                return Some(line);
+            }
+            return self.rest_of_mixed(net);
+        }
+        let (from, to) = self.messages.pop()?;
+        (*pos, *until, *kind) = (to + 1, to + 1, Kind::Message);
+        *count += 1;
+        Some((from, to))
+    }
+
     #[inline(always)]
     fn view(&mut self, from: usize, to: usize) -> View<'_> {
         match &mut self.current {
-            Current::Lines { batch, .. } => of_batch(Kind::Line, batch, from, to),
+            Current::Lines { batch, kind, .. } => of_batch(*kind, batch, from, to),
             Current::Data(batch) => of_batch(Kind::Data, batch, from, to),
             Current::Notice(n) => View {
                 kind: n.kind,
@@ -174,7 +216,7 @@ impl Inbox {
 
 #[inline(always)]
 fn of_batch(kind: Kind, batch: &mut Batch, from: usize, to: usize) -> View<'_> {
-    // For a line this is its CR; for raw data the reader left one byte free.
+    // For a line this is its CR; for raw data and messages the reader left one byte free.
     batch.chunk[to] = 0;
     View {
         kind,

@@ -55,8 +55,13 @@ pub(crate) struct Notice {
     pub(crate) at_ms: u64,
 }
 
+/// Where messages stand in a buffer; the byte behind each is free.
+pub(crate) type Messages = Vec<(usize, usize)>;
+
 pub(crate) enum Item {
     Lines(Batch),
+    /// Lines with messages between them.
+    Mixed(Batch, Messages),
     Data(Batch),
     Notice(Box<Notice>),
 }

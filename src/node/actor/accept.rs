@@ -28,12 +28,11 @@ const GLARE: Duration = Duration::from_secs(2);
 impl Actor {
     /// Whether another connection may come in: while not, they wait in the listener's backlog.
     pub(super) fn may_accept(&self) -> bool {
-        // In the secure dialect only peers that are known take a place.
-        let taken = match self.shared.config.dialect {
-            Dialect::Classic => self.table.taken(true),
-            Dialect::Secure => self.table.open(true),
-        };
-        self.accept_rest.is_none() && taken < self.shared.config.max_inbound && self.shared.queue.has_room()
+        // In the secure dialect it is known only later who comes: a peer that has a place, to take up its session on another
+        // link, or one that is told that there is none.
+        let full = self.shared.config.dialect == Dialect::Classic
+            && self.table.taken(true) >= self.shared.config.max_inbound;
+        self.accept_rest.is_none() && !full && self.shared.queue.has_room()
     }
 
     pub(super) fn accept_failed(&mut self, e: &io::Error) {

@@ -410,7 +410,7 @@ impl Actor {
             Ok(mut conn) => {
                 entry.request = 0;
                 let Some(request) = self.claim(id, request, &mut conn) else { return };
-                self.enter(id, Arc::clone(&conn), request);
+                self.enter(id, Arc::clone(&conn), request, None);
                 if request != 0 {
                     let outcome = Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) };
                     self.shared.done(request, outcome);
@@ -424,8 +424,9 @@ impl Actor {
         }
     }
 
-    /// A connection in the table is the program's from now on: OPENED, and the task that works for it.
-    fn enter(&mut self, id: u64, conn: Arc<Conn>, request: u64) {
+    /// A connection in the table is the program's from now on: OPENED, and the task that works for it. `start` is what that
+    /// begins with in the secure dialect.
+    fn enter(&mut self, id: u64, conn: Arc<Conn>, request: u64, start: Option<secure::Start>) {
         if !self.table.open_up(id, Arc::clone(&conn)) {
             return;
         }
@@ -436,9 +437,18 @@ impl Actor {
         let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
         self.shared.queue.push(Item::Notice(Box::new(notice)));
         let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
+        let tell = self.report.clone();
+        let closed = move || drop(report.send(Msg::Closed { id }));
+        let Some(secure::Start { link, orders }) = start else {
+            self.spawn(async move {
+                super::link::run(shared, conn, closed).await;
+                Some(Msg::Gone { id })
+            });
+            return;
+        };
         self.spawn(async move {
-            let closed = move || drop(report.send(Msg::Closed { id }));
-            super::link::run(shared, conn, closed).await;
+            let says = move |report| drop(tell.send(Msg::Secure(secure::News::Session { id, report })));
+            super::session::run(shared, conn, link, orders, says, closed).await;
             Some(Msg::Gone { id })
         });
     }

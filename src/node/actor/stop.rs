@@ -1,6 +1,7 @@
 //! The end of a net: bounded in time, whatever hangs.
 
 use std::future::{Future, poll_fn};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ impl Actor {
     /// net cannot go on.
     pub(super) async fn stop(mut self, failed: Option<String>) -> Result<(), String> {
         self.listeners.clear();
+        self.shared.stopping.store(true, Relaxed);
         let limit = self.shared.config.close_timeout;
         let unlisted = self.spawn_unlist(limit);
         let unmapped = self.end_situation();

@@ -6,9 +6,12 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::{Config, Dialect};
+use crate::event::Via;
+use crate::node::conn::Conn;
 use crate::proto::handshake::NO_NETWORK;
 use crate::proto::identity::Identity;
 use crate::proto::network::NetworkId;
+use crate::proto::session::{Session, Settings};
 
 const TOKEN: Token = [7; 16];
 
@@ -132,14 +135,23 @@ fn what_was_begun_to_be_read_goes_along() {
         let mut first = [0; 5];
         assert_eq!(d.stream.try_read(&mut first).unwrap(), 5);
         d.received.extend(first);
-        let (c, d) = (c.into_conn(1, Via::Direct, false, &a), d.into_conn(2, Via::Accept, true, &b));
+        let open = |greeted: Greeted, via: Via, shared: &Shared| {
+            let (at, peer) = (greeted.at, greeted.peer.key);
+            let Made { stream, sealer, opening, name } = greeted.into_link();
+            let session = Session::begin(Instant::now(), name, Settings::default(), true);
+            let from = (1, via, via == Via::Accept, at);
+            let conn =
+                Arc::new(Conn::secure(from, Arc::clone(&stream), &shared.config, peer, sealer, session));
+            (conn, stream, Opening { announced: true, ..opening })
+        };
+        let ((c, ..), (d, stream, opening)) = (open(c, Via::Direct, &a), open(d, Via::Accept, &b));
         assert_eq!((c.peer_key, d.peer_key), (Some(key(&b)), Some(key(&a))));
         let mut receiver =
-            crate::node::receive::Receiver::new(&b.config, Arc::clone(&b.queue.pool), d.take_opening());
+            crate::node::receive::Receiver::new(&b.config, Arc::clone(&b.queue.pool), Some(opening));
         c.out.send(b"hello", b"\r\n").unwrap();
         while !b.queue.is_ready() {
-            d.stream.readable().await.unwrap();
-            assert!(receiver.read(&d, &b.queue).is_ok());
+            stream.readable().await.unwrap();
+            assert!(receiver.read(&stream, &d, &b.queue).is_ok());
         }
     });
 }

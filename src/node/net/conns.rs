@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Net;
-use crate::config::Framing;
+use crate::config::{Dialect, Framing};
 use crate::error::Code;
 use crate::event::ConnInfo;
 use crate::node::conn::Conn;
 use crate::node::outlet;
+use crate::node::{NotTaken, Taken};
 use crate::proto::line::{self, CRLF, LineError};
 
 type Result<T> = std::result::Result<T, Code>;
@@ -55,18 +56,26 @@ impl Net {
         self.send_on(conn, text, CRLF)
     }
 
-    /// Sends bytes as they are, all or nothing (raw framing).
+    /// Sends a message, whole (secure dialect), or bytes as they are (raw framing, either dialect). All or nothing.
     ///
     /// # Errors
-    /// As [`Net::send_line`]; [`Code::Unsupported`] with line framing.
+    /// As [`Net::send_line`]; [`Code::TooLarge`] for a message longer than `max_message`; [`Code::Unsupported`] in the classic
+    /// dialect with line framing.
     pub fn send(&self, conn: u64, data: &[u8]) -> Result<()> {
-        if self.shared.config.framing != Framing::Raw {
+        let config = &self.shared.config;
+        if config.framing == Framing::Raw {
+            if data.is_empty() {
+                return Err(Code::Invalid);
+            }
+            return self.send_on(conn, data, &[]);
+        }
+        if config.dialect != Dialect::Secure {
             return Err(Code::Unsupported);
         }
-        if data.is_empty() {
-            return Err(Code::Invalid);
+        if data.len() > config.max_message {
+            return Err(Code::TooLarge);
         }
-        self.send_on(conn, data, &[])
+        self.with_conn(conn, |c| c.out.send_message(data))
     }
 
     /// Sends one line to every open connection but `except` (0 = all). How many took it.
@@ -104,6 +113,36 @@ impl Net {
             c.close();
             Ok(())
         })
+    }
+
+    /// Takes the socket of a classic connection over, once what was sent is written: it is the program's then, and CLOSED is the
+    /// connection's last event. Lines or bytes that were read before are events before that; what was read of a line that is
+    /// not finished, `room` bytes at most, comes with the socket. Waits for the connection's task, at most about
+    /// `close_timeout`.
+    ///
+    /// # Errors
+    /// [`Code::Unsupported`] in the secure dialect; [`Code::TooSmall`] with the room that is needed, [`Code::Timeout`] if the
+    /// peer does not take what was sent: then the connection goes on as it was. [`Code::Closed`], [`Code::Busy`],
+    /// [`Code::NotFound`], [`Code::Io`].
+    pub fn take_fd(&self, conn: u64, room: usize) -> std::result::Result<Taken, NotTaken> {
+        let conn = self.shared.conn(conn).ok_or(Code::NotFound)?;
+        if conn.peer_key.is_some() {
+            return Err(Code::Unsupported.into());
+        }
+        let takeover = conn.takeover.get_or_init(Box::default);
+        {
+            let mut out = conn.out.lock();
+            if out.handing_over().is_some() {
+                return Err(Code::Busy.into());
+            }
+            if out.is_closing() {
+                return Err(Code::Closed.into());
+            }
+            out.hand_over(room);
+        }
+        conn.out.wake.notify_one();
+        let limit = self.shared.config.close_timeout + Duration::from_secs(5);
+        takeover.wait(limit).unwrap_or_else(|| Err(Code::Closed.into()))
     }
 
     /// The ids of the open connections, in the order they were opened.

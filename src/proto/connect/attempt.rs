@@ -100,7 +100,7 @@ impl Pair {
         core.requests.insert(request, self.peer);
     }
 
-    fn begin(&mut self, now: Instant, unl: &UnlV3, core: &mut Core) {
+    pub(super) fn begin(&mut self, now: Instant, unl: &UnlV3, core: &mut Core) {
         self.tale = Tale::begin(now);
         self.tale.introduce(&core.own, &core.settings.identity, unl);
         for link in self.links.values_mut() {
@@ -218,7 +218,7 @@ impl Pair {
     }
 
     /// Nobody waits any more: stops what was only done for that.
-    fn abandon(&mut self, now: Instant, core: &mut Core) {
+    pub(super) fn abandon(&mut self, now: Instant, core: &mut Core) {
         let Some(attempt) = self.attempt.take() else { return };
         let told = attempt.calls > 0;
         let via = {

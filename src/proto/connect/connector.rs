@@ -12,7 +12,7 @@ use super::seals::Seals;
 use super::search::{BUILT, MAINLINE};
 use super::settings::{Own, Settings};
 use super::tale::Tale;
-use super::types::{Closing, ConnId, Input, Output};
+use super::types::{Closing, ConnId, Input, Output, Token};
 use crate::error::{Code, Error};
 use crate::proto::identity::PublicKey;
 use crate::proto::unl::{Check, UnlV3};
@@ -91,6 +91,22 @@ impl Connector {
         self.core.seals.pass(now);
         for peer in self.pairs.keys().copied().collect::<Vec<_>>() {
             self.with(now, peer, |pair, core| pair.stop(now, core));
+        }
+    }
+
+    /// A session with this peer has begun, with the link that is open, or has ended (`None`). While there is one, a link that the
+    /// peer makes by its name takes the open one's place at once.
+    pub fn set_session(&mut self, now: Instant, peer: PublicKey, session: Option<Token>) {
+        if self.pairs.contains_key(&peer) {
+            self.with(now, peer, |pair, core| pair.set_session(now, session, core));
+        }
+    }
+
+    /// The link of the session with this peer has broken (and was reported by [`Input::Closed`]): another one is made, if there
+    /// is a way, until `until`. What comes of it is [`Output::Open`].
+    pub fn recover(&mut self, now: Instant, peer: PublicKey, until: Instant) {
+        if self.pairs.contains_key(&peer) {
+            self.with(now, peer, |pair, _| pair.recover(now, until));
         }
     }
 

@@ -56,6 +56,10 @@ impl Pair {
     /// Whether a dial is one that an attempt of ours has to spare. Else it is one that the peer asks for: it may name addresses
     /// again and again by calling us, also while we want to be connected to it.
     fn is_on_our_account(&mut self, core: &Core) -> bool {
+        // A connection of the program's is made again.
+        if self.recovery.is_some() {
+            return true;
+        }
         let spare = self.attempt.as_mut().filter(|attempt| attempt.dials < core.settings.dials);
         spare.map(|attempt| attempt.dials += 1).is_some()
     }
@@ -71,6 +75,7 @@ impl Pair {
             punch: None,
             relay: None,
             asked: false,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,

@@ -44,6 +44,11 @@
 //!   [`Output::PunchCancel`]. A winner is handed over behind the session's last frame: the initiator gets
 //!   [`Output::Greet`] for it, the responder runs the handshake as acceptor and says `Came`.
 //!
+//! * **Sessions.** A connection of the program's outlives its links ([`super::session`]). When one begins with a link that was
+//!   opened, or ends: [`Connector::set_session`]. When its link breaks: [`Input::Closed`], then [`Connector::recover`].
+//!   [`Output::Close`] of an open link with [`Closing::Replaced`]: the session goes over to the next [`Output::Open`], and the
+//!   old link is to be kept until that carries it.
+//!
 //! Everything that concerns something the connector does not know (any more) is ignored; a connection that it does not want
 //! is answered with [`Output::Close`].
 //!
@@ -56,6 +61,7 @@
 //! | `connector` | finds the pair that an input concerns |
 //! | `core` | what all pairs share: names, limits, outputs |
 //! | `pair` | everything between us and one peer |
+//! | `recover` | another link for a session whose link has broken |
 //! | `race`, `patience` | which connection of several is kept; how long each is waited for |
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
@@ -87,6 +93,7 @@ mod pair;
 mod patience;
 mod punching;
 mod race;
+mod recover;
 mod relay;
 pub mod report;
 pub mod rungs;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
 use super::core::Core;
+use super::recover::{Recovery, Way};
 use super::report::Technique;
 use super::rungs::Rung;
 use super::tale::Tale;
@@ -50,6 +51,8 @@ pub(super) struct Link {
     pub(super) relay: Option<String>,
     /// Whether the peer has opened it because we had asked it to.
     pub(super) asked: bool,
+    /// Whether the peer has opened it to take up the session that we hold.
+    pub(super) resumes: bool,
     /// Follower: whether the chooser has turned to it while another one is open.
     pub(super) chosen: bool,
     /// When it was dialled; then, when the first word of the handshake was said.
@@ -121,6 +124,12 @@ pub(super) struct Pair {
     /// By which server the peer was heard last.
     pub(super) server: Option<String>,
     pub(super) tale: Tale,
+    /// What is known of how to get to the peer, for the time after a link has broken.
+    pub(super) way: Way,
+    /// The session that we hold with the peer: whoever names it has lost its link, or wants another.
+    pub(super) session: Option<Token>,
+    /// Its link has broken.
+    pub(super) recovery: Option<Recovery>,
     /// When it is to be looked at again.
     pub(super) wake: Option<Instant>,
 }
@@ -142,13 +151,17 @@ impl Pair {
             responded: 0,
             server: None,
             tale: Tale::begin(now),
+            way: Way::default(),
+            session: None,
+            recovery: None,
             wake: None,
         }
     }
 
     /// Whether there is nothing left to be remembered.
     pub(super) fn is_idle(&self) -> bool {
-        self.links.is_empty() && self.attempt.is_none() && self.called.is_none() && self.punch.is_none()
+        let busy = self.attempt.is_some() || self.called.is_some() || self.punch.is_some();
+        self.links.is_empty() && !busy && self.session.is_none() && self.recovery.is_none()
     }
 
     /// Does what is due, after whatever has happened.
@@ -158,6 +171,7 @@ impl Pair {
         if self.called.as_ref().is_some_and(|called| called.until <= now) {
             self.end_called(now, core);
         }
+        self.recover_if_due(now, core);
         if self.open.is_none() || self.called.is_some() {
             self.launch(now, core);
             self.call_if_due(now, core);
@@ -167,7 +181,7 @@ impl Pair {
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);
-        if self.attempt.is_none() && self.called.is_none() {
+        if self.attempt.is_none() && self.called.is_none() && self.recovery.is_none() {
             self.rungs.clear();
             self.dialled.clear();
             self.responded = 0;
@@ -186,6 +200,7 @@ impl Pair {
             .chain(attempt)
             .chain(self.impatient_at())
             .chain(self.confirm_at())
+            .chain(self.recovery.as_ref().map(Recovery::deadline))
             .min()
     }
 

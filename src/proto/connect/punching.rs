@@ -260,6 +260,7 @@ impl Pair {
             punch: Some(punch.token.0),
             relay: None,
             asked: false,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,

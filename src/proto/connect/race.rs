@@ -47,7 +47,7 @@ impl Pair {
         link.step = Step::Greeted;
         link.greeted = now;
         link.until = Some(now + core.settings.handshake);
-        let token = link.punch.or(asked).unwrap_or_default();
+        let token = link.punch.or(asked).or(self.session).unwrap_or_default();
         if chosen {
             self.choice = Some(conn);
         }
@@ -67,15 +67,17 @@ impl Pair {
         core: &mut Core,
     ) {
         let asked = self.attempt.as_ref().is_some_and(|attempt| attempt.token == token);
+        let resumes = self.session == Some(token);
         match self.links.get(&conn) {
             Some(link) if link.step == Step::Awaited => {}
             Some(_) => return,
             None => {
-                let welcome = asked || self.called.is_some() || self.attempt.is_some() || self.open.is_some();
+                let expected = asked || self.called.is_some() || self.attempt.is_some();
+                let welcome = expected || self.open.is_some() || self.session.is_some();
                 if self.links.len() >= MOST_LINKS || core.own.full && !welcome {
                     return core.close(conn, Closing::Full);
                 }
-                let link = self.arrived(now, from, asked);
+                let link = Link { resumes, ..self.arrived(now, from, asked) };
                 self.links.insert(conn, link);
                 core.conns.insert(conn, self.peer);
             }
@@ -108,6 +110,7 @@ impl Pair {
             punch: None,
             relay: None,
             asked,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,
@@ -170,7 +173,9 @@ impl Pair {
     /// The peer is there. `confirmed`: it has answered to something that we have said on this connection.
     fn proved(&mut self, now: Instant, conn: ConnId, chosen: bool, confirmed: bool, core: &mut Core) {
         let busy = self.open.is_some();
-        let held = core.settings.held;
+        // A spare one of the race that the open one has won comes soon after that. Whoever comes later, or names the session
+        // that we hold, has lost the open one or wants another.
+        let held = self.open.map_or(now, |(_, since)| since + core.settings.held).max(now);
         let Some(link) = self.links.get_mut(&conn) else { return };
         if link.step == Step::Greeted || !link.ours && link.greeted < now {
             link.trip = Some(now.saturating_duration_since(link.greeted));
@@ -186,7 +191,11 @@ impl Pair {
             }
             return;
         }
-        link.until = Some(now + if busy { held } else { CHOICE });
+        link.until = Some(match busy {
+            true if link.resumes => now,
+            true => held,
+            false => now + CHOICE,
+        });
         if self.choice == Some(conn) {
             self.open_link(now, conn, confirmed, core);
         } else {
@@ -221,6 +230,7 @@ impl Pair {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
+        self.remember_way(&link);
         if let Some((old, _)) = self.open {
             self.tale = Tale::begin(now);
             self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
@@ -231,6 +241,7 @@ impl Pair {
         self.tale.ended(link.entry, now, Result::Won, 0, text);
         self.open = Some((conn, now));
         self.confirmed = confirmed;
+        self.recovered();
         self.close_others(now, core);
         if self.chooser {
             self.choice = Some(conn);

@@ -199,6 +199,7 @@ impl Pair {
             punch: Some(token),
             relay: Some(server.clone()),
             asked: false,
+            resumes: false,
             chosen: false,
             greeted: now,
             proved: None,

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod racing;
+mod recover;
 mod relay;
 mod script;
 #[cfg(feature = "mainline")]

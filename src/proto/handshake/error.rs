@@ -77,7 +77,7 @@ impl fmt::Display for HandshakeError {
                 f,
                 "the peer says the greeting is not for it: it has another key, is of another network or has another network key"
             ),
-            Self::Refused(Refusal::Busy) => write!(f, "the peer is busy with too many handshakes"),
+            Self::Refused(Refusal::Busy) => write!(f, "the peer is busy, or has no room for strangers"),
             Self::TurnedAway => write!(f, "the peer does not let this node in"),
             Self::Full => write!(f, "the peer has no room for another connection"),
             Self::NotAKey => {

@@ -22,6 +22,7 @@
 //! protects against and what not.
 
 pub mod budget;
+mod control;
 pub mod error;
 mod noise;
 pub(in crate::proto) mod one_way;
@@ -31,8 +32,9 @@ pub mod wire;
 use zeroize::Zeroizing;
 
 pub use budget::Budget;
+pub use control::{Control, Encoded};
 pub use error::HandshakeError;
-pub use transport::{Control, FrameError, Opener, Sealer, Transport};
+pub use transport::{FrameError, Opened, Opener, Sealer, Transport};
 pub use wire::{Answer, Hello, Refusal, Token};
 
 use super::identity::{Identity, PublicKey};
@@ -119,6 +121,7 @@ pub struct Handshake {
     peer: Option<Peer>,
     transport: Option<Box<Transport>>,
     busy: bool,
+    full: bool,
     costly: bool,
 }
 
@@ -194,8 +197,15 @@ impl Handshake {
             peer: None,
             transport: None,
             busy: false,
+            full: false,
             costly: false,
         }
+    }
+
+    /// An acceptor that has no room for strangers turns greetings away of who does not know its key. (Who does may be one that
+    /// it has room for.)
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// While busy, an acceptor turns greetings away before anything is computed for them but a few hashes.
@@ -314,7 +324,7 @@ impl Handshake {
             self.out = Some(Refusal::NotForUs.message().to_vec());
             return Err(HandshakeError::NotForUs);
         }
-        if self.busy {
+        if self.busy || self.full && pattern == Pattern::Xx {
             self.out = Some(Refusal::Busy.message().to_vec());
             return Err(HandshakeError::Busy);
         }

@@ -193,6 +193,15 @@ impl CipherState {
         Ok(tag.into())
     }
 
+    /// Encrypts `text` where it lies, and gives the tag.
+    pub(super) fn encrypt_here(&mut self, ad: &[u8], text: &mut [u8]) -> Result<[u8; TAG], CipherError> {
+        let nonce = self.nonce()?;
+        let tag = self.cipher.encrypt_inout_detached(&nonce.into(), ad, text.into());
+        let tag = tag.map_err(|_| CipherError::Forged)?;
+        self.next += 1;
+        Ok(tag.into())
+    }
+
     /// Decrypts `text` where it lies. If it was forged, it is left as it was and nothing else can be read any more.
     pub(super) fn decrypt(&mut self, ad: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Result<(), CipherError> {
         let nonce = self.nonce()?;

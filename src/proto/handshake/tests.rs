@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::transport::{FRAME_OVERHEAD, Head, Kind, MAX_DATA, sealed_len};
+use super::transport::{FRAME_OVERHEAD, HEAD, Head, Kind, MAX_DATA, MAX_PART, sealed_len};
 use super::*;
 
 fn id(n: u8) -> Identity {
@@ -487,8 +487,41 @@ proptest! {
         }
     }
 
+    /// Parts of messages, and lines and words between them.
     #[test]
-    fn controls_have_one_spelling(bytes in prop::collection::vec(0..6u8, 0..4)) {
+    fn frames_of_every_kind_are_opened_as_what_they_are(
+        parts in prop::collection::vec((0..4u8, prop::collection::vec(any::<u8>(), 0..300)), 0..20),
+    ) {
+        let (_, [(_, mut a), (_, mut b)]) = run(false, [NO, NO]);
+        let mut wire = Vec::new();
+        let mut expected = Vec::new();
+        for (kind, bytes) in &parts {
+            match kind {
+                0 if !bytes.is_empty() => a.sealer.seal(bytes, &mut wire).unwrap(),
+                1 | 2 if *kind == 2 || !bytes.is_empty() => a.sealer.seal_part(bytes, *kind == 2, &mut wire).unwrap(),
+                _ => a.sealer.seal_control(Control::Ping { number: 7 }, &mut wire).unwrap(),
+            }
+            expected.push((*kind, bytes.clone()));
+        }
+        for (kind, bytes) in expected {
+            let head = Head::parse([wire[0], wire[1]]).unwrap();
+            let mut body: Vec<u8> = wire.drain(..HEAD + head.body).skip(HEAD).collect();
+            match b.opener.open_any(head, &mut body).unwrap() {
+                Opened::Data(len) => prop_assert_eq!((0, &body[..len]), (kind, &bytes[..])),
+                Opened::Part { end, last } => prop_assert_eq!((1 + u8::from(last), &body[1..end]), (kind, &bytes[..])),
+                Opened::Control(control) => prop_assert_eq!(control, Control::Ping { number: 7 }),
+            }
+        }
+        prop_assert!(wire.is_empty());
+        prop_assert!(a.sealer.seal_part(&vec![0; MAX_PART + 1], true, &mut wire).is_err());
+    }
+
+    #[test]
+    fn controls_have_one_spelling(
+        kind in 0..12u8,
+        rest in prop::sample::select(vec![0usize, 1, 4, 8, 24, 25]).prop_flat_map(|len| prop::collection::vec(0..6u8, len)),
+    ) {
+        let bytes = [vec![kind], rest].concat();
         if let Some(control) = Control::decode(&bytes) {
             prop_assert_eq!(control.encode().to_vec(), bytes);
         }

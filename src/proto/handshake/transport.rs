@@ -14,8 +14,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::control::{Control, LAST_PART, PART};
 use super::noise::{CipherError, CipherState, KEY, TAG};
-use super::wire::Answer;
 
 /// Bytes before each frame that say its length.
 pub const HEAD: usize = 2;
@@ -23,6 +23,8 @@ pub const HEAD: usize = 2;
 pub const MAX_DATA: usize = 16 << 10;
 /// Bytes that a frame adds to its data.
 pub const FRAME_OVERHEAD: usize = HEAD + TAG;
+/// The most bytes of a message in one frame: its first byte says that it is one.
+pub const MAX_PART: usize = MAX_DATA - 1;
 /// The most bytes that may follow a head.
 pub const MAX_BODY: usize = MAX_DATA + TAG;
 
@@ -37,47 +39,24 @@ const CONTROL_AD: &[u8] = b"control";
 pub enum Kind {
     /// The program's bytes.
     Data,
-    /// A message between the two libraries, [`Control`].
+    /// A message between the two libraries, [`Control`], or a part of a message of the program.
     Control,
 }
 
-/// What the two ends of a link tell each other after the handshake.
+/// What a frame that was opened holds, at the front of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Connector to acceptor: the handshake is complete on this side, and whether this connection is chosen. It also proves
-    /// that the greeting was no replay.
-    Verdict {
-        /// Whether this is the connection to keep.
-        chosen: bool,
+pub enum Opened {
+    /// So many bytes of the program's stream.
+    Data(usize),
+    /// A part of a message: the bytes from 1 to here.
+    Part {
+        /// Where they end.
+        end: usize,
+        /// Whether the message ends with it.
+        last: bool,
     },
-    /// The chooser to the other side: this is the connection to keep.
-    Choose,
-    /// Acceptor to connector: not welcome, and why; the connection ends here.
-    Unwelcome(Answer),
-}
-
-impl Control {
-    /// As it is sent.
-    pub fn encode(self) -> [u8; 2] {
-        match self {
-            Control::Unwelcome(why) => [3, why.encode()],
-            Control::Verdict { chosen } => [1, chosen.into()],
-            Control::Choose => [2, 0],
-        }
-    }
-
-    /// Reads one; `None` if it is none.
-    pub fn decode(bytes: &[u8]) -> Option<Control> {
-        match bytes {
-            [1, 0] => Some(Control::Verdict { chosen: false }),
-            [1, 1] => Some(Control::Verdict { chosen: true }),
-            [2, 0] => Some(Control::Choose),
-            [3, why] => Answer::decode(*why)
-                .filter(|why| !matches!(why, Answer::Welcome { .. }))
-                .map(Control::Unwelcome),
-            _ => None,
-        }
-    }
+    /// A message between the two libraries.
+    Control(Control),
 }
 
 /// Why what arrived is no frame. The connection has to end: nothing after it can be read.
@@ -168,6 +147,24 @@ impl Sealer {
         self.frame(Kind::Control, &control.encode(), out)
     }
 
+    /// Appends the frame for a part of a message, of at most [`MAX_PART`] bytes, to `out`.
+    ///
+    /// # Errors
+    /// [`FrameError::Exhausted`]; [`FrameError::Length`] for a longer part.
+    pub fn seal_part(&mut self, part: &[u8], last: bool, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        if part.len() > MAX_PART {
+            return Err(FrameError::Length { found: part.len() });
+        }
+        let start = out.len();
+        out.reserve(1 + part.len() + FRAME_OVERHEAD);
+        out.extend(((1 + part.len() + TAG) as u16 | CONTROL).to_be_bytes());
+        out.push(if last { LAST_PART } else { PART });
+        out.extend_from_slice(part);
+        let text = out.get_mut(start + HEAD..).unwrap_or_default();
+        let tag = self.0.encrypt_here(CONTROL_AD, text);
+        self.finish(tag, start, out)
+    }
+
     fn frame(&mut self, kind: Kind, plain: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
         let (mark, ad) = match kind {
             Kind::Data => (0, &[][..]),
@@ -177,7 +174,17 @@ impl Sealer {
         out.extend(((plain.len() + TAG) as u16 | mark).to_be_bytes());
         out.resize(start + HEAD + plain.len(), 0);
         let text = out.get_mut(start + HEAD..).unwrap_or_default();
-        match self.0.encrypt(ad, plain, text) {
+        let tag = self.0.encrypt(ad, plain, text);
+        self.finish(tag, start, out)
+    }
+
+    fn finish(
+        &mut self,
+        tag: Result<[u8; TAG], CipherError>,
+        start: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
+        match tag {
             Ok(tag) => out.extend(tag),
             Err(e) => {
                 out.truncate(start);
@@ -214,6 +221,24 @@ impl Opener {
         self.0.decrypt(ad, text, tag)?;
         rekey_if_due(&mut self.0);
         Ok(text.len())
+    }
+
+    /// Decrypts a frame of any kind where it lies, and says what it holds.
+    ///
+    /// # Errors
+    /// As [`Opener::open`], and [`FrameError::Unknown`].
+    pub fn open_any(&mut self, head: Head, body: &mut [u8]) -> Result<Opened, FrameError> {
+        let len = self.open(head, body)?;
+        if head.kind == Kind::Data {
+            return Ok(Opened::Data(len));
+        }
+        match body.first() {
+            Some(&PART) if len > 1 => Ok(Opened::Part { end: len, last: false }),
+            Some(&LAST_PART) => Ok(Opened::Part { end: len, last: true }),
+            _ => Control::decode(body.get(..len).unwrap_or_default())
+                .map(Opened::Control)
+                .ok_or(FrameError::Unknown),
+        }
     }
 
     /// Decrypts a control frame and reads it.

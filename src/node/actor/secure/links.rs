@@ -18,6 +18,7 @@ use crate::node::conn::Conn;
 use crate::node::dial::dial_one;
 use crate::node::greet::{Greeted, Role};
 use crate::node::log::log;
+use crate::node::session::Handed;
 use crate::node::table::{Entry, State};
 use crate::node::usher::{Step, Word, usher};
 use crate::os::sock;
@@ -325,14 +326,18 @@ impl Actor {
     fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
         let Some(secure) = &mut self.secure else { return false };
         match secure.links.remove(&conn) {
-            Some(Link::Ushered(Ushered { id, known, opening, task, .. })) => {
+            Some(Link::Ushered(Ushered { id, known, opening, task, peer, .. })) => {
                 task.abort();
                 if let Some(id) = id {
                     // The request of a dial of ours ends with it.
                     self.fail(id, why.clone());
                 }
+                let opened = opening.is_some();
                 for request in opening.into_iter().flat_map(|(_, requests)| requests) {
                     self.shared.done(request, why.clone().into());
+                }
+                if let Some(peer) = peer.filter(|_| opened) {
+                    self.link_not_made(&peer);
                 }
                 known
             }
@@ -370,27 +375,13 @@ impl Actor {
         let Some(Link::Ushered(ushered)) = self.secure.as_mut().and_then(|s| s.links.remove(&conn)) else {
             return;
         };
-        let Ushered { at, ours, id, opening, .. } = ushered;
+        let Ushered { ours, id, opening, .. } = ushered;
         let (via, mut requests) = opening.unwrap_or((Via::Accept, Vec::new()));
         // That of a dial of ours.
         let own = id.and_then(|id| self.table.get_mut(id)).map(|entry| std::mem::take(&mut entry.request));
         requests.extend(own.filter(|request| *request != 0));
-        let known = id.is_some();
-        let id = id.unwrap_or_else(|| self.shared.new_id());
-        let open = passed.into_conn(id, via, !ours, &self.shared);
-        if !known {
-            let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
-            let dialler = None;
-            self.table.insert(id, Entry { ips, inbound: !ours, request: 0, since, dialler, state });
-        }
-        if let Some(secure) = &mut self.secure {
-            secure.given.insert(conn, id);
-            secure.open.insert(id, conn);
-        }
-        self.enter(id, open, requests.first().copied().unwrap_or(0));
-        for request in requests {
-            self.secure_succeeded(request, id);
-        }
+        let handed = Handed { conn, via, ours, greeted: Box::new(passed), requests };
+        self.link_made(id, handed);
     }
 
     /// The program wants a connection to an address, and has one to the node that is there, as its key shows.
@@ -404,9 +395,16 @@ impl Actor {
 
     /// Ends a connection, as the connector wants it.
     pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
+        if self.forget_meeting(conn, why) {
+            return;
+        }
         let Some(secure) = &mut self.secure else { return };
         if let Some(id) = secure.given.remove(&conn) {
             secure.open.remove(&id);
+            if why == Closing::Replaced {
+                // The session goes over to the next one, which keeps this one open until then.
+                return;
+            }
             if let Some(open) = self.shared.conn(id) {
                 let peer = open.peer.to_string_lossy();
                 log!(self.shared, Info, "closing the connection with {peer}: {}", why.text());
@@ -425,6 +423,13 @@ impl Actor {
                     self.fail(id, Error::new(Code::Limit, why.text()));
                 }
             }
+            Some(Link::Ushered(Ushered { ours: true, id: Some(_), opening: None, .. }))
+                if why == Closing::Beaten =>
+            {
+                // By its address it was another one.
+                let text = "that node is connected already, as its key shows";
+                self.let_go(conn, Error::new(Code::Duplicate, text));
+            }
             Some(_) => drop(self.let_go(conn, Error::new(code_of(why), why.text()))),
             None => {}
         }
@@ -434,8 +439,7 @@ impl Actor {
     /// last bytes may still be on their way.
     pub(super) fn forget_ending(&mut self, peer: &PublicKey) {
         let Some(secure) = &self.secure else { return };
-        let id = secure.connector.open(peer).and_then(|conn| secure.given.get(&conn)).copied();
-        let Some(id) = id else { return };
+        let Some(id) = secure.sessions.id_of(peer) else { return };
         let ends = |conn: Arc<Conn>| conn.closed.load(Relaxed) || conn.out.lock().is_closing();
         if self.shared.conn(id).is_none_or(ends) {
             self.secure_closed(id);
@@ -444,11 +448,18 @@ impl Actor {
 
     /// A connection of the program's has ended.
     pub(in super::super) fn secure_closed(&mut self, id: u64) {
-        let Some(conn) = self.secure.as_mut().and_then(|s| s.open.remove(&id)) else { return };
-        if let Some(secure) = &mut self.secure {
+        let Some(secure) = &mut self.secure else { return };
+        let peer = secure.sessions.ended(id);
+        if let Some(conn) = secure.open.remove(&id) {
             secure.given.remove(&conn);
+            secure
+                .connector
+                .handle(Instant::now(), Input::Closed { conn, os_error: 0, text: "it has ended".into() });
         }
-        self.secure_input(Input::Closed { conn, os_error: 0, text: "it has ended".into() });
+        if let Some(peer) = peer {
+            secure.connector.set_session(Instant::now(), peer, None);
+        }
+        self.secure_act();
     }
 }
 

@@ -14,6 +14,7 @@ mod mainline;
 mod own;
 mod punches;
 mod relays;
+mod sessions;
 mod signalling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,9 @@ use tokio::sync::mpsc;
 use super::{Actor, Msg};
 use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
+use crate::node::greet::Greeted;
 use crate::node::log::log;
+use crate::node::session::Report;
 use crate::node::shared::{Outcome, Shared};
 use crate::node::{key, punch, signal, usher};
 use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals};
@@ -38,6 +41,7 @@ use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
 use links::Link;
+pub(super) use sessions::Start;
 
 pub(super) use mainline::Happening as MainlineHappening;
 
@@ -52,8 +56,9 @@ pub(super) struct Secure {
     links: BTreeMap<ConnId, Link>,
     /// The program's, by the id that it knows.
     given: BTreeMap<ConnId, u64>,
-    /// The same the other way round.
+    /// The same the other way round: the link of each of the program's connections, if it has one.
     open: BTreeMap<u64, ConnId>,
+    sessions: sessions::Sessions,
     punches: BTreeMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
     /// Servers where we are now that relay.
@@ -81,6 +86,10 @@ pub(crate) enum News {
     Relayed { conn: ConnId, ours: bool, outcome: Result<(tokio::net::TcpStream, std::net::SocketAddr)> },
     /// A connection says something.
     Usher { conn: ConnId, step: usher::Step },
+    /// A session says something.
+    Session { id: u64, report: Report },
+    /// A peer whose session has ended here has said which one it holds on a new link; what comes of that.
+    Met { conn: ConnId, outcome: Result<Option<Box<Greeted>>> },
     /// A punch wants to tell the peer something.
     PunchSend { punch: PunchId, message: crate::proto::punch::Message },
     /// A punch has ended.
@@ -115,6 +124,7 @@ impl Secure {
             links: BTreeMap::new(),
             given: BTreeMap::new(),
             open: BTreeMap::new(),
+            sessions: sessions::Sessions::default(),
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             relays: Vec::new(),
@@ -175,7 +185,7 @@ impl Actor {
             let e = Error::new(Code::Io, "this node has no keys: the system had no randomness at its start");
             return self.shared.done(request, e.into());
         };
-        if secure.connector.open(&peer).is_none() && !secure.running.values().any(|other| *other == peer) {
+        if secure.sessions.id_of(&peer).is_none() && !secure.running.values().any(|other| *other == peer) {
             if let Err(e) = self.has_outbound_place_beside(secure.under_way()) {
                 return self.shared.done(request, e.into());
             }
@@ -292,6 +302,8 @@ impl Actor {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
             News::Relayed { conn, ours, outcome } => self.relayed(conn, ours, outcome),
             News::Usher { conn, step } => self.usher_says(conn, step),
+            News::Session { id, report } => self.session_says(id, report),
+            News::Met { conn, outcome } => self.met_ended(conn, outcome),
             News::PunchSend { punch, message } => self.secure_input(Input::PunchSend { punch, message }),
             News::Punched { punch, end } => self.punched(punch, *end),
         }
@@ -306,6 +318,7 @@ impl Actor {
         self.secure_act();
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
+        secure.sessions.abort();
         if let Some(signal) = &secure.signal {
             let _ = signal.try_send(signal::Order::Leave);
         }

@@ -1,6 +1,7 @@
 //! What the node knows of itself and how it is set, for the connector.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::Actor;
@@ -85,6 +86,7 @@ impl Actor {
     /// Tells the connector whether there is room for peers that come by themselves, if that has changed.
     pub(super) fn secure_room(&mut self) {
         let full = self.table.open(true) + self.welcomed() >= self.shared.config.max_inbound;
+        self.shared.full.store(full, Relaxed);
         if let Some(secure) = &mut self.secure {
             secure.full = full;
             // Nothing else of what we are has changed, and strangers can make this happen often.

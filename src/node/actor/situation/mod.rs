@@ -145,6 +145,7 @@ impl Actor {
         let now = Instant::now();
         // What is said from here on is another change.
         self.shared.change_waits.store(false, SeqCst);
+        self.secure_network_changed();
         match self.at.changed.map(|last| last + BETWEEN_CHANGES).filter(|t| *t > now) {
             Some(later) => self.at.change_due = Some(later),
             None => self.look_again(now),

@@ -93,12 +93,13 @@ fn the_chooser_takes_another_if_its_choice_breaks() {
     assert_eq!(out[..2], [format!("choose {}", second.0), format!("open {} Direct", second.0)]);
 }
 
+/// Soon after the race it may be a spare one of that race.
 #[test]
 fn the_chooser_holds_a_second_connection_and_then_takes_it() {
     for stays in [true, false] {
         let mut bench = Bench::new(true);
         let (old, _) = bench.came(NONE, false, true);
-        bench.now += MS * 5000;
+        bench.now += MS * 10;
         let (new, out) = bench.came(NONE, false, false);
         assert_eq!(short(&out), ["answer -"]);
         bench.give(Input::Verdict { conn: new, chosen: false });
@@ -115,6 +116,25 @@ fn the_chooser_holds_a_second_connection_and_then_takes_it() {
             assert_eq!(short(&bench.pass(MS * 9000)), [""; 0]);
             assert_eq!(bench.connector.open(&bench.key()), Some(old));
         }
+    }
+}
+
+/// Later, or if it is for the session that we hold, it is not: the peer has lost the open one, or wants another.
+#[test]
+fn the_chooser_takes_a_new_connection_of_the_peer_at_once() {
+    for (later, session) in [(5000, NONE), (10, [8; 16])] {
+        let mut bench = Bench::new(true);
+        let (old, _) = bench.came(NONE, false, true);
+        bench.connector.set_session(bench.now, bench.key(), Some([8; 16]));
+        bench.now += MS * later;
+        let (new, out) = bench.came(session, false, false);
+        assert_eq!(short(&out), ["answer -"], "it may be a recording");
+        let expected = [
+            format!("choose {}", new.0),
+            format!("close {} Replaced", old.0),
+            format!("open {} Accept", new.0),
+        ];
+        assert_eq!(short(&bench.give(Input::Verdict { conn: new, chosen: false })), expected);
     }
 }
 

@@ -162,13 +162,23 @@ fn step(bench: &mut Bench, seen: &mut Seen, requests: &mut u64, [kind, which, wh
         19 | 20 => {
             let searches: Vec<u64> = seen.searches.iter().copied().collect();
             let Some(tag) = pick(&searches, which) else { return Vec::new() };
-            if kind % 23 == 19 {
+            if kind % 25 == 19 {
                 let locator = Box::new(bench.unl(some));
                 return bench.give(Input::Located { tag, locator });
             }
             seen.searches.remove(&tag);
             let outcome = if chosen { Ok(()) } else { Err("nothing".to_owned()) };
             return bench.give(Input::Searched { tag, outcome });
+        }
+        22 if what % 4 == 0 => {
+            // The I/O does so when a session begins, ends, or loses its link.
+            let (now, key) = (bench.now, bench.key());
+            match which % 3 {
+                0 => bench.connector.set_session(now, key, Some([which | 1; 16])),
+                1 => bench.connector.set_session(now, key, None),
+                _ => bench.connector.recover(now, key, now + MS * u32::from(what) * 40),
+            }
+            return bench.out();
         }
         _ => {}
     }
@@ -190,6 +200,7 @@ proptest! {
             let out = step(&mut bench, &mut seen, &mut requests, item);
             seen.take(out);
         }
+        bench.connector.set_session(bench.now, bench.key(), None);
         // Sessions and messages end by themselves at last. Behind a look-up there may be a punch, and a letter.
         let out = bench.pass(Duration::from_secs(15));
         seen.take(out);

@@ -65,7 +65,7 @@ impl Actor {
     fn add_candidates(&mut self, addrs: &[SocketAddr]) {
         let connected = |at: SocketAddr| {
             self.table.iter().any(|(_, entry)| match &entry.state {
-                State::Open(conn) => conn.stream.peer_addr().is_ok_and(|peer| canonical(peer) == at),
+                State::Open(conn) => conn.peer_addr().is_some_and(|peer| canonical(peer) == at),
                 _ => false,
             })
         };

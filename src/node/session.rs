@@ -1,0 +1,302 @@
+//! The task behind a connection of the secure dialect: one session, over one link after the other.
+//!
+//! ```text
+//!              handed over by the actor            the peer holds the same session
+//!   no link ───────────────────────────▶ asking ───────────────────────────────────▶ link
+//!      ▲  │                               │  │ another one, or none                  │  │
+//!      │  └─ grace over: CLOSED           │  └─ CLOSED; a new session begins with it │  │ CLOSE said, or heard: CLOSED
+//!      └──────────────────────────────────┴──────────────── broken, cut, silent ◀────┘  │
+//!                                                                another one handed over └─▶ asking
+//! ```
+//!
+//! What is sent and heard is [`crate::proto::session`]'s. The connection keeps its number, its place and what the program
+//! knows of it all the while; what the program sends waits in its buffer while there is no link.
+
+mod carry;
+mod over;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Sleep, timeout};
+
+use super::conn::Conn;
+use super::frames::Opening;
+use super::greet::{Greeted, Made};
+use super::link::Room;
+use super::receive::Receiver;
+use super::shared::Shared;
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::event::{Kind, Path, Via};
+use crate::proto::connect::ConnId;
+use crate::proto::handshake::{Control, Sealer};
+use crate::proto::session::{Epitaph, NONE, SessionId, Settings};
+use crate::queue::{Item, Notice};
+
+pub(crate) use over::meet_ended;
+
+/// A link for a session that is there.
+pub(crate) struct Handed {
+    pub(crate) conn: ConnId,
+    pub(crate) via: Via,
+    /// Whether we made it.
+    pub(crate) ours: bool,
+    pub(crate) greeted: Box<Greeted>,
+    /// The requests that are to have the connection.
+    pub(crate) requests: Vec<u64>,
+}
+
+/// What the actor says to a session.
+pub(crate) enum Order {
+    /// Here is another link.
+    Link(Handed),
+    /// Give the link up, for this reason.
+    Cut(&'static str),
+}
+
+/// What the actor hears of a session.
+pub(crate) enum Report {
+    /// That link is of no use (any more): another one is needed. These requests were waiting for it.
+    Lost { conn: ConnId, requests: Vec<u64> },
+    /// A link has been taken into use that these requests were waiting for.
+    Carried { requests: Vec<u64> },
+    /// The session is over, as the peer does not have it. A new one begins with this link, on which both have said so.
+    Anew(Handed),
+    /// The session is over. A peer that does not know that is told so.
+    Over(Epitaph),
+}
+
+/// How a session goes by the configuration.
+pub(crate) fn settings(config: &Config) -> Settings {
+    let grace = Some(config.resume_grace / 2).filter(|half| !half.is_zero());
+    let idle = Some(config.keepalive).filter(|idle| !idle.is_zero());
+    Settings {
+        window: config.resend_window as u64,
+        silence: config.link_timeout,
+        // Early enough to make another link before the other side gives the session up.
+        idle: idle.map(|idle| grace.map_or(idle, |half| half.min(idle))),
+    }
+}
+
+/// Works for a session to its end. `closed` is called right before the CLOSED event.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    (link, opening): (ConnId, Opening),
+    orders: UnboundedReceiver<Order>,
+    report: impl Fn(Report) + Send,
+    closed: impl FnOnce(),
+) {
+    let stream = conn.out.stream();
+    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), Some(opening));
+    let mut keeper = Keeper {
+        shared,
+        conn,
+        receiver,
+        orders,
+        link,
+        stream,
+        retired: None,
+        asking: None,
+        why: None,
+        grace: None,
+        closing: None,
+        timer: None,
+        armed: None,
+        writing: Vec::new(),
+        written: 0,
+        plain: Default::default(),
+        room: None,
+        broken: None,
+        report,
+    };
+    let over = keeper.work().await;
+    keeper.finish(over, closed).await;
+}
+
+/// How a session ends.
+enum Over {
+    /// The program has closed it, and everything has arrived, unless the peer did not want it any more.
+    Program,
+    /// The program has closed it, and the rest found no way in time.
+    TooLate,
+    Peer {
+        missing: u64,
+    },
+    Failed(Error),
+    /// No link could be made again.
+    Lost(Error),
+    /// The peer does not have it.
+    Anew(Handed),
+}
+
+/// A link that has been left, and what is needed to say a last word on it.
+struct Retired {
+    stream: Arc<TcpStream>,
+    sealer: Option<Sealer>,
+    /// What was made for it and not written.
+    wire: Vec<u8>,
+}
+
+/// The peer's word: which session it holds, and how much of our stream it has.
+type Word = (Box<Greeted>, SessionId, u64);
+
+/// A link on which it is being asked whether the peer holds the session.
+struct Asking {
+    conn: ConnId,
+    via: Via,
+    ours: bool,
+    at: SocketAddr,
+    requests: Vec<u64>,
+    /// Whether there was one before it that lived.
+    moved: bool,
+    word: Pin<Box<dyn Future<Output = Result<Word>> + Send>>,
+}
+
+struct Keeper<R> {
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    receiver: Receiver,
+    orders: UnboundedReceiver<Order>,
+    report: R,
+    /// The link that carries it, or did last.
+    link: ConnId,
+    stream: Option<Arc<TcpStream>>,
+    /// The one before, until the next one carries: so the peer is not told of its end before it has the other.
+    retired: Option<Retired>,
+    asking: Option<Asking>,
+    /// Why the last link ended.
+    why: Option<Error>,
+    /// When it is given up for want of a link.
+    grace: Option<Instant>,
+    /// When a closing one is given up.
+    closing: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// What the timer is set to.
+    armed: Option<Instant>,
+    /// What the writer holds, and how much of it the system has.
+    writing: Vec<u8>,
+    written: usize,
+    /// Memory for what comes before encryption.
+    plain: crate::proto::session::Piece,
+    room: Option<Room>,
+    /// Why nothing can be sent any more on this link. What had arrived before is still read.
+    broken: Option<Error>,
+}
+
+impl<R: Fn(Report)> Keeper<R> {
+    /// The link is gone. The end of the session, if it does not outlive that.
+    fn lose(&mut self, why: Error) -> Option<Over> {
+        self.stream.take()?;
+        drop(self.forget_link());
+        self.after_loss(self.link, why, Vec::new())
+    }
+
+    /// The actor wants another link instead of this one.
+    pub(super) fn cut(&mut self, why: &'static str) -> Option<Over> {
+        if self.stream.is_none() && self.asking.is_none() {
+            (self.report)(Report::Lost { conn: self.link, requests: Vec::new() });
+        }
+        self.lose(Error::new(Code::Reset, why))
+    }
+
+    /// What was made for the link and not written, and what makes more.
+    fn forget_link(&mut self) -> (Option<Sealer>, Vec<u8>) {
+        let left = self.conn.out.link_lost();
+        self.receiver.link_lost();
+        let mut wire = std::mem::take(&mut self.writing);
+        wire.drain(..self.written.min(wire.len()));
+        (self.written, self.broken) = (0, None);
+        let (sealer, frames) = left.map_or((None, Vec::new()), |(sealer, frames)| (Some(sealer), frames));
+        wire.extend(frames);
+        (sealer, wire)
+    }
+
+    fn after_loss(&mut self, conn: ConnId, why: Error, requests: Vec<u64>) -> Option<Over> {
+        let grace = self.shared.config.resume_grace;
+        let end = *self.grace.get_or_insert_with(|| Instant::now() + grace);
+        if grace.is_zero() || self.shared.is_stopping() || end <= Instant::now() {
+            return Some(if self.closing.is_some() { Over::TooLate } else { Over::Lost(why) });
+        }
+        self.tell_path(Path::Lost, None, &why.message);
+        self.why = Some(why);
+        (self.report)(Report::Lost { conn, requests });
+        None
+    }
+
+    /// Another link: asks the peer whether it holds the session. From now on nothing is taken from the old one.
+    fn ask(&mut self, handed: Handed) {
+        let Handed { conn, via, ours, mut greeted, mut requests } = handed;
+        let lived = self.stream.is_some();
+        if let Some(stream) = self.stream.take() {
+            let (sealer, wire) = self.forget_link();
+            self.retired = Some(Retired { stream, sealer, wire });
+        }
+        self.grace.get_or_insert_with(|| Instant::now() + self.shared.config.resume_grace);
+        let mut moved = lived;
+        if let Some(before) = self.asking.take() {
+            requests.extend(before.requests);
+            moved |= before.moved;
+        }
+        let hello = self.conn.out.session().map(|seal| seal.session.hello());
+        let limit = self.shared.config.handshake_timeout;
+        let at = greeted.at;
+        let word = Box::pin(async move {
+            let ask = async {
+                greeted.tell(hello.unwrap_or(Control::Session { id: NONE, received: 0 })).await?;
+                greeted.session().await
+            };
+            let late = || Error::new(Code::Timeout, format!("{at} did not say which session it holds"));
+            let (id, received) = timeout(limit, ask).await.map_err(|_| late())??;
+            Ok((greeted, id, received))
+        });
+        self.asking = Some(Asking { conn, via, ours, at, requests, moved, word });
+    }
+
+    /// The peer has answered.
+    fn answered(&mut self, word: Result<Word>) -> Option<Over> {
+        let Asking { conn, via, ours, at, requests, moved, .. } = self.asking.take()?;
+        let (greeted, id, received) = match word {
+            Ok(word) => word,
+            Err(e) => {
+                self.retired = None;
+                return self.after_loss(conn, e, requests);
+            }
+        };
+        let taken_up = self.conn.out.session().map(|mut seal| {
+            let session = &mut seal.session;
+            (session.id() == id).then(|| session.resume(Instant::now(), received))
+        });
+        match taken_up.flatten() {
+            None => return Some(Over::Anew(Handed { conn, via, ours, greeted, requests })),
+            Some(Err(violation)) => {
+                let message = format!("the peer broke the protocol: {violation}");
+                return Some(Over::Failed(Error::new(Code::Protocol, message)));
+            }
+            Some(Ok(())) => {}
+        }
+        let Made { stream, sealer, opening, .. } = greeted.into_link();
+        self.receiver.next_link(Opening { announced: true, ..opening });
+        self.conn.out.link_made(Arc::clone(&stream), sealer);
+        (self.stream, self.link, self.retired) = (Some(stream), conn, None);
+        (self.grace, self.why) = (None, None);
+        let path = if moved { Path::Moved } else { Path::Resumed };
+        self.tell_path(path, Some((via, at)), &format!("by {} with {at}", via.name()));
+        (self.report)(Report::Carried { requests });
+        None
+    }
+
+    fn tell_path(&self, path: Path, link: Option<(Via, SocketAddr)>, text: &str) {
+        if self.conn.path_changed(path, link) {
+            let notice = self.shared.notice(Kind::Path, &self.conn);
+            let peer = link.and_then(|(_, at)| std::ffi::CString::new(at.to_string()).ok());
+            let notice = Notice { code: path as i32, text: text.to_owned(), peer, ..notice };
+            self.shared.queue.push(Item::Notice(Box::new(notice)));
+        }
+    }
+}

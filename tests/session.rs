@@ -1,0 +1,531 @@
+//! Connections of the secure dialect whose links are cut: whole nodes on loopback, and a proxy between them that resets,
+//! swallows and refuses.
+#![cfg(all(feature = "server", feature = "testing"))]
+#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use p2pnet::config::{Dialect, DuplicateIp, NodeType};
+use p2pnet::event::{Event, Kind, Path};
+use p2pnet::proto::identity::Identity;
+use p2pnet::testing::TestNode;
+use p2pnet::{Code, Config};
+
+/// A test that waits this long for something hangs.
+const HUNG: Duration = Duration::from_secs(120);
+const MS: Duration = Duration::from_millis(1);
+
+fn node(change: impl FnOnce(&mut Config)) -> TestNode {
+    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
+    let mut config = Config {
+        dialect: Dialect::Secure,
+        passive_bind: Some(ip.into()),
+        node_type: NodeType::Passive,
+        duplicate_ip: DuplicateIp::Allow,
+        bootstrap: false,
+        advertise: false,
+        ..Config::default()
+    };
+    change(&mut config);
+    TestNode::start(config).unwrap()
+}
+
+/// What the proxy does with a connection.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Mood {
+    /// Carries, and resets both ends after so many bytes.
+    Until(u64),
+    /// Takes connections and closes them at once.
+    Refuse,
+}
+
+/// Between the nodes.
+struct Proxy {
+    at: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: Mutex<SocketAddr>,
+    mood: Mutex<Box<dyn FnMut() -> Mood + Send>>,
+    live: Mutex<Vec<Carried>>,
+    made: AtomicUsize,
+}
+
+struct Carried {
+    client: TcpStream,
+    server: TcpStream,
+    /// 1: what comes is thrown away.
+    deaf: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    fn before(target: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let inner = Arc::new(Inner {
+            target: Mutex::new(target),
+            mood: Mutex::new(Box::new(|| Mood::Until(u64::MAX))),
+            live: Mutex::default(),
+            made: AtomicUsize::new(0),
+        });
+        let shared = Arc::clone(&inner);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let mood = shared.mood.lock().unwrap()();
+                let Mood::Until(limit) = mood else { continue };
+                let Ok(server) = TcpStream::connect(*shared.target.lock().unwrap()) else { continue };
+                shared.made.fetch_add(1, SeqCst);
+                let deaf = Arc::new(AtomicU64::new(0));
+                let left = Arc::new(AtomicU64::new(limit));
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let (left, deaf) = (Arc::clone(&left), Arc::clone(&deaf));
+                    std::thread::spawn(move || carry(from, to, &left, &deaf));
+                }
+                shared.live.lock().unwrap().push(Carried { client, server, deaf });
+            }
+        });
+        Proxy { at, inner }
+    }
+
+    fn mood(&self, mood: impl FnMut() -> Mood + Send + 'static) {
+        *self.inner.mood.lock().unwrap() = Box::new(mood);
+    }
+
+    /// Resets what it carries.
+    fn cut(&self) {
+        for carried in self.inner.live.lock().unwrap().drain(..) {
+            reset(&carried.client);
+            reset(&carried.server);
+        }
+    }
+
+    /// Resets the end of the node that has connected; the other one hears nothing.
+    fn cut_client(&self) {
+        for carried in self.inner.live.lock().unwrap().iter() {
+            carried.deaf.store(1, SeqCst);
+            reset(&carried.client);
+        }
+    }
+
+    /// From now on what it carries goes nowhere.
+    fn swallow(&self) {
+        self.inner.live.lock().unwrap().iter().for_each(|carried| carried.deaf.store(1, SeqCst));
+    }
+
+    fn connections(&self) -> usize {
+        self.inner.made.load(SeqCst)
+    }
+}
+
+fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, deaf: &AtomicU64) {
+    let mut buf = vec![0; 16 << 10];
+    while let Ok(n @ 1..) = from.read(&mut buf) {
+        if deaf.load(SeqCst) == 1 {
+            continue;
+        }
+        let before = left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(n as u64))).unwrap();
+        let n = n.min(usize::try_from(before).unwrap_or(usize::MAX));
+        if to.write_all(&buf[..n]).is_err() || before <= n as u64 {
+            break;
+        }
+    }
+    if deaf.load(SeqCst) == 1 {
+        return;
+    }
+    reset(&from);
+    reset(&to);
+}
+
+/// Alice, who has connected to Bob by a proxy, and the numbers of the connection.
+fn pair(change: impl Fn(&mut Config)) -> (TestNode, u64, Proxy, TestNode, u64) {
+    let (alice, bob) = (node(&change), node(&change));
+    let proxy = Proxy::before(bob.listens());
+    let at = proxy.at.to_string();
+    let a = alice.request(|net| net.connect(&at)).unwrap().conn;
+    let b = bob.expect(Kind::Opened).conn;
+    (alice, a, proxy, bob, b)
+}
+
+fn send_line(node: &TestNode, conn: u64, line: &str) {
+    node.net.send_line(conn, line.as_bytes()).unwrap();
+}
+
+fn path(node: &TestNode, path: Path) -> Event {
+    node.wait_for(&format!("{path:?}"), |e| e.kind == Kind::Path && e.code == path as i32)
+}
+
+/// What is said: a line, or a message.
+fn item(i: usize, salt: usize) -> (bool, Vec<u8>) {
+    let message = (i + salt).is_multiple_of(3);
+    let len = match (i * 7 + salt) % 50 {
+        0 => 40_000,
+        1 => 17_000,
+        n => n * 11,
+    };
+    let mut bytes = format!("{i} ").into_bytes();
+    bytes.extend((0..len).map(|at| b'a' + ((i * 31 + at) % 26) as u8));
+    if message && i.is_multiple_of(9) {
+        bytes.clear();
+    }
+    (message, bytes)
+}
+
+/// Both send and receive `count` items while `trouble` is made; everything arrives once, in order.
+fn talk(
+    alice: &TestNode,
+    a: u64,
+    bob: &TestNode,
+    b: u64,
+    count: usize,
+    mut trouble: impl FnMut(usize) + Send,
+) {
+    let done = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for (node, conn, ours, theirs) in [(alice, a, 1, 2), (bob, b, 2, 1)] {
+            let done = &done;
+            scope.spawn(move || {
+                let (mut sent, mut got) = (0, 0);
+                let start = Instant::now();
+                while sent < count || got < count {
+                    assert!(start.elapsed() < HUNG, "hung: {sent} sent, {got} got");
+                    while let Some(event) = node.net.next_event().unwrap() {
+                        assert_ne!(event.kind, Kind::Closed, "{}", event.text());
+                        if matches!(event.kind, Kind::Line | Kind::Message) {
+                            let is_next = (event.kind == Kind::Message, event.data) == item(got, theirs);
+                            assert!(is_next, "the {got}th is another one");
+                            got += 1;
+                        }
+                    }
+                    while sent < count {
+                        let (message, bytes) = item(sent, ours);
+                        let taken = match message {
+                            true => node.net.send(conn, &bytes),
+                            false => node.net.send_line(conn, &bytes),
+                        };
+                        match taken {
+                            Ok(()) => sent += 1,
+                            Err(e) => {
+                                assert_eq!(e, Code::WouldBlock);
+                                break;
+                            }
+                        }
+                    }
+                    node.net.wait(Some(MS * 5)).unwrap();
+                }
+                done.fetch_add(1, SeqCst);
+            });
+        }
+        let mut turn = 0;
+        while done.load(SeqCst) < 2 {
+            trouble(turn);
+            turn += 1;
+            std::thread::sleep(MS);
+        }
+    });
+}
+
+#[test]
+fn streams_are_whole_though_links_are_reset_at_random_bytes() {
+    for round in 0..4 {
+        let (alice, a, proxy, bob, b) = pair(|c| c.resend_window = [65_536, 1 << 20][round % 2]);
+        proxy.mood(|| Mood::Until(fastrand::u64(200..300_000)));
+        proxy.cut();
+        talk(&alice, a, &bob, b, 800, |_| {});
+        let (ours, theirs) = (alice.net.conn_info(a).unwrap(), bob.net.conn_info(b).unwrap());
+        assert!(ours.resumptions > 3 && theirs.resumptions > 3, "{ours:?}");
+        assert_eq!((alice.net.conns(), bob.net.conns()), (vec![a], vec![b]));
+    }
+}
+
+#[test]
+fn streams_are_whole_though_one_side_or_none_hears_of_the_cut() {
+    let quick = |c: &mut Config| {
+        c.link_timeout = MS * 300;
+        c.resume_grace = Duration::from_secs(60);
+    };
+    let (alice, a, proxy, bob, b) = pair(quick);
+    talk(&alice, a, &bob, b, 3000, |turn| match turn % 400 {
+        100 => proxy.cut_client(),
+        200 => proxy.swallow(),
+        300 => proxy.cut(),
+        _ => {}
+    });
+    let info = bob.net.conn_info(b).unwrap();
+    assert!(info.resumptions > 0 && proxy.connections() > 1, "{info:?}");
+}
+
+#[test]
+fn the_program_is_told_what_carries_its_connection() {
+    let (alice, a, proxy, bob, b) = pair(|_| {});
+    send_line(&alice, a, "one");
+    assert_eq!(bob.expect(Kind::Line).text(), "one");
+    assert_eq!(alice.net.conn_info(a).unwrap().path, Path::First);
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    let lost = path(&alice, Path::Lost);
+    assert!(lost.conn == a && !lost.text().is_empty(), "{lost:?}");
+    path(&bob, Path::Lost);
+    assert_eq!(alice.net.conn_info(a).unwrap().path, Path::Lost);
+    send_line(&alice, a, "two");
+    send_line(&bob, b, "three");
+    proxy.mood(|| Mood::Until(u64::MAX));
+    let resumed = path(&alice, Path::Resumed);
+    assert_eq!((resumed.conn, resumed.peer), (a, proxy.at.to_string()));
+    path(&bob, Path::Resumed);
+    assert_eq!(bob.expect(Kind::Line).text(), "two");
+    assert_eq!(alice.expect(Kind::Line).text(), "three");
+    let info = alice.net.conn_info(a).unwrap();
+    assert_eq!((info.path, info.resumptions), (Path::Resumed, 1));
+    let start = Instant::now();
+    while alice.net.conn_info(a).unwrap().rtt_us == 0 {
+        assert!(start.elapsed() < HUNG, "never measured");
+        std::thread::sleep(MS);
+    }
+    // Only one side loses it: for the other it is a move.
+    proxy.cut_client();
+    path(&alice, Path::Lost);
+    path(&bob, Path::Moved);
+    send_line(&bob, b, "four");
+    assert_eq!(alice.expect(Kind::Line).text(), "four");
+}
+
+#[test]
+fn a_peer_that_was_restarted_does_not_have_the_connection() {
+    let identity = Arc::new(Identity::from_secret(&[9; 32]));
+    let alice = node(|_| {});
+    let bob = node(|c| c.key = Some(Arc::clone(&identity)));
+    let proxy = Proxy::before(bob.listens());
+    let at = proxy.at.to_string();
+    let a = alice.request(|net| net.connect(&at)).unwrap().conn;
+    let b = bob.expect(Kind::Opened).conn;
+    send_line(&alice, a, "arrives");
+    bob.expect(Kind::Line);
+    let start = Instant::now();
+    while alice.net.conn_info(a).unwrap().unacked_bytes > 0 {
+        assert!(start.elapsed() < HUNG, "never acknowledged");
+        std::thread::sleep(MS);
+    }
+    proxy.swallow();
+    (0..5).for_each(|i| send_line(&alice, a, &format!("{i} does not")));
+    alice.net.send(a, b"nor does this").unwrap();
+    let again = node(|c| c.key = Some(Arc::clone(&identity)));
+    *proxy.inner.target.lock().unwrap() = again.listens();
+    proxy.cut();
+    let closed = alice.expect(Kind::Closed);
+    assert_eq!((closed.conn, closed.result, closed.code), (a, Err(Code::Reset), 6));
+    assert!(closed.text().contains("6 lines sent were not acknowledged"), "{closed:?}");
+    // And a new connection with whom is there now.
+    let a = alice.wait_for("another one", |e| e.kind == Kind::Opened && e.conn != a).conn;
+    let c = again.expect(Kind::Opened).conn;
+    send_line(&alice, a, "hello again");
+    assert_eq!(again.expect(Kind::Line).text(), "hello again");
+    send_line(&again, c, "and you");
+    assert_eq!(alice.expect(Kind::Line).text(), "and you");
+    assert_eq!(bob.net.conns(), [b], "still waiting");
+}
+
+#[test]
+fn a_connection_without_a_link_ends_when_its_grace_is_over() {
+    let (alice, a, proxy, bob, b) = pair(|c| c.resume_grace = MS * 400);
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    path(&alice, Path::Lost);
+    (0..3).for_each(|i| send_line(&alice, a, &format!("{i}")));
+    let closed = alice.expect(Kind::Closed);
+    assert_eq!((closed.conn, closed.code), (a, 3));
+    assert!(closed.result.is_err() && closed.text().contains("resume_grace_ms"), "{closed:?}");
+    assert!(closed.text().contains("3 lines"), "{closed:?}");
+    let closed = bob.expect(Kind::Closed);
+    assert_eq!((closed.conn, closed.code), (b, 0));
+    assert!(closed.result.is_err(), "{closed:?}");
+    // Without a grace, at once.
+    let (alice, a, proxy, bob, _) = pair(|c| c.resume_grace = Duration::ZERO);
+    proxy.cut();
+    assert_eq!(alice.expect(Kind::Closed).conn, a);
+    bob.expect(Kind::Closed);
+}
+
+#[test]
+fn closed_while_there_is_no_link() {
+    // The link comes back in time: everything arrives, and the peer hears of the end.
+    let (alice, a, proxy, bob, _) = pair(|c| c.close_timeout = Duration::from_secs(30));
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    path(&alice, Path::Lost);
+    send_line(&alice, a, "last words");
+    alice.net.close(a).unwrap();
+    assert_eq!(alice.net.send_line(a, b"x"), Err(Code::Closed));
+    proxy.mood(|| Mood::Until(u64::MAX));
+    let closed = alice.expect(Kind::Closed);
+    assert_eq!((closed.result, closed.code), (Ok(()), 0), "{closed:?}");
+    assert_eq!(bob.expect(Kind::Line).text(), "last words");
+    assert_eq!(bob.expect(Kind::Closed).result, Err(Code::Closed));
+    // It does not: the program is told what is lost, and the peer when it comes.
+    let (alice, a, proxy, bob, b) = pair(|c| c.close_timeout = MS * 100);
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    path(&bob, Path::Lost);
+    send_line(&bob, b, "lost");
+    bob.net.close(b).unwrap();
+    let closed = bob.expect(Kind::Closed);
+    assert_eq!((closed.result, closed.code), (Err(Code::Timeout), 1), "{closed:?}");
+    proxy.mood(|| Mood::Until(u64::MAX));
+    let closed = alice.expect(Kind::Closed);
+    assert_eq!((closed.conn, closed.result), (a, Err(Code::Closed)), "{closed:?}");
+    assert!(bob.net.conns().is_empty(), "no connection that nobody asked for");
+    // Both can connect again.
+    let at = proxy.at.to_string();
+    let again = alice.request(|net| net.connect(&at)).unwrap().conn;
+    send_line(&alice, again, "anew");
+    assert_eq!(bob.expect(Kind::Line).text(), "anew");
+}
+
+#[test]
+fn an_orderly_end_is_one_at_which_everything_has_arrived() {
+    for cut in [false, true] {
+        let (alice, a, proxy, bob, _) = pair(|c| c.close_timeout = Duration::from_secs(60));
+        if cut {
+            proxy.mood(|| Mood::Until(fastrand::u64(1000..50_000)));
+            proxy.cut();
+        }
+        (0..2000).for_each(|i| send_line(&alice, a, &format!("{i:0100}")));
+        alice.net.close(a).unwrap();
+        for i in 0..2000 {
+            assert_eq!(bob.expect(Kind::Line).text(), format!("{i:0100}"));
+        }
+        let closed = bob.expect(Kind::Closed);
+        assert_eq!((closed.result, &*closed.text()), (Err(Code::Closed), "closed by the peer"));
+        let closed = alice.expect(Kind::Closed);
+        assert_eq!((closed.result, closed.code), (Ok(()), 0), "{closed:?}");
+    }
+}
+
+#[test]
+fn both_close_at_once() {
+    for _ in 0..20 {
+        let (alice, a, _proxy, bob, b) = pair(|c| c.close_timeout = Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            for (node, conn) in [(&alice, a), (&bob, b)] {
+                scope.spawn(move || {
+                    (0..50).for_each(|i| send_line(node, conn, &format!("{i:01000}")));
+                    node.net.close(conn).unwrap();
+                });
+            }
+        });
+        for node in [&alice, &bob] {
+            let closed = node.expect(Kind::Closed);
+            // Whoever was faster may have been the only one.
+            assert!(matches!(closed.result, Ok(()) | Err(Code::Closed)), "{closed:?}");
+        }
+    }
+}
+
+#[test]
+fn messages_of_every_length_between_lines() {
+    let (alice, a, _proxy, bob, b) = pair(|c| (c.max_message, c.send_buffer) = (300_000, 4 << 20));
+    for len in [0, 1, 2, 16_382, 16_383, 16_384, 50_000, 299_999, 300_000] {
+        let message: Vec<u8> = (0..len).map(|i| [b'\r', b'\n', 0, 255, i as u8][i % 5]).collect();
+        send_line(&alice, a, "before");
+        alice.net.send(a, &message).unwrap();
+        alice.net.send(a, &message).unwrap();
+        send_line(&alice, a, "behind");
+        assert_eq!(bob.expect(Kind::Line).text(), "before");
+        for _ in 0..2 {
+            let event = bob.expect(Kind::Message);
+            assert!(event.conn == b && event.data == message, "{len}");
+        }
+        assert_eq!(bob.expect(Kind::Line).text(), "behind");
+    }
+    assert_eq!(alice.net.send(a, &vec![0; 300_001]), Err(Code::TooLarge));
+    assert_eq!(bob.net.stats().lines_in, 4 * 9);
+    // What the peer takes may be less.
+    let (alice, bob) = (node(|_| {}), node(|c| c.max_message = 100));
+    let at = bob.listens().to_string();
+    let a = alice.request(|net| net.connect(&at)).unwrap().conn;
+    alice.net.send(a, &[7; 100]).unwrap();
+    alice.net.send(a, &[7; 101]).unwrap();
+    assert_eq!(bob.expect(Kind::Message).data, [7; 100]);
+    let closed = bob.expect(Kind::Closed);
+    assert_eq!(closed.result, Err(Code::Protocol));
+    assert!(closed.text().contains("max_message"), "{closed:?}");
+    assert_eq!(alice.expect(Kind::Closed).result, Err(Code::Closed));
+}
+
+#[test]
+fn a_program_that_takes_nothing_loses_nothing_and_no_link() {
+    let slow = |c: &mut Config| {
+        c.recv_buffer = 20_000;
+        c.link_timeout = MS * 3000;
+    };
+    let (alice, a, _proxy, bob, b) = pair(slow);
+    let mut sent = 0;
+    while alice.net.send_line(a, format!("{sent:01000}").as_bytes()).is_ok() {
+        sent += 1;
+    }
+    // Much longer than a link may be silent. (What is waited for is that nothing happens.)
+    std::thread::sleep(MS * 7000);
+    for i in 0..sent {
+        assert_eq!(bob.expect(Kind::Line).text(), format!("{i:01000}"));
+    }
+    assert_eq!(alice.net.conn_info(a).unwrap().resumptions, 0);
+    assert_eq!(bob.net.conn_info(b).unwrap().path, Path::First);
+}
+
+#[test]
+fn what_is_sent_without_a_link_waits_and_is_limited() {
+    let (alice, a, proxy, bob, _) = pair(|c| c.send_buffer = 50_000);
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    path(&alice, Path::Lost);
+    let mut sent = 0;
+    while alice.net.send_line(a, format!("{sent:0500}").as_bytes()) != Err(Code::WouldBlock) {
+        sent += 1;
+        assert!(sent < 200, "it is never full");
+    }
+    assert!(sent > 90);
+    proxy.mood(|| Mood::Until(u64::MAX));
+    alice.expect(Kind::Writable);
+    for i in 0..sent {
+        assert_eq!(bob.expect(Kind::Line).text(), format!("{i:0500}"));
+    }
+}
+
+#[test]
+fn a_net_that_stops_without_a_link_does_so_at_once() {
+    let (alice, a, proxy, bob, _) = pair(|c| c.close_timeout = Duration::from_secs(50));
+    proxy.mood(|| Mood::Refuse);
+    proxy.cut();
+    path(&alice, Path::Lost);
+    send_line(&alice, a, "x");
+    let start = Instant::now();
+    alice.net.stop();
+    let closed = alice.expect(Kind::Closed);
+    assert_eq!(closed.code, 1, "{closed:?}");
+    assert!(alice.net.join() && start.elapsed() < Duration::from_secs(40));
+    drop(bob);
+}
+
+#[test]
+fn a_full_node_has_room_for_the_links_of_its_connections() {
+    let (alice, a, proxy, bob, b) = pair(|c| c.max_inbound = 1);
+    let other = node(|_| {});
+    let at = bob.listens().to_string();
+    assert_eq!(other.request(|net| net.connect(&at)).unwrap_err().code, Code::Limit);
+    proxy.cut();
+    path(&alice, Path::Resumed);
+    send_line(&alice, a, "here again");
+    assert_eq!(bob.expect(Kind::Line).text(), "here again");
+    assert_eq!(bob.net.conns(), [b]);
+}
