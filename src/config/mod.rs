@@ -166,9 +166,9 @@ pub struct Config {
     pub seed: u64,
     #[cfg(feature = "testing")]
     pub test_panic: bool,
-    /// No dial of a peer gets through.
+    /// As long as this is so, no dial of a peer gets through. Copies of a configuration share it.
     #[cfg(feature = "testing")]
-    pub test_unreachable: bool,
+    pub test_unreachable: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Default for Config {
@@ -241,7 +241,7 @@ impl Default for Config {
             #[cfg(feature = "testing")]
             test_panic: false,
             #[cfg(feature = "testing")]
-            test_unreachable: false,
+            test_unreachable: Default::default(),
         }
     }
 }

@@ -40,7 +40,15 @@ impl Connector {
 
     /// What the node knows of itself has changed. What goes on goes on with what it was begun with.
     pub fn set_own(&mut self, now: Instant, own: Own) {
+        let moved = match (&self.core.own.locator, &own.locator) {
+            (Some(old), Some(new)) => !old.has_same_addresses(new),
+            (old, new) => old.is_some() != new.is_some(),
+        };
         self.core.own = own;
+        let relayed = self.pairs.values().filter(|pair| moved && pair.better.is_some());
+        for peer in relayed.map(|pair| pair.peer).collect::<Vec<_>>() {
+            self.with(now, peer, |pair, _| pair.hurry_better(now));
+        }
         let waiting = |(_, pair): &(&PublicKey, &Pair)| pair.attempt.is_some();
         let waiting: Vec<PublicKey> = self.pairs.iter().filter(waiting).map(|(peer, _)| *peer).collect();
         for peer in waiting {

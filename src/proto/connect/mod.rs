@@ -62,6 +62,7 @@
 //! | `core` | what all pairs share: names, limits, outputs |
 //! | `pair` | everything between us and one peer |
 //! | `recover` | another link for a session whose link has broken |
+//! | `better` | a direct connection in place of a relayed one |
 //! | `race`, `patience` | which connection of several is kept; how long each is waited for |
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
@@ -81,6 +82,7 @@
 mod aim;
 mod answer;
 mod attempt;
+mod better;
 mod call;
 pub mod classic;
 mod connector;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::better::Better;
 use super::core::Core;
 use super::recover::{Recovery, Way};
 use super::report::Technique;
@@ -130,6 +131,8 @@ pub(super) struct Pair {
     pub(super) session: Option<Token>,
     /// Its link has broken.
     pub(super) recovery: Option<Recovery>,
+    /// Its link goes by a relay, and a better one is wanted.
+    pub(super) better: Option<Better>,
     /// When it is to be looked at again.
     pub(super) wake: Option<Instant>,
 }
@@ -154,6 +157,7 @@ impl Pair {
             way: Way::default(),
             session: None,
             recovery: None,
+            better: None,
             wake: None,
         }
     }
@@ -172,7 +176,8 @@ impl Pair {
             self.end_called(now, core);
         }
         self.recover_if_due(now, core);
-        if self.open.is_none() || self.called.is_some() {
+        self.better_if_due(now, core);
+        if self.open.is_none() || self.called.is_some() || self.attempt.is_some() {
             self.launch(now, core);
             self.call_if_due(now, core);
             self.punch_if_due(now, core);
@@ -181,6 +186,7 @@ impl Pair {
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);
+        self.better_if_due(now, core);
         if self.attempt.is_none() && self.called.is_none() && self.recovery.is_none() {
             self.rungs.clear();
             self.dialled.clear();
@@ -201,6 +207,7 @@ impl Pair {
             .chain(self.impatient_at())
             .chain(self.confirm_at())
             .chain(self.recovery.as_ref().map(Recovery::deadline))
+            .chain(self.better.as_ref().map(Better::deadline))
             .min()
     }
 

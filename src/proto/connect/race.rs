@@ -176,6 +176,7 @@ impl Pair {
         // A spare one of the race that the open one has won comes soon after that. Whoever comes later, or names the session
         // that we hold, has lost the open one or wants another.
         let held = self.open.map_or(now, |(_, since)| since + core.settings.held).max(now);
+        let relayed = self.is_relayed();
         let Some(link) = self.links.get_mut(&conn) else { return };
         if link.step == Step::Greeted || !link.ours && link.greeted < now {
             link.trip = Some(now.saturating_duration_since(link.greeted));
@@ -192,7 +193,7 @@ impl Pair {
             return;
         }
         link.until = Some(match busy {
-            true if link.resumes => now,
+            true if link.resumes || relayed && link.relay.is_none() => now,
             true => held,
             false => now + CHOICE,
         });
@@ -232,8 +233,12 @@ impl Pair {
         let link = link.clone();
         self.remember_way(&link);
         if let Some((old, _)) = self.open {
-            self.tale = Tale::begin(now);
-            self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
+            if self.is_relayed() && link.relay.is_none() {
+                self.tale.note(now, "in place of the one by a relay");
+            } else {
+                self.tale = Tale::begin(now);
+                self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
+            }
             self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
         let via = via(&link);
@@ -242,6 +247,7 @@ impl Pair {
         self.open = Some((conn, now));
         self.confirmed = confirmed;
         self.recovered();
+        self.want_better(now, link.ours);
         self.close_others(now, core);
         if self.chooser {
             self.choice = Some(conn);

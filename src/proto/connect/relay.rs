@@ -8,9 +8,7 @@
 //! A peer goes only to a relay that its own program has named or is one of its servers, or that the caller's signed locator
 //! names; so an offer leads nowhere where a call does not.
 //!
-//! A relayed connection stays relayed until it ends: to replace it by a direct one without losing a line takes sessions that
-//! outlive their connections. Then [`Pair::relay_if_due`] need not wait for a punch, and the attempt has to go on behind the
-//! relayed connection instead of ending with it (`Pair::open_link`, `Pair::succeed`).
+//! Once it is open, a direct one is looked for behind it (`better`).
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -81,6 +79,10 @@ impl Pair {
     pub(super) fn wish_to_relay(&mut self, now: Instant, ladder: &Ladder, core: &Core) {
         let patient = ladder.reachable || core.own.is_reachable() || self.dials_near();
         let Some(attempt) = &mut self.attempt else { return };
+        if self.open.is_some() {
+            // It is this what we want to get away from.
+            return;
+        }
         if !core.settings.relay {
             attempt.relay.trouble = Some("this node uses none".to_owned());
             return;

@@ -86,7 +86,7 @@ pub(super) struct Ushered {
 impl Actor {
     pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
         #[cfg(feature = "testing")]
-        if self.shared.config.test_unreachable {
+        if self.shared.config.test_unreachable.load(std::sync::atomic::Ordering::Relaxed) {
             let text = "unreachable, as this test wants it".to_owned();
             return self.secure_input(Input::DialFailed { conn, os_error: 0, text });
         }
