@@ -105,7 +105,11 @@ fn a_relayed_connection_becomes_a_direct_one_under_traffic() {
         // Some more behind it.
         let mut rest = 1000;
         while rest > 0 || got != [sent[1], sent[0]] {
-            assert!(begun.elapsed() < Duration::from_secs(60), "hung: {sent:?} {got:?} {moved:?} {:?}", via());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "hung: {sent:?} {got:?} {moved:?} {:?}",
+                via()
+            );
             for (n, node) in [&alice, &bob].into_iter().enumerate() {
                 if rest > 0 && node.net.send_line(conns[n], line(sent[n]).as_bytes()).is_ok() {
                     sent[n] += 1;
@@ -124,10 +128,7 @@ fn a_relayed_connection_becomes_a_direct_one_under_traffic() {
                 }
             }
         }
-        let expected = if at_caller { [Via::Direct, Via::Accept] } else { [Via::Accept, Via::Direct] };
-        let lan = expected.map(|via| if via == Via::Direct { Via::Lan } else { via });
-        let now = via();
-        assert!(now == expected || now == lan || now[0] == Via::Reverse, "{now:?}");
+        assert!(via().iter().all(|via| *via != Via::Relay), "{:?}", via());
         assert_eq!(alice.net.conns().len() + bob.net.conns().len(), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! A relayed connection is to become a direct one: a relay is slower, costs others, and may go away.
 //!
-//! Whoever arranged the relay tries the whole ladder behind it, but for the relay, again and again with growing pauses; what
+//! A punch that goes on when the relay has won goes on behind it. Then whoever arranged the relay tries the whole ladder behind it, but for the relay, again and again with growing pauses; what
 //! has failed by chance or because of a limit may succeed, and networks change. The peer takes part as in any call. What comes
 //! of it takes the relayed link's place in the race (`race`), and the session goes over to it without losing anything.
 
@@ -26,12 +26,6 @@ pub(super) struct Better {
     trying: bool,
 }
 
-impl Better {
-    pub(super) fn deadline(&self) -> Instant {
-        self.due
-    }
-}
-
 impl Pair {
     /// Whether the open connection goes by a relay.
     pub(super) fn is_relayed(&self) -> bool {
@@ -52,6 +46,12 @@ impl Pair {
         }
     }
 
+    /// When there is something to do.
+    pub(super) fn better_at(&self) -> Option<Instant> {
+        // A session goes over to another link; nothing else would.
+        self.better.filter(|_| self.session.is_some()).map(|better| better.due)
+    }
+
     /// Begins a try, or ends one.
     pub(super) fn better_if_due(&mut self, now: Instant, core: &mut Core) {
         let Some(mut better) = self.better else { return };
@@ -67,7 +67,6 @@ impl Pair {
             better.pause = (better.pause * 2).min(LONGEST);
         } else if !better.trying && better.due <= now {
             better.due = now + better.pause;
-            // A session goes over to another link; nothing else would.
             let unl = self.way.unl.clone().filter(|_| self.session.is_some() && self.attempt.is_none());
             if let Some(unl) = unl {
                 (better.trying, better.due) = (true, now + core.settings.limit);

@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use super::better::Better;
 use super::core::Core;
 use super::recover::{Recovery, Way};
-use super::report::Technique;
+use super::report::{Result, Technique};
 use super::rungs::Rung;
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Token};
@@ -186,6 +186,11 @@ impl Pair {
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);
+        let wanted = self.attempt.is_some() || self.called.is_some() || self.recovery.is_some();
+        if self.open.is_none() && !wanted {
+            // It went on behind a relayed connection, which has ended.
+            self.stop_punch(now, Result::GivenUp, core);
+        }
         self.better_if_due(now, core);
         if self.attempt.is_none() && self.called.is_none() && self.recovery.is_none() {
             self.rungs.clear();
@@ -207,7 +212,7 @@ impl Pair {
             .chain(self.impatient_at())
             .chain(self.confirm_at())
             .chain(self.recovery.as_ref().map(Recovery::deadline))
-            .chain(self.better.as_ref().map(Better::deadline))
+            .chain(self.better_at())
             .min()
     }
 
@@ -247,7 +252,7 @@ impl Pair {
         now: Instant,
         conn: ConnId,
         why: Closing,
-        result: super::report::Result,
+        result: Result,
         core: &mut Core,
     ) {
         if let Some(link) = self.take_link(conn, core) {

@@ -176,7 +176,7 @@ impl Pair {
         // A spare one of the race that the open one has won comes soon after that. Whoever comes later, or names the session
         // that we hold, has lost the open one or wants another.
         let held = self.open.map_or(now, |(_, since)| since + core.settings.held).max(now);
-        let relayed = self.is_relayed();
+        let relayed = core.settings.sessions && self.is_relayed();
         let Some(link) = self.links.get_mut(&conn) else { return };
         if link.step == Step::Greeted || !link.ours && link.greeted < now {
             link.trip = Some(now.saturating_duration_since(link.greeted));
@@ -247,7 +247,7 @@ impl Pair {
         self.open = Some((conn, now));
         self.confirmed = confirmed;
         self.recovered();
-        self.want_better(now, link.ours);
+        self.want_better(now, link.ours && core.settings.sessions);
         self.close_others(now, core);
         if self.chooser {
             self.choice = Some(conn);
@@ -264,7 +264,8 @@ impl Pair {
     /// Ends what is not needed any more beside the open connection.
     fn close_others(&mut self, now: Instant, core: &mut Core) {
         let least = if self.confirmed { Step::Open } else { Step::Awaited };
-        if self.confirmed {
+        // A punch behind a relayed connection may yet lead to a better one.
+        if self.confirmed && !(core.settings.sessions && self.is_relayed()) {
             self.stop_punch(now, Result::GivenUp, core);
         }
         let others = self.links.iter().filter(|(_, link)| link.step < least);

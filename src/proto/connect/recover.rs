@@ -28,7 +28,7 @@ pub(super) struct Way {
     /// How often links have broken.
     broken: Bucket,
     /// Its newest locator that we have seen.
-    unl: Option<Box<UnlV3>>,
+    pub(super) unl: Option<Box<UnlV3>>,
     /// The address that we dialled last.
     address: Option<(SocketAddr, Technique)>,
 }

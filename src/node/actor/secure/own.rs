@@ -20,6 +20,7 @@ pub(super) fn settings(config: &Config, identity: PublicKey) -> Settings {
         local_peers: config.local_peers,
         punching: config.simultaneous,
         relay: config.relay,
+        sessions: !config.resume_grace.is_zero(),
         relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
         mainline: config.uses_mainline(),
         letters: config.mainline & LETTERS != 0,

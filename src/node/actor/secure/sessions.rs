@@ -111,7 +111,9 @@ impl Actor {
             }
             return;
         }
-        match secure.sessions.epitaph(now, &peer).filter(|_| !handed.ours) {
+        // A peer that comes because we have called it is wanted, whatever it holds.
+        let wanted = handed.ours || !handed.requests.is_empty();
+        match secure.sessions.epitaph(now, &peer).filter(|_| !wanted) {
             Some(epitaph) => self.meet(id, handed, epitaph),
             None => self.begin_session(id, handed, false),
         }
