@@ -109,8 +109,7 @@ impl Network {
             })
         });
         let homes = homes.collect::<Result<Vec<Running>>>()?;
-        let network =
-            Network { hosts, homes, ipv6: lab.has_ipv6(), wires, bring_up: begun.elapsed() };
+        let network = Network { hosts, homes, ipv6: lab.has_ipv6(), wires, bring_up: begun.elapsed() };
         BRING_UPS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -217,10 +216,14 @@ impl Network {
     pub(crate) fn plug_in(&self, host: &str, home: &str, name: &str) -> Result<Ipv4Addr> {
         let (host, router) = (self.host(host), self.router(home));
         let (own, gateway) = (Ipv4Addr::new(192, 168, 240, 77), Ipv4Addr::new(192, 168, 240, 1));
-        let cable =
-            format!("link add guest netns {} type veth peer name {name} netns {}\n", router.label(), host.label());
+        let cable = format!(
+            "link add guest netns {} type veth peer name {name} netns {}\n",
+            router.label(),
+            host.label()
+        );
         find(&self.hosts, NET)?.feed("ip", &["-batch", "-"], &cable)?;
-        let up = |device: &str, ip: Ipv4Addr| format!("link set {device} up\naddr add {ip}/24 dev {device}\n");
+        let up =
+            |device: &str, ip: Ipv4Addr| format!("link set {device} up\naddr add {ip}/24 dev {device}\n");
         router.feed("ip", &["-batch", "-"], &up("guest", gateway))?;
         host.feed("ip", &["-batch", "-"], &up(name, own))?;
         router.wait_for_links()?;

@@ -27,7 +27,9 @@ fn items(side: usize, step: usize) -> Vec<Item> {
     let said = |what: &str| format!("{side} says {what} at {step}").into_bytes();
     match step {
         2 | 3 => vec![(false, said("a line")), (true, said("a message"))],
-        4 | 5 => vec![(true, Vec::new()), (false, said("\r and another")), (false, Vec::new()), (true, said("m"))],
+        4 | 5 => {
+            vec![(true, Vec::new()), (false, said("\r and another")), (false, Vec::new()), (true, said("m"))]
+        }
         _ => Vec::new(),
     }
 }
@@ -113,7 +115,9 @@ impl End {
                 self.outbox.push_lines(b"\r\n");
             }
         }
-        if step == 8 && let Some(session) = &mut self.session {
+        if step == 8
+            && let Some(session) = &mut self.session
+        {
             session.close();
         }
     }
@@ -400,17 +404,25 @@ fn whatever_bit_is_changed_nothing_behind_it_is_believed() {
 #[test]
 fn wherever_it_is_cut_what_came_before_is_believed() {
     for scene in scenes() {
-        for (number, unit) in scene.comes.iter().enumerate() {
-            for len in 0..unit.len() {
-                let end = scene.play(|n, unit| match n.cmp(&number) {
-                    std::cmp::Ordering::Less => unit.to_vec(),
-                    std::cmp::Ordering::Equal => unit[..len].to_vec(),
-                    std::cmp::Ordering::Greater => Vec::new(),
-                });
-                scene.believes_what_came_before(number, &end, &format!("{len} bytes of {number}"));
-                assert_eq!(end.broken, None);
+        let (side, ik, seed) = scene.who;
+        let (mut end, mut number) = (End::new(side, ik, seed), 0);
+        for (step, units) in scene.record.iter().enumerate() {
+            let now = at(scene.start, step);
+            if step % 2 == side {
+                end.act(step);
+                end.speak(now);
+                continue;
+            }
+            for unit in units {
+                for (len, byte) in unit.iter().enumerate() {
+                    scene.believes_what_came_before(number, &end, &format!("{len} bytes of {number}"));
+                    end.feed(now, &[*byte]);
+                    assert_eq!(end.broken, None);
+                }
+                number += 1;
             }
         }
+        assert_eq!(number, scene.comes.len());
     }
 }
 
@@ -490,7 +502,8 @@ fn wherever_a_link_is_cut_the_session_goes_on_with_the_next_one() {
     let mut resumed = 0;
     for (ik, way) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
         let all: usize = record(start, ik, 7).iter().skip(way).step_by(2).flatten().map(Vec::len).sum();
-        for last in 0..all {
+        // The handshake with a known key at each byte, the other one at some: behind it they are the same.
+        for last in (0..all).step_by(if ik { 1 } else { 5 }) {
             let mut ends = BOTH.map(|side| End::new(side, ik, 7));
             let (mut left, mut cut) = (last, false);
             let mut now = start;
@@ -533,6 +546,5 @@ fn wherever_a_link_is_cut_the_session_goes_on_with_the_next_one() {
             assert_eq!((ends[0].closed, ends[1].closed), (None, Some(0)), "{ik} {way} {last}");
         }
     }
-    assert!(resumed > 500, "{resumed}");
+    assert!(resumed > 300, "{resumed}");
 }
-

@@ -55,12 +55,9 @@ enum Trouble {
 pub(crate) fn cases() -> Vec<Case> {
     use Trouble::{Address, Forgotten, Moved, Reset, Restarted, Server, Wan};
     let mut all = Vec::new();
-    for (way, name) in [
-        (Way::Direct, "direct"),
-        (Way::Punch, "punch"),
-        (Way::BoxedPunch, "box"),
-        (Way::Relay, "relay"),
-    ] {
+    for (way, name) in
+        [(Way::Direct, "direct"), (Way::Punch, "punch"), (Way::BoxedPunch, "box"), (Way::Relay, "relay")]
+    {
         for (trouble, word, what) in [
             (Reset, "reset", "both ends of the TCP connection get a reset"),
             (Forgotten, "forgotten", "the router forgets its connections and takes up what goes on"),
@@ -87,7 +84,13 @@ fn lab(way: Way) -> Lab {
         Way::Direct => (Nat::kernel(Kind::Random), Nat::Public),
         Way::Punch => (Nat::kernel(Kind::Preserve), Nat::kernel(Kind::Preserve)),
         Way::BoxedPunch => {
-            let nat = || Nat::boxed(NatBox::new(By::Endpoint, By::AddressAndPort, Ports::Sequential { step: 1, noise: 0 }));
+            let nat = || {
+                Nat::boxed(NatBox::new(
+                    By::Endpoint,
+                    By::AddressAndPort,
+                    Ports::Sequential { step: 1, noise: 0 },
+                ))
+            };
             (nat(), nat())
         }
         Way::Relay => (Nat::kernel(Kind::Random), Nat::kernel(Kind::Random)),
@@ -109,7 +112,12 @@ fn via(way: Way) -> &'static str {
 fn serve(network: &Network) -> Result<Program> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_p2p-rendezvous"));
     for at in network.server_addresses() {
-        command.args(["--listen", &format!("{at}:{RENDEZVOUS_PORT}"), "--http", &format!("{at}:{HTTP_PORT}")]);
+        command.args([
+            "--listen",
+            &format!("{at}:{RENDEZVOUS_PORT}"),
+            "--http",
+            &format!("{at}:{HTTP_PORT}"),
+        ]);
     }
     command.args(["--store", "memory", "--print-addrs"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -166,7 +174,8 @@ impl Talk {
     fn look(&mut self) -> Result {
         for n in 0..2 {
             self.peers[n].order("until 1")?;
-            self.had[n] = number(&self.peers[n].hear("where it is", |v| v["event"] == "reached")?["received"]);
+            self.had[n] =
+                number(&self.peers[n].hear("where it is", |v| v["event"] == "reached")?["received"]);
         }
         Ok(())
     }
@@ -188,16 +197,15 @@ impl Talk {
         }
         self.look()?;
         assert_eq!(self.had, [sent[1], sent[0]], "lines that came");
-        for mut peer in self.peers {
+        for peer in &mut self.peers {
             peer.order("connections")?;
             let open = peer.hear("its connections", |v| v["event"] == "connections")?;
             assert_eq!(open["count"], 1, "connections");
             let said = peer.unheard();
             let count = |event: &str| said.iter().filter(|v| v["event"] == event).count();
             assert_eq!((count("opened"), count("closed"), count("wrong")), (1, 0, 0), "{said:?}");
-            peer.quit()?;
         }
-        Ok(())
+        self.peers.into_iter().try_for_each(Peer::quit)
     }
 }
 

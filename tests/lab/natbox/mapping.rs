@@ -100,7 +100,7 @@ impl Table {
     }
 
     /// Begins anew, but not with the same random ports.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.mappings.clear();
         self.ports.clear();
         self.last.clear();

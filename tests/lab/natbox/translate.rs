@@ -31,7 +31,7 @@ impl Translator {
 
     /// Knows no mapping any more.
     pub(crate) fn forget(&mut self) {
-        self.table.forget();
+        self.table.forget_all();
     }
 
     /// A packet from inside. `None`: it is dropped.

@@ -125,7 +125,8 @@ fn who_begins_with_other_words_is_not_understood() {
             let (own, ephemeral) = if initiator { (&i, [3; KEY]) } else { (&r, [4; KEY]) };
             let remote = (initiator && pattern == Pattern::Ik).then_some(&r.public);
             let (keys, shared) = (own, None);
-            Noise::new(&Setup { pattern, initiator, prologue, keys, remote, shared, ephemeral: &ephemeral }).unwrap()
+            Noise::new(&Setup { pattern, initiator, prologue, keys, remote, shared, ephemeral: &ephemeral })
+                .unwrap()
         };
         for (theirs, understood) in [
             (&b"p2pnet secure 1"[..], true),
