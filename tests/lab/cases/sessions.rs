@@ -265,8 +265,11 @@ fn make(
             )?;
             for n in 0..2 {
                 let broken = talk.path(n, &[Path::Lost])?;
-                // Said by the system: reset, or broken pipe if it was writing. Not by our own patience.
-                assert!(plain(&broken["text"]).contains("os error"), "another end than a reset: {broken}");
+                // Reset, or broken pipe, or an end, by whether a read or a write was first to be told. Not our own patience.
+                assert!(
+                    !plain(&broken["text"]).contains("link_timeout_ms"),
+                    "another end than a reset: {broken}"
+                );
                 talk.peers[n].keep(broken);
             }
             router.run("nft", &["delete", "table", "inet", "trouble"])?;
