@@ -169,6 +169,12 @@ SOAK = {
                                 CARGO_COUNT, {"SIM_SEEDS": "5000"}), "5,000 worlds in which nodes connect"),
     "session": (lambda: counted("session", ["cargo", "test", "--release", "--test", "sim_session"], CARGO_COUNT,
                                 {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
+    "recorded": (lambda: counted("recorded", ["cargo", "test", "--release", "--lib", "session::recorded"], CARGO_COUNT,
+                                 {"RECORDED_BITS": "8"}), "every bit of a recorded talk changed"),
+    "signal": (lambda: counted("signal", ["cargo", "test", "--release", "--test", "sim_signal"], CARGO_COUNT,
+                               {"SIM_SEEDS": "2000"}), "2,000 networks in which nodes tell each other something by servers"),
+    "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
+                                              "--times", "5"]), "links broken in the lab, each way five times"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }

@@ -118,6 +118,14 @@ impl Connector {
         }
     }
 
+    /// The node is at a signalling server where it was not. [`Connector::set_own`] comes first.
+    pub fn entered(&mut self, now: Instant) {
+        let recovering = self.pairs.iter().filter(|(_, pair)| pair.recovery.is_some());
+        for peer in recovering.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.with(now, peer, |pair, core| pair.server_entered(now, core));
+        }
+    }
+
     /// Takes what has happened. What concerns something unknown is ignored, or closed.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.core.seals.pass(now);

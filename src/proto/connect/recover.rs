@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::attempt::Attempt;
+use super::call::Call;
 use super::core::Core;
 use super::limits::{Bucket, Rate};
 use super::pair::{Link, Pair, Step};
@@ -78,6 +80,18 @@ impl Pair {
             let pause = self.recovery.map_or(FIRST, |recovery| recovery.pause);
             let next = if at_once { now } else { now + pause.max(Duration::from_secs(1)) };
             self.recovery = Some(Recovery { until, next, pause, ends: None });
+        }
+    }
+
+    /// We are at a server where we were not. What has cut the link may have cut the way to the servers, too, and a call that nobody
+    /// has heard may be heard now: the ladder is begun anew.
+    pub(super) fn server_entered(&mut self, now: Instant, core: &mut Core) {
+        let Some(recovery) = self.recovery else { return };
+        let in_vain = |a: &Attempt| a.waiting.is_empty() && matches!(a.call, Call::Over(_));
+        let other_hope = self.called.is_some() || self.links.values().any(|link| link.step >= Step::Proved);
+        if !other_hope && self.attempt.as_ref().is_none_or(in_vain) {
+            self.abandon(now, core);
+            self.recovery = Some(Recovery { next: now, ends: None, ..recovery });
         }
     }
 

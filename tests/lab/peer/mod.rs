@@ -137,6 +137,24 @@ impl Peer {
         self.kept.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
 
+    /// What was heard is to be heard again.
+    pub(crate) fn keep(&mut self, value: Value) {
+        self.kept.push(value);
+    }
+
+    /// What it was told of the paths of its connections, in short; it stays to be heard.
+    pub(crate) fn paths(&mut self) -> String {
+        self.kept.extend(self.said.try_iter());
+        let paths = self.kept.iter().filter(|v| v["event"] == "path");
+        let words = paths.map(|v| match v["code"].as_i64() {
+            Some(1) => format!("lost ({})", plain(&v["text"])),
+            Some(2) => format!("resumed by {}", plain(&v["via"])),
+            Some(3) => format!("moved to {}", plain(&v["via"])),
+            _ => v.to_string(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// Takes what it has said so far and nobody has heard.
     pub(crate) fn unheard(&mut self) -> Vec<Value> {
         let more = self.said.try_iter();

@@ -231,8 +231,9 @@ impl Actor {
         };
         let mut each: BTreeMap<IpAddr, usize> = BTreeMap::new();
         half_open().for_each(|(_, ip)| *each.entry(ip).or_default() += 1);
-        let most = each.iter().max_by_key(|(_, n)| **n).map(|(ip, _)| *ip);
-        let Some((conn, _)) = half_open().find(|(_, ip)| Some(*ip) == most) else { return };
+        // Of several that have as many the oldest has to go: an address is no reason.
+        let most = each.values().max();
+        let Some((conn, _)) = half_open().find(|(_, ip)| each.get(ip) == most) else { return };
         self.shared.counters.rejected.add(1);
         let why = "another stranger took its place in the middle of the handshake";
         if self.let_go(conn, Error::new(Code::Limit, why)) {

@@ -182,6 +182,9 @@ impl Actor {
                     None => {}
                 }
                 secure.connector.recover(now, peer, now + self.shared.config.resume_grace);
+                // What has taken the link may have taken the way to the servers as well, and by them another one is arranged:
+                // who does not answer now is entered anew.
+                self.order_signal(crate::node::signal::Order::Measure);
                 self.secure_act();
             }
             Report::Carried { requests } => {

@@ -81,6 +81,10 @@ impl Actor {
                     }
                 }
                 self.secure_refresh();
+                if let Some(secure) = &mut self.secure {
+                    secure.connector.entered(std::time::Instant::now());
+                }
+                self.secure_act();
             }
             Happening::Left { server, entered, end } => {
                 log!(self.shared, Info, "signalling: {server}: {end}");
