@@ -48,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) usable: Duration,
     /// The story, or null.
     pub(crate) story: Value,
+    /// When it was called, as the peer's clock has it; in ms.
+    pub(crate) begun: f64,
 }
 
 impl Outcome {
@@ -216,6 +218,7 @@ impl Peer {
                 opened,
                 usable: Duration::ZERO,
                 story: said["explain"].take(),
+                begun: 0.0,
             });
         }
         let number = said["number"].clone();
@@ -231,7 +234,22 @@ impl Peer {
             opened: time(&said["opened_ms"]),
             usable: time(&said["usable_ms"]),
             story,
+            begun: said["begun_ms"].as_f64().unwrap_or_default(),
         })
+    }
+
+    /// Waits so long for its connection to leave the relay: the way it goes then, and when, by the peer's clock in ms.
+    pub(crate) fn leaves_relay(&mut self, patience: Duration) -> Option<(String, f64)> {
+        let until = Instant::now() + patience;
+        loop {
+            let direct = |v: &Value| v["event"] == "path" && v["code"] == 3 && v["via"] != "relay";
+            if let Some(at) = self.kept.iter().position(direct) {
+                let path = self.kept.remove(at);
+                return Some((plain(&path["via"]), path["at_ms"].as_f64()?));
+            }
+            let more = self.said.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?;
+            self.kept.push(more);
+        }
     }
 
     /// Closes its connections and waits until the last is gone, also those the other side closes.
