@@ -76,7 +76,38 @@ pub(crate) fn cases() -> Vec<Case> {
             all.push(Case::new(format!("sessions::{word}-{name}"), what, run));
         }
     }
+    let what = "what kept two from each other ends: their relayed connection becomes a punched one, and no line is lost";
+    all.push(Case::new("sessions::leaves-the-relay", what, leaves_the_relay));
     all
+}
+
+/// Something between the two homes lets nothing through at first, so they are relayed.
+fn leaves_the_relay(notes: &Notes) -> Result {
+    if let Some(reason) = peer::obstacle() {
+        return skip(reason);
+    }
+    let nat = || Nat::kernel(Kind::Preserve);
+    let network = Lab::new().home("a", nat()).home("b", nat()).delay_ms(5).build()?;
+    let (router, other) = (network.router("a"), network.wan("b"));
+    let wall = format!(
+        "table inet wall {{\nchain through {{\ntype filter hook forward priority -10;\nip daddr {other} drop\n}}\n}}\n"
+    );
+    router.feed("nft", &["-f", "-"], &wall)?;
+    let _server = serve(&network)?;
+    let mut talk = Talk::begin(&network, Way::Relay)?;
+    router.run("nft", &["delete", "table", "inet", "wall"])?;
+    let begun = Instant::now();
+    for n in 0..2 {
+        let moved = talk.path(n, &[Path::Moved])?;
+        assert_eq!(moved["via"], "punch", "{moved}");
+        talk.peers[n].keep(moved);
+    }
+    notes.note("moved_ms", begun.elapsed().as_millis() as u64);
+    talk.look()?;
+    talk.goes_on(500)?;
+    let paths: Vec<String> = talk.peers.iter_mut().map(Peer::paths).collect();
+    assert_eq!(paths, ["moved to punch"; 2], "once, and no link was lost");
+    talk.end()
 }
 
 fn lab(way: Way) -> Lab {
