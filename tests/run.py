@@ -31,7 +31,7 @@ COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?",
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
 SKIP_LINE = re.compile(r"^\s*skip(?:ped)?\b[: ]+(.*)$", re.M | re.I)
 # How the steps say that a check failed: cargo's tests, the lab, the scripts.
-FAIL_LINE = re.compile(r"^(?:test \S+ \.\.\. FAILED|thread '.*' .*panicked at|failed: |FAIL(?:ED)?\b|Traceback )")
+FAIL_LINE = re.compile(r"^(?:not ok |test \S+ \.\.\. FAILED|thread '.*' .*panicked at|failed: |FAIL(?:ED)?\b|Traceback )")
 TOLD_LINES = 12  # shown of what follows such a line
 
 
@@ -117,7 +117,8 @@ def step_doc():
 
 
 def step_rust():
-    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT)
+    # Many of them wait most of the time.
+    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT, {"RUST_TEST_THREADS": "4"})
 
 
 def step_mainline():
@@ -140,9 +141,9 @@ def step_demo():
     return one("demo", ["make", "demo"])
 
 
-# What runs beside each other: one lane compiles most of the time, the other waits most of the time. Within a lane the order
-# counts: steps of the second one build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo"))
+# What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
+# what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("demo", "c", "lab", "pyp2p", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -263,6 +264,9 @@ def main():
     unknown = [s for s in options.steps if s not in table]
     if unknown:
         parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(table)}")
+    if not (ROOT / "target" / "debug" / "incremental").exists():
+        # Nothing was built here yet, so there is nothing to be gained by what makes the next build faster.
+        os.environ.setdefault("CARGO_INCREMENTAL", "0")
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     install_packages()
