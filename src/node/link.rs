@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 
 use tokio::net::TcpStream;
@@ -131,12 +131,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     let handed_over = link.hand_over(end.as_ref().err().map(|e| e.code));
     {
         let mut out = link.conn.out.lock();
-        out.close();
-        let counters = &link.shared.counters;
-        counters.lines_out.add(out.lines);
-        counters.bytes_out.add(out.bytes_written);
-        counters.bytes_in.add(link.conn.bytes_in.load(Relaxed));
-        counters.closed.add(1);
+        link.shared.close_books(&link.conn, &mut out);
         if !handed_over && let (Some(_), Some(takeover)) = (out.handing_over(), link.conn.takeover.get()) {
             // Asked for when it was over.
             takeover.answer(Err(Code::Closed.into()));
@@ -312,23 +307,14 @@ impl Link {
                 }
                 let taken = self.conn.out.take(out, &mut self.writing);
                 if taken.room_is_news {
-                    self.tell_writable();
+                    self.shared.tell_writable(&self.conn);
                 }
                 if taken.nothing {
                     return Ok(true);
                 }
             }
-            match self.stream.try_write(&self.writing[self.written..]) {
-                Ok(n) => {
-                    self.written += n;
-                    let mut out = self.conn.out.lock();
-                    out.written(n);
-                    let news = out.room_is_news();
-                    drop(out);
-                    if news {
-                        self.tell_writable();
-                    }
-                }
+            match self.shared.write(&self.conn, &self.stream, &self.writing[self.written..]) {
+                Ok(n) => self.written += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     *blocked = true;
                     return Ok(false);
@@ -337,10 +323,6 @@ impl Link {
                 Err(e) => return Err(self.broken("sending to", &e)),
             }
         }
-    }
-
-    fn tell_writable(&self) {
-        self.shared.queue.push(Item::Notice(Box::new(self.shared.notice(Kind::Writable, &self.conn))));
     }
 
     fn read(&mut self) -> Result<(), Error> {

@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::net::TcpStream;
 
 use super::conn::Conn;
 use super::counters::Counters;
+use super::sendbuf::SendBuf;
 use super::stories::Stories;
 use crate::config::Config;
 use crate::dht::{self, NodeId};
@@ -178,6 +181,33 @@ impl Shared {
     /// The connection `id`, if its CLOSED event has not been taken.
     pub(crate) fn conn(&self, id: u64) -> Option<Arc<Conn>> {
         self.conns.read().get(&id).cloned()
+    }
+
+    /// A connection's send buffer has room again.
+    pub(crate) fn tell_writable(&self, conn: &Arc<Conn>) {
+        self.queue.push(Item::Notice(Box::new(self.notice(Kind::Writable, conn))));
+    }
+
+    /// Writes to a connection's socket what its buffer has given; how much of it the system has taken.
+    pub(crate) fn write(&self, conn: &Arc<Conn>, stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        let n = stream.try_write(bytes)?;
+        let mut out = conn.out.lock();
+        out.written(n);
+        let news = out.room_is_news();
+        drop(out);
+        if news {
+            self.tell_writable(conn);
+        }
+        Ok(n)
+    }
+
+    /// A connection takes nothing more to send: adds up what went over it.
+    pub(crate) fn close_books(&self, conn: &Conn, out: &mut SendBuf) {
+        out.close();
+        self.counters.lines_out.add(out.lines);
+        self.counters.bytes_out.add(out.bytes_written);
+        self.counters.bytes_in.add(conn.bytes_in.load(Relaxed));
+        self.counters.closed.add(1);
     }
 
     /// Enters a new request.
