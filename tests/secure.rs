@@ -355,6 +355,8 @@ fn a_machine_in_the_middle_can_only_end_the_talk() {
 /// Ten thousand strangers who say nothing, or half of a greeting, from many addresses.
 #[test]
 fn ten_thousand_half_open_handshakes_leave_the_node_serving() {
+    let files = p2pnet::server::raise_open_files();
+    assert!(files.is_none_or(|files| files > 11_000), "this test needs 11,000 open files: {files:?}");
     let alice = node(|_| {});
     let bob = node(|c| c.max_inbound = 4);
     let at = bob.listens();

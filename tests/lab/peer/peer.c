@@ -302,8 +302,8 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
         break;
     case P2P_EVENT_PATH:
         connection(ev->conn, &info);
-        tell("path", "ddsss", "conn", (long long)ev->conn, "code", (long long)ev->code, "via", via_name(info.via), "peer",
-             ev->peer, "text", ev->data);
+        tell("path", "ddsss", "conn", (long long)ev->conn, "code", (long long)ev->code, "via",
+             via_name(info.via), "peer", ev->peer, "text", ev->data);
         break;
     case P2P_EVENT_WRITABLE:
         stream_writable(net);

@@ -30,9 +30,9 @@ static void reached(p2p_net *net)
         return;
     me.until = 0;
     p2p_conn_get_info(net, me.conn, &info);
-    tell("reached", "dddddds", "received", (long long)me.received, "sent", (long long)me.sent, "path", (long long)info.path,
-         "via", (long long)info.via, "resumptions", (long long)info.resumptions, "resends", (long long)info.resends, "peer",
-         info.peer);
+    tell("reached", "dddddds", "received", (long long)me.received, "sent", (long long)me.sent, "path",
+         (long long)info.path, "via", (long long)info.via, "resumptions", (long long)info.resumptions,
+         "resends", (long long)info.resends, "peer", info.peer);
 }
 
 /* The line of that number. */
@@ -108,8 +108,8 @@ static void numbered(const char *text, size_t len)
     if (me.their_salt == me.salt || wanted != len || memcmp(expected, text, len) != 0) {
         char start[64];
         snprintf(start, sizeof start, "%.60s", text);
-        tell("wrong", "sddd", "text", start, "expected", (long long)me.received, "len", (long long)len, "wanted",
-             (long long)wanted);
+        tell("wrong", "sddd", "text", start, "expected", (long long)me.received, "len", (long long)len,
+             "wanted", (long long)wanted);
     }
     me.received++;
     me.owes_count |= me.received % 10 == 0;
@@ -134,7 +134,8 @@ void stream_line(p2p_net *net, const p2p_event *ev)
                  (long long)me.received);
         me.owes_answer = true;
     } else if (ev->data[1] == 'D')
-        tell("rested", "ddd", "sent", (long long)me.sent, "arrived", (long long)number, "received", (long long)me.received);
+        tell("rested", "ddd", "sent", (long long)me.sent, "arrived", (long long)number, "received",
+             (long long)me.received);
     go_on(net);
     reached(net);
 }
