@@ -72,6 +72,9 @@ CONTENDERS = [
     Contender("copy", None, "copy", works=("relay",), flags=SYSTEM_LIBS),
     Contender("splice", None, "splice", works=("relay",), flags=SYSTEM_LIBS),
     Contender("p2p-rendezvous", None, "server", works=("relay",), flags=SYSTEM_LIBS, server=RELAY),
+    # As the system likes the sizes of the sockets' buffers, like the two simple ones.
+    Contender("p2p-rendezvous, --relay-buffer 0", None, "server", works=("relay",), flags=SYSTEM_LIBS,
+              server=[*RELAY, "--relay-buffer", "0"]),
     Contender("no relay", None, "direct", works=("relay",), flags=SYSTEM_LIBS),
 ]
 

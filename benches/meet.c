@@ -8,8 +8,8 @@
 #define _GNU_SOURCE
 #include "nodes.h"
 
-#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 const char *const contender_ways[] = {"classic", "xx", "ik", NULL};
@@ -23,7 +23,7 @@ enum state { IDLE, ASKED, HELD, CLOSING };
 static struct node *nodes;
 static enum state *states;
 static uint64_t *next, *asked_at, took[MOST];
-static int count;
+static int count, epoll;
 static uint64_t met, busy;
 static bool hold;
 static char address[64];
@@ -74,13 +74,9 @@ static void turn(int i, uint64_t now, bool more)
 /* Until `until`, and then until all nodes are idle, or hold a connection. */
 static void run(uint64_t until)
 {
-    struct pollfd *fds = calloc((size_t)count, sizeof *fds);
     uint64_t begin = now_ns();
-    need(fds);
-    for (int i = 0; i < count; i++) {
-        fds[i] = (struct pollfd){.fd = nodes[i].fd, .events = POLLIN};
+    for (int i = 0; i < count; i++)
         next[i] = begin + 1000000000u / PER_SECOND * (uint64_t)i;
-    }
     for (;;) {
         uint64_t now = now_ns(), soon = now + 100000000;
         int resting = 0;
@@ -92,9 +88,9 @@ static void run(uint64_t until)
         if (now >= until && resting == count)
             break;
         struct timespec pause = {.tv_nsec = soon > now ? (long)(soon - now) : 0};
-        ppoll(fds, (nfds_t)count, &pause, NULL);
+        struct epoll_event ready[16];
+        need(epoll_pwait2(epoll, ready, 16, &pause, NULL) >= 0);
     }
-    free(fds);
 }
 
 void work_client(const struct args *a)
@@ -108,10 +104,13 @@ void work_client(const struct args *a)
     asked_at = calloc((size_t)count, sizeof *asked_at);
     need(nodes && states && next && asked_at);
     snprintf(address, sizeof address, "127.0.0.1:%d", a->port);
+    need((epoll = epoll_create1(EPOLL_CLOEXEC)) >= 0);
     for (int i = 0; i < count; i++) {
         char ip[32];
         snprintf(ip, sizeof ip, "127.0.%d.%d", 1 + i / 200, 1 + i % 200);
         node_open(&nodes[i], ip, strcmp(a->way, "classic") != 0, NULL, 10);
+        struct epoll_event watch = {.events = EPOLLIN};
+        need(epoll_ctl(epoll, EPOLL_CTL_ADD, nodes[i].fd, &watch) == 0);
     }
 
     /* Once each, all at the same time: what a connection takes of the other's memory. */

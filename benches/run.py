@@ -78,7 +78,7 @@ def works(quick, cpus):
         Work("relay 1k", "relay", each, few, what="stream", len=1042, seconds=0.6 * s),
         Work("relay 64", "relay", each, few, what="stream", len=84, seconds=0.6 * s),
         Work("relay pingpong", "relay", each, few, what="pingpong", len=84, seconds=0.6 * s),
-        Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay"), what="memory", connections=1000),
+        Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"), what="memory", connections=1000),
     ]
     return [r for r in rows if not (quick and r.name in ("crowd 5000", "flood64 free", "strangers 5000"))]
 
