@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures p2pnet through its C ABI beside plain TCP programs, in one alternating run. See docs/performance.md.
 
-    benches/run.py                  everything, about 5 minutes
-    benches/run.py --secure         what concerns the secure dialect and the relay only, about 2 minutes
+    benches/run.py                  everything, about 5 minutes on a quiet machine
+    benches/run.py --secure         what concerns the secure dialect and the relay only, about 3 minutes
     benches/run.py --quick          about 1 minute, fewer rounds and no 5,000 connections
     benches/run.py --only flood64   works whose name contains that
     benches/run.py --self-test      makes the sender wrong on purpose: the check has to notice
@@ -52,7 +52,7 @@ def works(quick, cpus):
     one = (cpus[-1], cpus[-1])
     each = (cpus[0], cpus[-1])
     s = 0.25 if quick else 0.5
-    few, rare = 0.5, 0.1  # two rounds at least
+    few, fewer, rare = 0.5, 0.4, 0.1  # two rounds at least
     rows = [
         Work("flood64 each", "flood", each, len=64, seconds=s),
         Work("flood64 one", "flood", one, len=64, seconds=s),
@@ -71,13 +71,13 @@ def works(quick, cpus):
         Work("wire stream", "wire", each, rare, len=64, seconds=0.1),
         Work("wire one by one", "wire", each, rare, len=64, seconds=0.3, gap_ms=2),
         Work("wire seldom", "wire", each, rare, len=64, seconds=0.9, gap_ms=150),
-        Work("meet 100", "meet", each, few, connections=100, seconds=s),
-        Work("strangers 400", "stranger", each, few, connections=400),
+        Work("meet 100", "meet", each, fewer, connections=100, seconds=s),
+        Work("strangers 400", "stranger", each, fewer, connections=400),
         Work("strangers 5000", "stranger", each, rare, connections=5000),
-        Work("relay 64k", "relay", each, few, what="stream", len=65536, seconds=0.6 * s),
-        Work("relay 1k", "relay", each, few, what="stream", len=1042, seconds=0.6 * s),
-        Work("relay 64", "relay", each, few, what="stream", len=84, seconds=0.6 * s),
-        Work("relay pingpong", "relay", each, few, what="pingpong", len=84, seconds=0.6 * s),
+        Work("relay 64k", "relay", each, fewer, what="stream", len=65536, seconds=0.6 * s),
+        Work("relay 1k", "relay", each, fewer, what="stream", len=1042, seconds=0.6 * s),
+        Work("relay 64", "relay", each, fewer, what="stream", len=84, seconds=0.6 * s),
+        Work("relay pingpong", "relay", each, fewer, what="pingpong", len=84, seconds=0.6 * s),
         Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"), what="memory", connections=1000),
     ]
     return [r for r in rows if not (quick and r.name in ("crowd 5000", "flood64 free", "strangers 5000"))]
@@ -235,6 +235,8 @@ def main():
     options = p.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
     wanted = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
+    if options.secure:
+        wanted = [c for c in wanted if c.name not in ("raw_copy", "raw_1write")]
     options.contenders = [c for c in wanted if c.available()]
     notes = [f"{c.name} left out: it is not there" for c in wanted if c not in options.contenders]
     notes += same_cipher()

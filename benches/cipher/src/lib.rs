@@ -42,8 +42,9 @@ pub unsafe extern "C" fn cipher_free(direction: *mut Direction) {
 /// `direction` is of [`cipher_new`]; `out` has room for `len` + 16 bytes elsewhere than at `plain`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cipher_seal(direction: *mut Direction, plain: *const u8, len: usize, out: *mut u8) {
-    let (direction, plain, out) =
-        unsafe { (&mut *direction, slice::from_raw_parts(plain, len), slice::from_raw_parts_mut(out, len + TAG)) };
+    let (direction, plain, out) = unsafe {
+        (&mut *direction, slice::from_raw_parts(plain, len), slice::from_raw_parts_mut(out, len + TAG))
+    };
     let nonce = direction.nonce();
     let (text, at) = out.split_at_mut(len);
     let both = InOutBuf::new(plain, text).expect("of one length");
