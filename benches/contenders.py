@@ -69,13 +69,13 @@ CONTENDERS = [
         ("accept()", "accept"), ("nothing", "silent"), ("half a greeting", "half"), ("a wrong greeting", "wrong"),
         ("XX, recorded", "xx"), ("IK, recorded", "ik"))),
     # Relays.
-    Contender("copy", None, "copy", works=("relay",), flags=SYSTEM_LIBS),
-    Contender("splice", None, "splice", works=("relay",), flags=SYSTEM_LIBS),
-    Contender("p2p-rendezvous", None, "server", works=("relay",), flags=SYSTEM_LIBS, server=RELAY),
+    Contender("copy", None, "copy", works=("relay",), flags=SYSTEM_LIBS, more=("relays",)),
+    Contender("splice", None, "splice", works=("relay",), flags=SYSTEM_LIBS, more=("relays",)),
+    Contender("p2p-rendezvous", None, "server", works=("relay",), flags=SYSTEM_LIBS, more=("relays",), server=RELAY),
     # As the system likes the sizes of the sockets' buffers, like the two simple ones.
-    Contender("p2p-rendezvous, --relay-buffer 0", None, "server", works=("relay",), flags=SYSTEM_LIBS,
+    Contender("p2p-rendezvous, --relay-buffer 0", None, "server", works=("relay",), flags=SYSTEM_LIBS, more=("relays",),
               server=[*RELAY, "--relay-buffer", "0"]),
-    Contender("no relay", None, "direct", works=("relay",), flags=SYSTEM_LIBS),
+    Contender("no relay", None, "direct", works=("relay",), flags=SYSTEM_LIBS, more=("relays",)),
 ]
 
 
@@ -83,8 +83,8 @@ def build(contenders, cargo=True):
     """The library and every program, or the compiler's message and the end."""
     if cargo:
         subprocess.run(["cargo", "build", "--release", "--quiet", "--lib"], cwd=ROOT, check=True)
-        subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--target-dir", os.path.join(TARGET, "cipher")],
-                       cwd=os.path.join(HERE, "cipher"), check=True)
+        subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--target-dir",
+                        os.path.join(TARGET, "cipher")], cwd=os.path.join(HERE, "cipher"), check=True)
     os.makedirs(OUT, exist_ok=True)
     common = ["gcc", "-std=gnu11", "-O2", "-flto=auto", "-Wall", "-Wextra", "-I", os.path.join(ROOT, "include")]
     built = set()

@@ -78,7 +78,8 @@ def works(quick, cpus):
         Work("relay 1k", "relay", each, fewer, what="stream", len=1042, seconds=0.6 * s),
         Work("relay 64", "relay", each, fewer, what="stream", len=84, seconds=0.6 * s),
         Work("relay pingpong", "relay", each, fewer, what="pingpong", len=84, seconds=0.6 * s),
-        Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"), what="memory", connections=1000),
+        Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"),
+             what="memory", connections=1000),
     ]
     return [r for r in rows if not (quick and r.name in ("crowd 5000", "flood64 free", "strangers 5000"))]
 
@@ -118,7 +119,8 @@ def sample(work, contender, nice=0, **more):
     what = f"{work.name}, {contender.name}"
     if work.program == "start":
         return finish(start(path, client_cpu, nice, role="client", **args), what)
-    server = start(contender.server or path, server_cpu, nice, **({} if contender.server else {"role": "server", **args}))
+    arguments = {} if contender.server else {"role": "server", **args}
+    server = start(contender.server or path, server_cpu, nice, **arguments)
     client = None
     try:
         line = server.stdout.readline()
@@ -247,7 +249,8 @@ def main():
 
     cpus = sorted(os.sched_getaffinity(0))
     rows = [w for w in works(options.quick, cpus) if not options.only or any(t in w.name for t in options.only)]
-    rows = [w for w in rows if (w.is_secure() or not options.secure) and any(w.program in c.works for c in options.contenders)]
+    rows = [w for w in rows if w.is_secure() or not options.secure]
+    rows = [w for w in rows if any(w.program in c.works for c in options.contenders)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max((w.files for w in rows), default=100)
     if soft < wanted:
