@@ -4,7 +4,7 @@
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
 #                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
-#   make bench      the table of measurements beside raw TCP (5 to 10 minutes; make bench-quick: one and a half; make bench-secure: the
+#   make bench      the table of measurements beside raw TCP (5 to 15 minutes; make bench-quick: two; make bench-secure: the
 #                   secure dialect and the relay only)
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)

@@ -196,7 +196,8 @@ def self_test():
     passed = failed = 0
     for c in [c for c in CONTENDERS if c.name in ("raw", "raw_cipher", "p2pnet", "p2pnet_secure")]:
         for how in ("", "drop", "swap", "flip", "cut"):
-            work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **({"sabotage": how} if how else {}))
+            wrong = {"sabotage": how} if how else {}
+            work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **wrong)
             try:
                 sample(work, c)
                 caught = ""
