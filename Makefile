@@ -4,7 +4,8 @@
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
 #                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
-#   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
+#   make bench      the table of measurements beside raw TCP (5 to 15 minutes; make bench-quick: two; make bench-secure: the
+#                   secure dialect and the relay only)
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
@@ -32,7 +33,7 @@ TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick lab situations matrix soak install uninstall header format clean
+.PHONY: all lib server examples demo test bench bench-quick bench-secure lab situations matrix soak install uninstall header format clean
 
 all: lib server
 
@@ -85,6 +86,9 @@ bench: lib server
 
 bench-quick: lib server
 	@$(PYTHON) benches/run.py --quick
+
+bench-secure: lib server
+	@$(PYTHON) benches/run.py --secure
 
 install: lib server
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin
