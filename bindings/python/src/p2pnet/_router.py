@@ -141,14 +141,15 @@ class Router:
         self.ready = False
         self.stopped: Optional[Event] = None
         self.unread = 0
-        self._told_full = False
+        self._is_full = self._told_full = False
 
     def full(self) -> bool:
         """Whether so much is unread that no more is taken: the peers are slowed down instead."""
         if self.unread <= self.max_unread:
             return False
+        self._is_full = True
         if not self._told_full:
-            self._told_full = True
+            self._told_full = True  # once; it may come and go
             most = max(self.conns.values(), key=lambda c: sum(len(data) for _, data in c._queue), default=None)
             log.warning("%d bytes that have come are not read, most of %s; no more is taken until the program reads",
                         self.unread, most)
@@ -157,8 +158,8 @@ class Router:
     def taken(self, length: int) -> None:
         """The program has read something."""
         self.unread -= length + ENTRY
-        if self._told_full and self.unread <= self.max_unread:
-            self._told_full = False
+        if self._is_full and self.unread <= self.max_unread:
+            self._is_full = False
             self.on_room()
 
     def begin(self, number: int) -> Pending:

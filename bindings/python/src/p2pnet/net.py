@@ -249,8 +249,9 @@ class Net:
 
     def wait_ready(self, timeout: Optional[float] = None) -> None:
         """Waits until the start is finished."""
-        if not self._core._started and not self._core.closed:
+        if not self._core._started and not self.closed:
             raise StateError("the net is not started; call start(), or use it with `with`")
+        self._core._open()
         self._until(lambda: self._router.ready, timeout, "the start has not finished")
 
     def stop(self) -> None:
