@@ -176,7 +176,7 @@ class DHT:
     def _list(self, list_pop, timeout, node_id=None, password=None):
         """The messages in the mailbox, or None if it could not be asked."""
         def began(connection):
-            self._polling = connection
+            self._polling = connection.sock  # the connection lets go of it when the answer begins
             if self._stopped.is_set():
                 raise OSError("stopped")
         try:
@@ -216,9 +216,9 @@ class DHT:
         self._stopped.set()
         _here.pop(self.node_id, None)
         polling = self._polling
-        if polling is not None and polling.sock is not None:
+        if polling is not None:
             try:
-                polling.sock.shutdown(2)
+                polling.shutdown(2)  # wakes the thread
             except OSError:
                 pass
 

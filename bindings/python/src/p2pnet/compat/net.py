@@ -32,7 +32,7 @@ import p2pnet
 import p2pnet.core
 
 from .._router import log as native_log
-from ..constants import Fwd, Nat, NodeType, Via
+from ..constants import Nat, NodeType, Via
 from .lib import *  # noqa: F401,F403  `from pyp2p.net import *` brought all of these
 from .rendezvous_client import RendezvousClient
 from .sock import Con, Sock
@@ -77,7 +77,6 @@ NODE_TYPES = {NodeType.UNKNOWN: "unknown", NodeType.PASSIVE: "passive", NodeType
 #: Without a NAT ports are as they are, which PyP2P calls preserving.
 NATS = {Nat.UNKNOWN: "unknown", Nat.NONE: "preserving", Nat.PRESERVING: "preserving", Nat.DELTA: "delta",
         Nat.REUSE: "reuse", Nat.RANDOM: "random"}
-FORWARDING = {Fwd.NONE: "manual", Fwd.MANUAL: "forwarded", Fwd.UPNP: "UPnP", Fwd.NATPMP: "NATPMP", Fwd.PCP: "NATPMP"}
 NEEDLES = re.compile(r"""^REVERSE_CONNECT|^REVERSE_QUERY|^REVERSE_ORIGIN|["']status["'](:|,)\s+u?["'](SYN|SYN-ACK|ACK|RST)["']""")
 
 
@@ -203,7 +202,11 @@ class Net:
 
     @property
     def forwarding_type(self):
-        return self._fact("forwarding", "manual", FORWARDING)
+        """As the UNL says it."""
+        try:
+            return UNL(net=self).deconstruct()["forwarding_type"]
+        except p2pnet.Error:
+            return "manual"  # not started, or not known yet
 
     @property
     def passive_port(self):

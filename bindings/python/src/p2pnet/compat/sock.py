@@ -72,6 +72,8 @@ class Replies:
 
     def recv_line(self, timeout=5):
         """The next line; "" if there is none: at once, or for a blocking one after so many seconds."""
+        if self.blocking and timeout is not None:
+            self.timeout = timeout
         end = time.monotonic() + (timeout or self.timeout or 0)
         while True:
             if self.replies:
