@@ -92,7 +92,7 @@ class DHT:
         self.endpoint = dht_msg_endpoint
         self.networking = int(bool(networking and self.endpoint))
         self._nets = weakref.WeakSet()
-        self._stopped, self._polling = Event(), None
+        self._stopped, self._polling = Event(), set()
         self._outbox = Queue(MOST_WAITING)
         self.threads = []
         if networking and not self.endpoint:
@@ -175,8 +175,11 @@ class DHT:
 
     def _list(self, list_pop, timeout, node_id=None, password=None):
         """The messages in the mailbox, or None if it could not be asked."""
+        open_now = []
+
         def began(connection):
-            self._polling = connection.sock  # the connection lets go of it when the answer begins
+            open_now.append(connection.sock)  # the connection lets go of it when the answer begins
+            self._polling.add(connection.sock)
             if self._stopped.is_set():
                 raise OSError("stopped")
         try:
@@ -187,7 +190,7 @@ class DHT:
                 log.debug("asking %s for messages failed: %s", self.endpoint, e)
             return None
         finally:
-            self._polling = None
+            self._polling.difference_update(open_now)
         found = []
         for msg in messages if isinstance(messages, list) else [messages]:
             try:
@@ -198,11 +201,8 @@ class DHT:
 
     def _send_loop(self):
         while not self._stopped.is_set():
-            try:
-                delivery = self._outbox.get(timeout=0.5)
-            except Empty:
-                continue
-            while not self._stopped.is_set():
+            delivery = self._outbox.get()
+            while delivery is not None and not self._stopped.is_set():
                 answer = self._try("leaving a message", "put", dest_node_id=delivery.node_id, msg=delivery.msg,
                                    list_pop=delivery.list_pop)
                 if answer is not None and "success" in answer:
@@ -215,8 +215,11 @@ class DHT:
         self.running = 0
         self._stopped.set()
         _here.pop(self.node_id, None)
-        polling = self._polling
-        if polling is not None:
+        try:
+            self._outbox.put_nowait(None)  # wakes the thread
+        except Full:
+            pass  # it is not waiting
+        for polling in list(self._polling):
             try:
                 polling.shutdown(2)  # wakes the thread
             except OSError:
