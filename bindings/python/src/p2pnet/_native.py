@@ -202,7 +202,7 @@ class Handle:
         self._pid = os.getpid()
         _living.add(self)
 
-    def __del__(self, _free=lib.p2p_net_free, _getpid=os.getpid) -> None:
+    def __del__(self, _free: Any = lib.p2p_net_free, _getpid: Any = os.getpid) -> None:
         net, self._as_parameter_ = self._as_parameter_, None
         if net is not None and self._pid == _getpid():
             _free(net)

@@ -370,7 +370,8 @@ class Net:
         return self._core.info()
 
     def stats(self) -> _info.Stats:
-        return self._core.stats()
+        stats: _info.Stats = self._core.stats()
+        return stats
 
     def network_changed(self) -> None:
         """Says that the machine's network is another one now."""

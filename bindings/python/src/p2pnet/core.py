@@ -19,9 +19,11 @@ import select
 import socket
 import struct
 import time
+from ctypes import c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
-from . import _native, info, options
+from . import _native, options
+from . import info as _info
 from .constants import Classic, EventKind, Result
 from .errors import ClosedError
 
@@ -32,6 +34,8 @@ _next_event, _event_free = _native.quick.p2p_next_event, _native.quick.p2p_event
 _send_line, _send = _native.quick.p2p_send_line, _native.quick.p2p_send
 _KINDS: Dict[int, EventKind] = {int(k): k for k in EventKind}
 _RESULTS: Dict[int, Result] = {int(r): r for r in Result}
+_OPENED, _CLOSED, _STOPPED = int(EventKind.OPENED), int(EventKind.CLOSED), int(EventKind.STOPPED)
+_INPUT = frozenset(map(int, (EventKind.LINE, EventKind.MESSAGE, EventKind.DATA)))
 Line = Union[str, bytes, bytearray, memoryview]
 
 
@@ -77,6 +81,7 @@ class EventNet:
         self._handle: Optional[_native.Handle] = None
         self._fd: Optional[int] = None
         self._started = self._over = False
+        self._peers: Dict[int, str] = {}  # of the open connections
         self._handle = options.new_net(opts)
         _native.open_nets.add(self)
 
@@ -133,19 +138,25 @@ class EventNet:
 
     def next_event(self) -> Optional[Event]:
         """Takes the next event; None if there is none now."""
-        out = _native.c_void_p()
+        out = c_void_p()
         code = _next_event(self._handle, out)
-        if code != 1:
+        if code != 1 or not out.value:
             self._check(code)
             return None
         try:
             (_, kind, conn, request, result, os_error, number, _, data, length, peer, _, when) = _unpack(
                 _string_at(out.value, _size))
+            # What comes in on a connection has its address, which OPENED has told: reading it each time takes longer.
+            known = self._peers.get(conn) if kind in _INPUT else None
             event = Event(_KINDS.get(kind, kind), conn, request, _RESULTS.get(result, result), os_error, number,
-                          _string_at(data, length) if length else b"", _string_at(peer).decode("utf-8", "replace"), when)
+                          _string_at(data, length) if length else b"", known or _string_at(peer).decode("utf-8", "replace"), when)
         finally:
             _event_free(out)
-        if kind == EventKind.STOPPED:
+        if kind == _OPENED:
+            self._peers[conn] = event.peer
+        elif kind == _CLOSED:
+            self._peers.pop(conn, None)
+        elif kind == _STOPPED:
             self._over = True
         return event
 
@@ -162,7 +173,7 @@ class EventNet:
     def fileno(self) -> int:
         """A descriptor that is readable while events wait, for select() and event loops. Never read it or close it."""
         if self._fd is None:
-            fd = _native.c_ssize_t()
+            fd = c_ssize_t()
             self._check(_native.lib.p2p_fd(self._handle, fd))
             self._fd = fd.value
         self._open()
@@ -183,7 +194,7 @@ class EventNet:
     # Requests: numbers; DONE tells how each ended.
 
     def _request(self, function: Any, *arguments: Any) -> int:
-        request, told = _native.c_uint64(), _native.new_error()
+        request, told = c_uint64(), _native.new_error()
         self._check(function(self._handle, *arguments, request, told), told)
         return int(request.value)
 
@@ -235,7 +246,7 @@ class EventNet:
 
     def broadcast_line(self, line: Line, but: int = 0) -> int:
         """Sends a line to every connection but one, and gives how many took it. Those without room are left out."""
-        data, sent = octets(line), _native.c_uint32()
+        data, sent = octets(line), c_uint32()
         code = _native.lib.p2p_broadcast_line(self._handle, data, len(data), but, sent)
         if code != Result.WOULD_BLOCK:
             self._check(code)
@@ -247,23 +258,23 @@ class EventNet:
 
     def conns(self) -> List[int]:
         """The open connections, oldest first."""
-        room, count = 64, _native.c_size_t()
+        room, count = 64, c_size_t()
         while True:
-            ids = (_native.c_uint64 * room)()
+            ids = (c_uint64 * room)()
             code = _native.lib.p2p_conn_list(self._handle, ids, room, count)
             if code != Result.TOO_SMALL:
                 self._check(code)
                 return list(ids[:count.value])
             room = count.value
 
-    def conn_info(self, conn: int) -> info.ConnInfo:
+    def conn_info(self, conn: int) -> _info.ConnInfo:
         """A connection's situation."""
         self._open()
-        return info.conn_info(self._handle, conn)
+        return _info.conn_info(self._handle, conn)
 
     def conn_take_socket(self, conn: int) -> Tuple[socket.socket, bytes]:
         """Takes over the socket of a classic connection, and the bytes of its unfinished line. It does not block."""
-        fd, length = _native.c_int32(-1), _native.c_size_t()
+        fd, length = c_int32(-1), c_size_t()
         room = 4096
         while True:
             buffer = ctypes.create_string_buffer(room)
@@ -280,7 +291,7 @@ class EventNet:
 
     def _text(self, function: Callable[..., int], *arguments: Any, room: int = 1024, told: Any = None) -> str:
         """A text that the library writes into a buffer, made larger until it fits."""
-        need = _native.c_size_t()
+        need = c_size_t()
         while True:
             buffer = ctypes.create_string_buffer(room)
             last = (told,) if told is not None else ()
@@ -314,15 +325,15 @@ class EventNet:
         story: Dict[str, Any] = json.loads(self._text(_native.lib.p2p_net_report, room=16384))
         return story
 
-    def info(self) -> info.NetInfo:
+    def info(self) -> _info.NetInfo:
         """The net's situation: type, NAT, addresses."""
         self._open()
-        return info.net_info(self._handle)
+        return _info.net_info(self._handle)
 
-    def stats(self) -> info.Stats:
+    def stats(self) -> _info.Stats:
         """The net's counters."""
         self._open()
-        return info.stats(self._handle)
+        return _info.stats(self._handle)
 
     def network_changed(self) -> None:
         """Says that the machine's network is another one now."""

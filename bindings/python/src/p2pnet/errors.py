@@ -6,7 +6,7 @@ what an option takes is a ValueError.
 from __future__ import annotations
 
 import builtins
-from typing import Dict, Optional, Type, Union
+from typing import Any, Dict, Optional, Type, Union
 
 from .constants import Result
 
@@ -27,17 +27,14 @@ class Error(Exception):
         if code is not None:
             self.code = _RESULTS.get(code, code)
         self.os_error = os_error
+        #: As OSError has it: the operating system's error number, or None.
+        self.errno = os_error or None
         self.request = request
 
     def __str__(self) -> str:
         return self.message
 
-    @property
-    def errno(self) -> Optional[int]:
-        """As OSError has it: the operating system's error number, or None."""
-        return self.os_error or None
-
-    def __reduce__(self):  # so that it can be pickled, as between processes
+    def __reduce__(self) -> Any:  # so that it can be pickled, as between processes
         return (type(self), (self.message, int(self.code), self.os_error, self.request))
 
 

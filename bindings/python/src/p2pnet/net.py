@@ -71,6 +71,11 @@ class Conn(BaseConn):
         return kind, self._net._decode(data) if kind == EventKind.LINE else data
 
     def _read(self, kinds: Tuple[EventKind, ...], timeout: Optional[float]) -> Tuple[EventKind, bytes]:
+        if self._queue:  # most often: it is there
+            with self._net._changed:
+                first = self._first(kinds)
+            if first is not None:
+                return first
         found: List[Tuple[EventKind, bytes]] = []
 
         def look() -> bool:
@@ -173,8 +178,9 @@ class Net:
             carried, router.carried = router.carried, []
             infos, router.infos = router.infos, 0
             self._changed.notify_all()
-        for to, text in carried if router.carry else ():
-            router.carry(to, text)
+        for to, text in carried:
+            if router.carry is not None:
+                router.carry(to, text)
         if infos and router.on_info is not None:
             router.on_info()
 
@@ -206,7 +212,7 @@ class Net:
                     if self._leader is not None:
                         continue
                     self._leader = me
-                    handle = self._core._open()  # lives while its descriptor is looked at
+                    handle: Any = self._core._open()  # lives while its descriptor is looked at
                     fd = self._core.fileno()
                 sleep(fd, left if left is None else max(0.0, left))
             finally:
@@ -362,7 +368,8 @@ class Net:
         return self._core.info()
 
     def stats(self) -> _info.Stats:
-        return self._core.stats()
+        stats: _info.Stats = self._core.stats()
+        return stats
 
     def network_changed(self) -> None:
         """Says that the machine's network is another one now."""

@@ -7,7 +7,9 @@ the constant, its name and its number will do; where it takes bits, also several
 """
 from __future__ import annotations
 
+import ctypes
 import difflib
+from ctypes import c_int64, c_void_p
 from enum import IntFlag
 from typing import Any, Dict, Iterable, List, Type
 
@@ -97,7 +99,7 @@ def _set(config: Any, name: str, value: Any) -> None:
     elif name == "dht":
         if value is None or value is False:
             return
-        dht = _native.CDht(struct_size=_native.ctypes.sizeof(_native.CDht))
+        dht = _native.CDht(struct_size=ctypes.sizeof(_native.CDht))
         dht.node_id = None if value is True else text(name, value)
         _native.check(_native.lib.p2p_config_set_dht(config, dht, told), told)
     elif name.upper() not in Opt.__members__:
@@ -112,7 +114,7 @@ def _set(config: Any, name: str, value: Any) -> None:
 
 def default(name: str) -> int:
     """What an option that is a number is if it is not given."""
-    config, value, told = _native.lib.p2p_config_new(), _native.c_int64(), _native.new_error()
+    config, value, told = _native.lib.p2p_config_new(), c_int64(), _native.new_error()
     try:
         _native.check(_native.lib.p2p_config_get_int(config, Opt[name.upper()], value, told), told)
         return int(value.value)
@@ -131,7 +133,7 @@ def new_net(options: Dict[str, Any]) -> _native.Handle:
                 _set(config, name, value)
             elif name not in names():
                 raise _unknown(name)
-        net, told = _native.c_void_p(), _native.new_error()
+        net, told = c_void_p(), _native.new_error()
         _native.check(_native.lib.p2p_net_new(config, net, told), told)
         assert net.value is not None
         return _native.Handle(net.value)
