@@ -49,6 +49,17 @@ class Examples(Case):
                         self.assertEqual(each.ended(), 0, each.text())
                     self.assertEqual(len(re.findall("cem 1: hello", ann.text())), 1)
 
+    def test_the_first_program_of_the_readme(self):
+        text = (HERE.parent / "README.md").read_text(encoding="utf-8")
+        with python("-c", re.search(r"```python\n(import p2pnet\n.*?)```", text, re.S)[1]) as program:
+            self.assertEqual(program.ended(), 0, program.text())
+            self.assertEqual(program.text(), "Sup Bob.")
+
+    def test_what_the_readme_links_to(self):
+        text = (HERE.parent / "README.md").read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            self.assertTrue((HERE.parent / link).exists(), link)
+
     def test_what_goes_wrong_is_said(self):
         for name in ("alice", "bob"):
             with python(EXAMPLES / f"{name}.py", "--port", "0", "--server", "127.0.0.1:1") as program:
