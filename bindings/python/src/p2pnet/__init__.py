@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from . import options
 from ._native import library_version
 from ._router import DhtMessage
+from .conn import Conn
 from .constants import (VERSION, Allocation, CandidateKind, Classic, Dialect, EventKind, Framing, Fwd, Log, Mainline, Mapping,
                         Nat, NetType, NodeType, Opt, Path, Result, Server, Unsolicited, Via)
 from .core import Event, EventNet
 from .errors import (CanceledError, ClosedError, ConnectError, Error, InvalidError, IoError, LimitError, PanicError,
                      RefusedError, ResetError, StateError, TimeoutError, UnsupportedError, WouldBlockError)
 from .info import Candidate, ConnInfo, NetInfo, Stats, UnlInfo, features, unl_check, unl_info
-from .net import Conn, Net
+from .net import Net
 
 if TYPE_CHECKING:
     from . import aio
