@@ -11,7 +11,7 @@
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
 #   make matrix     every NAT against every other, by the optimised library; docs/matrix.md and its picture (root, a quarter of an hour)
 #   make install    PREFIX=/usr/local DESTDIR=
-#   make header     rewrites include/p2pnet.h from src/ffi/
+#   make header     rewrites include/p2pnet.h from src/ffi/, and from that the numbers of the Python binding
 #   make format     rustfmt and clang-format
 
 CARGO   ?= cargo
@@ -109,6 +109,7 @@ uninstall:
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test --test header the_committed_header
+	$(PYTHON) bindings/python/make_constants.py
 
 format:
 	$(CARGO) fmt

@@ -143,7 +143,7 @@ def step_demo():
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
 # what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("demo", "c", "lab", "pyp2p", "namespace"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("demo", "c", "lab", "pyp2p", "python", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -156,6 +156,7 @@ STEPS = {
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
+    "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
 }
 # The long tests: the same programs, given more to do.
