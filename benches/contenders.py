@@ -42,7 +42,7 @@ CONTENDERS = [
     Contender("raw", "raw", "batch"),
     Contender("raw_copy", "raw", "copy", works=("flood",)),
     Contender("raw_1write", "raw", "1write", works=("flood",)),
-    Contender("p2pnet", "p2pnet", "default", flags=[LIB, *SYSTEM_LIBS]),
+    Contender("p2pnet", "p2pnet", "classic", flags=[LIB, *SYSTEM_LIBS]),
     Contender("p2pnet_secure", "p2pnet", "secure", works=("flood", "pingpong", "crowd"), flags=[LIB, *SYSTEM_LIBS]),
 ]
 

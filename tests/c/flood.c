@@ -136,7 +136,7 @@ static void writable_events_do_not_pile_up(void)
 {
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 4, at);
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_EVENT_QUEUE, 16}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_EVENT_QUEUE, 16}));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     int peer = accept(listener, NULL, NULL);
@@ -266,7 +266,7 @@ static void *only_line_ends(void *arg)
 }
 static void taking_one_event_returns_under_a_flood_of_empty_lines(void)
 {
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_RECV_BUFFER, 1 << 18}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_RECV_BUFFER, 1 << 18}));
     atomic_store(&heard, 0);
     flood_socket = raw_connect(a.at, "127.0.0.7");
     REQUIRE(flood_socket >= 0);
