@@ -265,7 +265,8 @@ static void close_does_not_wait_for_ever(void)
 /* What is no handshake shows nothing to the program but one warning, and is sent away with three bytes. */
 static void a_secure_node_talks_to_no_stranger(void)
 {
-    static const char *const said[] = {"hello\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\xff\xff\xff", "\x01\x01"};
+    static const char *const said[] = {"hello\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\xff\xff\xff",
+                                       "\x01\x01"};
     node_open(&a, "127.0.0.2", OPTIONS(SECURE));
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         char answer[4];

@@ -318,7 +318,8 @@ static void locators()
     const auto secure = [&] {
         p2p::Config cfg;
         check(!cfg.allow_peer("nobody", f) && f.code() == P2P_ERR_INVALID, "neither a key nor a locator");
-        check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f), f.message());
+        check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
+              f.message());
         p2p::Net net = p2p::Net::make(cfg, f);
         check(static_cast<bool>(net), f.message());
         return net;
