@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "target" / "debug" / "libp2pnet.so"
 OPT_CONNECT_TIMEOUT_MS, OPT_LOG_LEVEL, OPT_KEEPALIVE_MS, OPT_DEAD_PEER_TIMEOUT_MS, OPT_INTERFACE = 15, 16, 29, 30, 1002
-OPT_DIALECT, OPT_RESUME_GRACE_MS, CLASSIC, SECURE = 38, 45, 1, 2
+OPT_NETWORK_MONITOR, OPT_DIALECT, OPT_RESUME_GRACE_MS, CLASSIC, SECURE = 37, 38, 45, 1, 2
 INVALID, TIMEOUT = -1, -20
 OPENED, CLOSED, DONE = 4, 5, 9
 
@@ -120,8 +120,8 @@ def interfaces(lib):
 def dead_peers(lib):
     # One second is the shortest that the system takes for keep-alive.
     quick = {OPT_KEEPALIVE_MS: 1000, OPT_DEAD_PEER_TIMEOUT_MS: 1500}
-    # Else a secure connection would wait for the peer to come back, by another link.
-    secure = {OPT_DIALECT: SECURE, OPT_RESUME_GRACE_MS: 0}
+    # Else a secure connection would wait for the peer to come back by another link, and end when the system tells that lo is down.
+    secure = {OPT_DIALECT: SECURE, OPT_RESUME_GRACE_MS: 0, OPT_NETWORK_MONITOR: 0}
     classic = {OPT_DIALECT: CLASSIC}
     for what, line, dialect in (("a peer that dies while data is on its way is noticed", b"are you there?", classic),
                                 ("a peer that dies in silence is noticed", None, classic),
