@@ -23,13 +23,16 @@
  *            lives. Rust's report of it goes to stderr.
  * Ids        Connections and requests are 64-bit numbers from 1 that are never used twice in a net. A stale one gives
  *            P2P_ERR_NOT_FOUND, never somebody else's connection.
+ * Dialect    A net speaks the secure dialect unless P2P_OPT_DIALECT says P2P_DIALECT_CLASSIC, which is PyP2P's, in clear text. Both
+ *            ends have to speak the same. Secure: each node has a key, a new one at each start unless P2P_OPT_KEY or
+ *            P2P_OPT_KEY_FILE gives it one, and meets the nodes of its network (P2P_OPT_NETWORK) only.
  * Lines      are never dropped. When you do not take events, we stop reading and TCP slows the peer; when the peer does
  *            not read, you get P2P_ERR_WOULD_BLOCK and later WRITABLE. Only LOG events may be dropped (and are counted).
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
  * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report,
- *            and http_proxy, all_proxy and no_proxy before UPnP is tried), no file is written (but in P2P_OPT_STATE_DIR, if you
- *            set it), no signal handler is installed; our threads block all signals.
+ *            and http_proxy, all_proxy and no_proxy before UPnP is tried), no file is written (but in P2P_OPT_STATE_DIR and
+ *            P2P_OPT_KEY_FILE, if you set them), no signal handler is installed; our threads block all signals.
  */
 
 #ifndef P2PNET_H
@@ -410,11 +413,11 @@ enum p2p_net_type
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  /** A flooding network: bootstraps, advertises, one connection per address. */
+  /** A flooding network: bootstraps and advertises. Classic dialect: one connection per address. */
   P2P_NET_P2P = 1,
   /**
-   * For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
-   * both ends have to be of this type.
+   * For connections to chosen nodes: neither bootstraps nor advertises. Classic dialect: several connections per address,
+   * and the nets at both ends have to be of this type.
    */
   P2P_NET_DIRECT = 2,
 };
@@ -434,7 +437,10 @@ enum p2p_dialect
  {
   /** PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address. */
   P2P_DIALECT_CLASSIC = 1,
-  /** Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are. */
+  /**
+   * The default. Nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, connections
+   * outlive their links, and locators are signed (UNL version 3).
+   */
   P2P_DIALECT_SECURE = 2,
 };
 #ifndef __cplusplus
@@ -549,7 +555,10 @@ enum p2p_opt
   P2P_OPT_ADVERTISE = 19,
   /** 1; may take part in hole punching. */
   P2P_OPT_SIMULTANEOUS = 20,
-  /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
+  /**
+   * -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In
+   * the secure dialect there is one connection per node, whatever its address.)
+   */
   P2P_OPT_DUPLICATE_IP = 21,
   /** 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first. */
   P2P_OPT_DEDUP_ENTRIES = 22,
@@ -583,7 +592,10 @@ enum p2p_opt
   P2P_OPT_VERIFY_INTERVAL_MS = 36,
   /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. */
   P2P_OPT_NETWORK_MONITOR = 37,
-  /** P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same. */
+  /**
+   * P2P_DIALECT_SECURE; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak
+   * P2P_DIALECT_CLASSIC.
+   */
   P2P_OPT_DIALECT = 38,
   /**
    * 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
@@ -648,14 +660,20 @@ enum p2p_opt
    * its next start. It is made if it is not there. "" = no file is written.
    */
   P2P_OPT_STATE_DIR = 1005,
-  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. */
+  /**
+   * ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network
+   * without a name, to which all programs belong that set none: give yours a name.
+   */
   P2P_OPT_NETWORK = 1006,
   /**
    * ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
    * file, or a new one at each start.
    */
   P2P_OPT_KEY = 1007,
-  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
+  /**
+   * ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written,
+   * and the node is another one at its next start (unless P2P_OPT_KEY is set).
+   */
   P2P_OPT_KEY_FILE = 1008,
   /**
    * ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).

@@ -9,6 +9,9 @@
 //   while (net.wait()) // until the net has stopped
 //       net.poll();
 //
+// Nets speak the secure dialect: links are encrypted, nodes are known by keys. For PyP2P's nodes say
+// .set(P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC).
+//
 // Constants are the C header's (P2P_OPT_*, P2P_EVENT_*, P2P_ERR_*). Its contract about threads, memory and
 // callbacks holds here, and what a function does stands there. What C++ adds:
 //

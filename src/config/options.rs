@@ -52,7 +52,7 @@ options! {
     1 node_type 0..=3, |c, v| c.node_type = node_type(v), c.node_type as i64,
         "how others reach this node (P2P_NODE_*): unknown (found out, and the port opened on the router where it can be), passive, active, simultaneous";
     2 net_type 1..=2, |c, v| c.net_type = if v == 2 { NetType::Direct } else { NetType::P2p }, c.net_type as i64,
-        "P2P_NET_P2P (bootstraps, advertises, one connection per address) or P2P_NET_DIRECT (chosen peers only)";
+        "P2P_NET_P2P (bootstraps, advertises) or P2P_NET_DIRECT (chosen peers only)";
     3 nat_type 0..=5, |c, v| c.nat_type = nat_type(v), c.nat_type as i64,
         "the NAT in front of this node (P2P_NAT_*), if you know it; unknown = measured at the rendezvous servers";
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
@@ -90,7 +90,7 @@ options! {
     20 simultaneous 0..=1, |c, v| c.simultaneous = v == 1, i64::from(c.simultaneous),
         "1 = may take part in hole punching";
     21 duplicate_ip -1..=1, |c, v| c.duplicate_ip = duplicate_ip(v), c.duplicate_ip as i64,
-        "1 = several connections per address, 0 = one, -1 = by net type (p2p one, direct several)";
+        "1 = several connections per address, 0 = one, -1 = several, but for the classic dialect's p2p nets";
     22 dedup_entries 1..=16777216, |c, v| c.dedup_entries = v as usize, c.dedup_entries as i64,
         "lines remembered for dedup; the oldest are forgotten first";
     23 dedup_ttl_ms 0..=315360000000, |c, v| c.dedup_ttl = from_ms(v), ms(c.dedup_ttl),
@@ -124,7 +124,7 @@ options! {
     37 network_monitor 0..=1, |c, v| c.network_monitor = v == 1, i64::from(c.network_monitor),
         "1 = the system is asked to tell of changes of its network (Linux), as p2p_network_changed does";
     38 dialect 1..=2, |c, v| c.dialect = if v == 2 { Dialect::Secure } else { Dialect::Classic }, c.dialect as i64,
-        "P2P_DIALECT_CLASSIC (PyP2P's protocol, UNL version 2) or P2P_DIALECT_SECURE (nodes known by keys, UNL version 3)";
+        "P2P_DIALECT_SECURE (encrypted, nodes known by keys, UNL version 3) or P2P_DIALECT_CLASSIC (PyP2P's protocol, UNL version 2); peers have to speak the same";
     39 unl_connect_timeout_ms 1..=600000, |c, v| c.unl_connect_timeout = from_ms(v), ms(c.unl_connect_timeout),
         "for p2p_unl_connect, all ways of getting through together (classic: 60 s where it waits for the peer, as PyP2P)";
     40 unl_lifetime_ms 60000..=31536000000, |c, v| c.unl_lifetime = from_ms(v), ms(c.unl_lifetime),

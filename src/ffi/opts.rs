@@ -48,7 +48,8 @@ pub enum p2p_opt {
     P2P_OPT_ADVERTISE = 19,
     /// 1; may take part in hole punching.
     P2P_OPT_SIMULTANEOUS = 20,
-    /// -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any).
+    /// -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In
+    /// the secure dialect there is one connection per node, whatever its address.)
     P2P_OPT_DUPLICATE_IP = 21,
     /// 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first.
     P2P_OPT_DEDUP_ENTRIES = 22,
@@ -82,7 +83,8 @@ pub enum p2p_opt {
     P2P_OPT_VERIFY_INTERVAL_MS = 36,
     /// 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does.
     P2P_OPT_NETWORK_MONITOR = 37,
-    /// P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same.
+    /// P2P_DIALECT_SECURE; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak
+    /// P2P_DIALECT_CLASSIC.
     P2P_OPT_DIALECT = 38,
     /// 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
     /// come, as PyP2P does.)
@@ -129,12 +131,14 @@ pub enum p2p_opt {
     /// ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at
     /// its next start. It is made if it is not there. "" = no file is written.
     P2P_OPT_STATE_DIR = 1005,
-    /// ""; name of the network this node belongs to (secure dialect): nodes of others are turned away.
+    /// ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network
+    /// without a name, to which all programs belong that set none: give yours a name.
     P2P_OPT_NETWORK = 1006,
     /// ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
     /// file, or a new one at each start.
     P2P_OPT_KEY = 1007,
-    /// ""; a file with the node's secret key. It is made, for its owner only, if it is not there.
+    /// ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written,
+    /// and the node is another one at its next start (unless P2P_OPT_KEY is set).
     P2P_OPT_KEY_FILE = 1008,
     /// ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
     /// Strangers are turned away before they cost anything, and cannot find out who this is.

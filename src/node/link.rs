@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::conn::Conn;
+use super::mismatch;
 use super::receive::Receiver;
 use super::shared::Shared;
 use super::takeover::{NotTaken, Taken};
@@ -24,6 +25,7 @@ use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
 use crate::proto::conn_id::Nonce;
+use crate::proto::handshake::sent_by_secure;
 use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
@@ -68,19 +70,20 @@ pub(crate) async fn open(
         }
         Ok(())
     };
-    match timeout(config.handshake_timeout, shake).await {
+    let failed = match timeout(config.handshake_timeout, shake).await {
         Ok(Ok(())) => {
             let mut conn = Conn::new(id, via, peer, stream, config);
             conn.nonce = opening.nonce();
-            Ok(Arc::new(conn))
+            return Ok(Arc::new(conn));
         }
-        Ok(Err(e)) => Err(Error::io(format_args!("opening the link with {peer}"), &e)),
+        Ok(Err(e)) => Error::io(format_args!("opening the link with {peer}"), &e),
         Err(_) => {
             let ms = config.handshake_timeout.as_millis();
             let message = format!("{peer} sent no complete nonce within {ms} ms (handshake_timeout_ms)");
-            Err(Error::new(Code::Timeout, message))
+            Error::new(Code::Timeout, message)
         }
-    }
+    };
+    Err(if sent_by_secure(opening.begun()) { mismatch::told(shared, failed) } else { failed })
 }
 
 /// What the task has been woken for.
@@ -146,6 +149,8 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
             None => notice.text = "closed by this program".into(),
         },
         Err(e) => {
+            let foreign = link.receiver.sent_by_secure(link.conn.bytes_in.load(Relaxed));
+            let e = if foreign { mismatch::explained(&link.shared, e) } else { e };
             notice.result = Err(e.code);
             notice.os_error = e.os_error;
             notice.text = e.message.into_owned();

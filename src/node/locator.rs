@@ -194,7 +194,7 @@ mod tests {
     fn version_2_without_an_outside_address() {
         let alone = shared(Dialect::Classic, |_| ());
         assert_eq!(said(&alone).candidates[0].ip.to_string(), "192.168.1.10");
-        let mut config = Config::default();
+        let mut config = Config { dialect: Dialect::Classic, ..Config::default() };
         config.add_server(ServerKind::Rendezvous, "203.0.113.1:8000").unwrap();
         let shared = Shared::new(config);
         shared.info.lock().lan_ip = "192.168.1.10".parse().ok();

@@ -14,6 +14,7 @@
 //! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
 //! | `takeover` | a classic connection's socket for the program |
 //! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
+//! | `mismatch` | peers that speak the other dialect |
 //! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
 //! | `locator` | what this node's locator says |
 //! | `signal`, `simultaneous` | connections to servers over which peers call us: secure, classic |
@@ -36,6 +37,7 @@ mod listen;
 pub(crate) mod locator;
 pub(crate) mod log;
 mod measure;
+mod mismatch;
 pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;

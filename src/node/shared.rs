@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     myself: OnceLock<Myself>,
     /// How many handshakes may be answered.
     pub(crate) handshakes: Mutex<Budget>,
+    /// The program has been told of a peer that seems to speak the other dialect.
+    pub(crate) met_other_dialect: AtomicBool,
     /// The servers at which peers find this node by its key.
     pub(crate) homes: Mutex<Vec<String>>,
     /// What became of the requests to connect by locator.
@@ -133,6 +135,7 @@ impl Shared {
             identity: OnceLock::new(),
             myself: OnceLock::new(),
             handshakes: Mutex::default(),
+            met_other_dialect: AtomicBool::new(false),
             homes: Mutex::default(),
             stories: Mutex::default(),
             number: NETS.fetch_add(1, Relaxed),

@@ -46,6 +46,7 @@ static void options_name_themselves_and_what_they_take(void)
         {P2P_OPT_MAPPING_LEASE_MS, "mapping_lease_ms", 1000, 604800000, 3600000},
         {P2P_OPT_VERIFY_INTERVAL_MS, "verify_interval_ms", 0, 604800000, 1200000},
         {P2P_OPT_NETWORK_MONITOR, "network_monitor", 0, 1, 1},
+        {P2P_OPT_DIALECT, "dialect", 1, 2, P2P_DIALECT_SECURE},
         {P2P_OPT_FORWARDING, "forwarding", 0, 15, P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP},
     };
     p2p_config *cfg = p2p_config_new();
@@ -204,8 +205,11 @@ static void the_public_dht_is_a_part_of_the_build(void)
         p2p_net *net = NULL;
         CHECK_IS(p2p_config_add_server(cfg, P2P_SERVER_MAINLINE, "nowhere", &err), P2P_ERR_INVALID);
         CHECK_HAS(err.message, "expected host:port");
+        CHECK_OK(p2p_net_new(cfg, &net, &err));
+        CHECK_OK(p2p_net_free(net));
+        CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, NULL));
         CHECK_IS(p2p_net_new(cfg, &net, &err), P2P_ERR_INVALID);
-        CHECK_HAS(err.message, "dialect");
+        CHECK_HAS(err.message, "P2P_OPT_DIALECT");
     }
     /* What it would tell there can be said in any build. */
     CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_MAINLINE, P2P_MAINLINE_PUBLISH | P2P_MAINLINE_LETTERS, NULL));

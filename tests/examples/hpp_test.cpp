@@ -80,7 +80,8 @@ static void lines_and_moving()
     check(own_dones == 1 && dones == 0 && request != 0, "a request's own handler gets its DONE, nobody else");
     check(moved.set_user(to, mark) == P2P_OK && moved.user(to) == mark, "user pointer");
     check(moved.conns() == std::vector<p2p_conn>{to} && a.conns().size() == 1, "the list of connections");
-    check(moved.conn_info(to).via == P2P_VIA_DIRECT && moved.info().outbound == 1, "info");
+    check(moved.conn_info(to).via == P2P_VIA_LAN && moved.info().outbound == 1, "info");
+    check(std::strlen(moved.conn_info(to).peer_id) == 43, "who the peer is");
     const std::string_view part = std::string_view("hello world").substr(0, 5); // no NUL behind it
     check(moved.send_line(to, part) == P2P_OK, "send_line");
     check(moved.send_line(to, std::string_view()) == P2P_ERR_INVALID, "an empty line is refused");
@@ -317,8 +318,7 @@ static void locators()
     const auto secure = [&] {
         p2p::Config cfg;
         check(!cfg.allow_peer("nobody", f) && f.code() == P2P_ERR_INVALID, "neither a key nor a locator");
-        check(cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_SECURE, f) &&
-                  cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
+        check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
               f.message());
         p2p::Net net = p2p::Net::make(cfg, f);
         check(static_cast<bool>(net), f.message());

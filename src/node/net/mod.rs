@@ -59,7 +59,7 @@ impl Net {
         }
         if config.dialect != Dialect::Secure && config.servers_of(ServerKind::Mainline).next().is_some() {
             let message = "BitTorrent's DHT (P2P_SERVER_MAINLINE) is the secure dialect's, and this net speaks the classic \
-                           one (option dialect)";
+                           one (P2P_OPT_DIALECT)";
             return Err(Error::new(Code::Invalid, message));
         }
         let (commands, receiver) = unbounded_channel();

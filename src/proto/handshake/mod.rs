@@ -35,6 +35,7 @@ pub use budget::Budget;
 pub use control::{Control, Encoded};
 pub use error::HandshakeError;
 pub use transport::{FrameError, Opened, Opener, Sealer, Transport};
+pub(crate) use wire::sent_by_secure;
 pub use wire::{Answer, Hello, Refusal, Token};
 
 use super::identity::{Identity, PublicKey};
@@ -294,6 +295,9 @@ impl Handshake {
         let (Some(expected), Some(found)) = (self.expected(), self.length()) else { return Ok(()) };
         if !expected.contains(&found) {
             let expected = expected.first().copied().unwrap_or_default();
+            if self.state == State::Greeting {
+                self.out = Some(Refusal::NoGreeting.message().to_vec());
+            }
             return Err(HandshakeError::NotAHandshake { found, expected });
         }
         if self.wants() > 0 {
