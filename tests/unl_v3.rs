@@ -127,6 +127,7 @@ fn as_json(record: &Record) -> Json {
         "delta": record.nat.delta,
         "candidates": texts(record.candidates.iter().map(ToString::to_string).collect()),
         "servers": texts(record.servers.iter().map(ToString::to_string).collect()),
+        "relays": texts(record.relays.iter().map(ToString::to_string).collect()),
     })
 }
 

@@ -15,7 +15,7 @@ use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output, Token};
 use crate::error::{Code, Error};
 use crate::proto::identity::PublicKey;
-use crate::proto::unl::{Check, UnlV3};
+use crate::proto::unl::{Check, Server, UnlV3};
 
 /// All connections by locator of one node. See the module's page for the contract with the I/O.
 pub struct Connector {
@@ -175,6 +175,11 @@ impl Connector {
                 }
             }
         }
+    }
+
+    /// Nodes that relay for the network and that the node's locator is to name, if they are others than before.
+    pub fn take_volunteers(&mut self) -> Option<Vec<Server>> {
+        self.core.volunteers.take()
     }
 
     /// What is to be done next.

@@ -230,7 +230,7 @@ impl Pair {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
-        self.remember_way(&link);
+        self.remember_way(&link, core);
         if let Some((old, _)) = self.open {
             self.tale = Tale::begin(now);
             self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
@@ -283,6 +283,9 @@ impl Pair {
         if link.step < Step::Open {
             self.tale.ended(link.entry, now, Result::Failed, os_error, text);
             self.failed_dial(&link, text);
+        }
+        if let Some(relay) = link.relay.filter(|_| link.step == Step::Awaited) {
+            core.volunteers.failed(&relay);
         }
         self.after_losses(now, core);
     }
