@@ -8,9 +8,9 @@ mod session;
 
 use crate::proto::rdv_msg::{RelayReason, RelayReply, RelayToken};
 use crate::proto::rdv_server::ConnId;
-use crate::proto::relay::{
-    Asked, Counters, End, Next, Output, Refusal, Relay, RelayLimits, SessionId, Summary,
-};
+#[cfg(feature = "server")]
+use crate::proto::relay::Counters;
+use crate::proto::relay::{Asked, End, Next, Output, Refusal, Relay, RelayLimits, SessionId, Summary};
 use crate::wait::{Either, due, race};
 use parking_lot::Mutex;
 use socket2::SockRef;

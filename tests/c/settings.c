@@ -259,6 +259,7 @@ int main(int argc, char **argv)
     RUN(gateways_are_addresses);
     RUN(a_state_dir_is_made_when_it_is_needed);
     RUN(servers_have_the_form_of_their_kind);
+    RUN(relaying_is_a_part_of_the_build);
     RUN(the_public_dht_is_a_part_of_the_build);
     RUN(peers_are_allowed_by_key_or_locator);
     return check_end();

@@ -81,6 +81,7 @@ static void lines_and_moving()
     check(moved.set_user(to, mark) == P2P_OK && moved.user(to) == mark, "user pointer");
     check(moved.conns() == std::vector<p2p_conn>{to} && a.conns().size() == 1, "the list of connections");
     check(moved.conn_info(to).via == P2P_VIA_DIRECT && moved.info().outbound == 1, "info");
+    check(moved.relayed_by(to).empty(), "by no relay");
     const std::string_view part = std::string_view("hello world").substr(0, 5); // no NUL behind it
     check(moved.send_line(to, part) == P2P_OK, "send_line");
     check(moved.send_line(to, std::string_view()) == P2P_ERR_INVALID, "an empty line is refused");
