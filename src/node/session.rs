@@ -67,6 +67,8 @@ pub(crate) enum Report {
     Lost { conn: ConnId, requests: Vec<u64> },
     /// A link has been taken into use that these requests were waiting for.
     Carried { requests: Vec<u64> },
+    /// The peer relays for the network, there.
+    Relays { at: SocketAddr },
     /// The session is over, as the peer does not have it. A new one begins with this link, on which both have said so.
     Anew(Handed),
     /// The session is over. A peer that does not know that is told so.

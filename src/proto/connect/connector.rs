@@ -1,6 +1,7 @@
 //! The connector: finds the pair that an input concerns, lets it do what follows, and knows when it is to be woken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -174,6 +175,13 @@ impl Connector {
                     self.core.close(conn, Closing::GivenUp);
                 }
             }
+        }
+    }
+
+    /// A connected peer says that it relays for the network.
+    pub fn relays(&mut self, peer: &PublicKey, at: SocketAddr) {
+        if self.open(peer).is_some() {
+            self.core.volunteers.note(*peer, Some(at));
         }
     }
 

@@ -59,7 +59,7 @@ impl Pair {
         }
         let unl = self.attempt.as_ref().map(|attempt| &attempt.unl);
         if let Some(unl) = unl.or(self.called.as_ref().map(|called| &called.unl)) {
-            core.volunteers.note(unl);
+            core.volunteers.note(self.peer, unl.record().relays_first());
             self.way.unl = Some(Box::new(unl.clone()));
         }
     }

@@ -1,7 +1,8 @@
-//! Nodes of the network that relay: those that were peers of this one and say so in their locators. The own locator names the
+//! Nodes of the network that relay: those that were peers of this one and say so, in their locators or on a connection. The own locator names the
 //! best of them, so that whoever is called goes to them, and whoever calls learns of them.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use super::core::Core;
 use crate::proto::identity::PublicKey;
@@ -27,12 +28,13 @@ pub(super) struct Volunteers {
 }
 
 impl Volunteers {
-    /// There is a connection with a peer, whose locator this is.
-    pub(super) fn note(&mut self, unl: &UnlV3) {
+    /// There is a connection with a peer that relays there, or does not, as its locator or itself says.
+    pub(super) fn note(&mut self, peer: PublicKey, at: Option<SocketAddr>) {
         let before = self.named();
-        self.known.retain(|known| known.peer != *unl.identity());
-        if let Some(at) = place(unl.record()) {
-            self.known.push_front(Known { peer: *unl.identity(), at });
+        self.known.retain(|known| known.peer != peer);
+        if let Some(at) = at {
+            let at = Server { host: Host::Ip(at.ip()), port: at.port() };
+            self.known.push_front(Known { peer, at });
             self.known.truncate(MOST);
         }
         self.changed |= before != self.named();
@@ -56,12 +58,6 @@ impl Volunteers {
     pub(super) fn take(&mut self) -> Option<Vec<Server>> {
         std::mem::take(&mut self.changed).then(|| self.named())
     }
-}
-
-/// Where a node relays that does: by IPv4 if it can be, which more nodes have.
-fn place(record: &Record) -> Option<Server> {
-    let is_v6 = |at: &&Server| matches!(at.host, Host::Ip(ip) if ip.is_ipv6());
-    record.relays_at().min_by_key(is_v6).cloned()
 }
 
 impl Core {
@@ -105,6 +101,10 @@ mod tests {
         node(n, &[&format!("[2001:db8::{n:x}]:7000"), &format!("203.0.113.{n}:7000"), "192.0.2.1:1"])
     }
 
+    fn note(volunteers: &mut Volunteers, unl: &UnlV3) {
+        volunteers.note(*unl.identity(), unl.record().relays_first());
+    }
+
     fn named(volunteers: &mut Volunteers) -> Option<Vec<String>> {
         volunteers.take().map(|all| all.iter().map(text).collect())
     }
@@ -112,23 +112,23 @@ mod tests {
     #[test]
     fn peers_that_relay_are_named_the_last_first_and_no_hearsay() {
         let mut all = Volunteers::default();
-        all.note(&node(1, &["192.0.2.1:1"]));
+        note(&mut all, &node(1, &["192.0.2.1:1"]));
         assert_eq!(named(&mut all), None, "it only knows one");
-        all.note(&volunteer(2));
+        note(&mut all, &volunteer(2));
         assert_eq!(named(&mut all), Some(vec!["203.0.113.2:7000".into()]));
-        all.note(&volunteer(2));
+        note(&mut all, &volunteer(2));
         assert_eq!(named(&mut all), None);
-        all.note(&volunteer(3));
-        all.note(&volunteer(4));
+        note(&mut all, &volunteer(3));
+        note(&mut all, &volunteer(4));
         assert_eq!(named(&mut all), Some(vec!["203.0.113.4:7000".into(), "203.0.113.3:7000".into()]));
         all.failed("203.0.113.4:7000");
         all.failed("somewhere.example:1");
         assert_eq!(named(&mut all), Some(vec!["203.0.113.3:7000".into(), "203.0.113.2:7000".into()]));
         // It does not any more.
-        all.note(&node(3, &[]));
+        note(&mut all, &node(3, &[]));
         assert_eq!(named(&mut all), Some(vec!["203.0.113.2:7000".into(), "203.0.113.4:7000".into()]));
         for n in 5..100 {
-            all.note(&volunteer(n));
+            note(&mut all, &volunteer(n));
             assert!(all.known.len() <= MOST);
         }
     }

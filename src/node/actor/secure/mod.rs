@@ -20,6 +20,7 @@ mod signalling;
 mod volunteer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -70,6 +71,8 @@ pub(super) struct Secure {
     volunteer: Option<Arc<Volunteer>>,
     /// Whether the program was told that this node relays, or does not.
     relays_itself: Option<bool>,
+    /// Where it does, as peers are told.
+    relays_at: Option<SocketAddr>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
     mainline: mainline::Desk,
@@ -94,7 +97,7 @@ pub(crate) enum News {
         conn: ConnId,
         ours: bool,
         relay: Arc<str>,
-        outcome: Result<(tokio::net::TcpStream, std::net::SocketAddr)>,
+        outcome: Result<(tokio::net::TcpStream, SocketAddr)>,
     },
     /// One who has come by the listener wants to be relayed.
     ForRelay { conn: ConnId, guest: Box<Guest> },
@@ -144,6 +147,7 @@ impl Secure {
             relays: Vec::new(),
             volunteer: None,
             relays_itself: None,
+            relays_at: None,
             signal: None,
             happenings: None,
             mainline: mainline::Desk::default(),

@@ -1,7 +1,7 @@
 //! The sessions: which peer has which, to whom a new link goes, what is done when a link is gone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,8 @@ impl Actor {
         let Made { stream, sealer, opening, name } = greeted.into_link();
         let known = id.is_some();
         let id = id.unwrap_or_else(|| self.shared.new_id());
-        let session = Session::begin(Instant::now(), name, settings(&self.shared.config), said);
+        let mut session = Session::begin(Instant::now(), name, settings(&self.shared.config), said);
+        session.set_relays(self.secure.as_ref().and_then(|secure| secure.relays_at));
         let opening = Opening { announced: opening.announced || said, ..opening };
         let from = (id, via, !ours, at);
         let open = Conn::secure(from, stream, &self.shared.config, peer, sealer, session);
@@ -190,6 +191,10 @@ impl Actor {
                     self.secure_succeeded(request, id);
                 }
             }
+            Report::Relays { at } => {
+                secure.connector.relays(&peer, at);
+                self.secure_act();
+            }
             Report::Anew(handed) => {
                 secure.sessions.ended(id);
                 secure.open.remove(&id);
@@ -221,6 +226,17 @@ impl Actor {
         });
         if let Some(secure) = &mut self.secure {
             secure.sessions.meetings.insert(conn, Meeting { task, id, peer, via, relay, requests });
+        }
+    }
+
+    /// Tells all peers where this node relays.
+    pub(super) fn say_relays(&self, at: Option<SocketAddr>) {
+        for id in self.secure.iter().flat_map(|secure| secure.sessions.held.keys()) {
+            let Some(conn) = self.shared.conn(*id) else { continue };
+            if let Some(mut seal) = conn.out.session() {
+                seal.session.set_relays(at);
+            }
+            conn.out.wake.notify_one();
         }
     }
 

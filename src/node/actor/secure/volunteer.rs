@@ -40,8 +40,12 @@ impl Actor {
     pub(super) fn note_volunteering(&mut self, locator: Option<&UnlV3>) {
         let node_type = self.shared.info.lock().node_type;
         let Some(secure) = self.secure.as_mut().filter(|secure| secure.volunteer.is_some()) else { return };
-        let at = locator.and_then(|unl| unl.record().relays_at().next());
+        let at = locator.and_then(|unl| unl.record().relays_first());
         let relays = at.is_some();
+        if at != std::mem::replace(&mut secure.relays_at, at) {
+            self.say_relays(at);
+        }
+        let Some(secure) = &mut self.secure else { return };
         // A node that has not found out yet may still turn out to be reachable.
         if secure.relays_itself == Some(relays) || !relays && node_type == NodeType::Unknown {
             return;

@@ -387,4 +387,11 @@ fn peers_that_relay_are_remembered_when_they_are_connected() {
     let named = bench.connector.take_volunteers();
     assert_eq!(named, Some(vec!["203.0.113.7:7000".parse().unwrap()]));
     assert_eq!(bench.connector.take_volunteers(), None);
+    // By what it says itself, and as long as it is there.
+    let (peer, at) = (bench.key(), "192.0.2.9:7".parse().unwrap());
+    bench.connector.relays(&peer, at);
+    assert_eq!(bench.connector.take_volunteers(), Some(vec!["192.0.2.9:7".parse().unwrap()]));
+    let other = Identity::from_secret(&[3; 32]).public();
+    bench.connector.relays(&other, "192.0.2.10:7".parse().unwrap());
+    assert_eq!(bench.connector.take_volunteers(), None);
 }

@@ -1,6 +1,7 @@
 //! What a locator says of its node, and the limits of that.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::proto::network::NetworkId;
 use crate::proto::unl::{Candidate, ForwardingType, Host, Nat, NodeType, Server, is_host};
@@ -44,6 +45,15 @@ impl Record {
     /// it only says so.
     pub fn relays_at(&self) -> impl Iterator<Item = &Server> {
         self.relays.iter().filter(|relay| self.is_at(relay))
+    }
+
+    /// The best of these for those who know one only: IPv4, which more nodes have.
+    pub fn relays_first(&self) -> Option<SocketAddr> {
+        let address = |at: &Server| match at.host {
+            Host::Ip(ip) => Some(SocketAddr::new(ip, at.port)),
+            Host::Name(_) => None,
+        };
+        self.relays_at().filter_map(address).min_by_key(SocketAddr::is_ipv6)
     }
 
     /// Whether this is where the node itself listens.
