@@ -206,6 +206,18 @@ fn it_is_enough_that_one_of_the_two_knows_it() {
 }
 
 #[test]
+fn a_peer_that_was_found_by_its_address_says_so_itself() {
+    let testnet = testnet();
+    let (carol, at) = volunteer(&testnet, |_| {});
+    let (alice, bob) = (hidden(&testnet, |_| {}), hidden(&testnet, |_| {}));
+    alice.request(|net| net.connect(&at)).unwrap();
+    until("the locator names it", || relays(&alice) == [&at[..]]);
+    alice.expect(Kind::Opened);
+    relayed(&bob, &alice, &at);
+    drop(carol);
+}
+
+#[test]
 fn one_that_is_full_is_passed_by() {
     let testnet = testnet();
     let (carol, at_carol) = volunteer(&testnet, |_| {});

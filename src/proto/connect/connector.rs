@@ -181,7 +181,7 @@ impl Connector {
     /// A connected peer says that it relays for the network.
     pub fn relays(&mut self, peer: &PublicKey, at: SocketAddr) {
         if self.open(peer).is_some() {
-            self.core.volunteers.note(*peer, Some(at));
+            self.core.volunteers.told(*peer, at);
         }
     }
 

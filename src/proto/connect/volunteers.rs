@@ -40,6 +40,14 @@ impl Volunteers {
         self.changed |= before != self.named();
     }
 
+    /// A connected peer says that it relays there. If that is known, its place stays as it is.
+    pub(super) fn told(&mut self, peer: PublicKey, at: SocketAddr) {
+        let is_known = |known: &Known| known.peer == peer && text(&known.at) == at.to_string();
+        if !self.known.iter().any(is_known) {
+            self.note(peer, Some(at));
+        }
+    }
+
     /// Nothing came of going there: others are better.
     pub(super) fn failed(&mut self, relay: &str) {
         let Some(i) = self.known.iter().position(|known| text(&known.at) == relay) else { return };
