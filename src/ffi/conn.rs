@@ -187,7 +187,7 @@ pub unsafe extern "C" fn p2p_conn_get_info(
                 resumptions: now.resumptions,
                 path: now.path.into(),
                 reserved2: 0,
-                relay: [0; P2P_SERVER_LEN],
+                relay: [0; P2P_HOST_LEN],
             };
             fill(&mut out.peer, &now.peer);
             fill(&mut out.con_id, &now.con_id.map_or_else(String::new, |id| id.to_string()));
