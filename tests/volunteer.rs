@@ -52,6 +52,8 @@ fn volunteer(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> (TestNode, 
             basics(config);
             config.volunteer.sessions = 4;
             config.volunteer.waiting = 4;
+            // No server tells it: on loopback there is no outside.
+            config.wan_ip = config.passive_bind;
             change(config);
         })
         .unwrap();

@@ -1,10 +1,10 @@
 //! Relaying for the network: the node's own relay, if it volunteers, and those of its peers that do.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::super::Actor;
-use crate::config::NodeType;
 use crate::error::{Code, Error};
 use crate::node::log::log;
 use crate::node::volunteer::{Guest, Volunteer};
@@ -38,7 +38,7 @@ impl Actor {
 
     /// Tells the program whether its node relays, as it has learned now by its own locator.
     pub(super) fn note_volunteering(&mut self, locator: Option<&UnlV3>) {
-        let node_type = self.shared.info.lock().node_type;
+        let is_ready = self.shared.ready.load(Relaxed);
         let Some(secure) = self.secure.as_mut().filter(|secure| secure.volunteer.is_some()) else { return };
         let at = locator.and_then(|unl| unl.record().relays_first());
         let relays = at.is_some();
@@ -47,7 +47,7 @@ impl Actor {
         }
         let Some(secure) = &mut self.secure else { return };
         // A node that has not found out yet may still turn out to be reachable.
-        if secure.relays_itself == Some(relays) || !relays && node_type == NodeType::Unknown {
+        if secure.relays_itself == Some(relays) || !relays && !is_ready {
             return;
         }
         secure.relays_itself = Some(relays);
