@@ -37,7 +37,8 @@ fn hidden(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> TestNode {
     let node = testnet
         .node(|config| {
             basics(config);
-            (config.node_type, config.simultaneous, config.test_unreachable) = (NodeType::Active, false, true);
+            (config.node_type, config.simultaneous, config.test_unreachable) =
+                (NodeType::Active, false, true);
             change(config);
         })
         .unwrap();
@@ -198,8 +199,7 @@ fn a_node_relays_for_two_that_know_it() {
 fn it_is_enough_that_one_of_the_two_knows_it() {
     let testnet = testnet();
     let (carol, at) = volunteer(&testnet, |_| {});
-    let (alice, bob, dave) =
-        (hidden(&testnet, |_| {}), hidden(&testnet, |_| {}), hidden(&testnet, |_| {}));
+    let (alice, bob, dave) = (hidden(&testnet, |_| {}), hidden(&testnet, |_| {}), hidden(&testnet, |_| {}));
     meet(&alice, &carol, &at);
     // The caller; then the called one, whose answer names it.
     relayed(&alice, &bob, &at);
@@ -253,7 +253,8 @@ fn when_it_stops_the_session_goes_on_by_another() {
     let (a, b) = relayed(&alice, &bob, &at_dave);
     dave.net.stop();
     for (node, conn) in [(&alice, a), (&bob, b)] {
-        let path = |code: Path| move |e: &Event| e.kind == Kind::Path && e.conn == conn && e.code == code as i32;
+        let path =
+            |code: Path| move |e: &Event| e.kind == Kind::Path && e.conn == conn && e.code == code as i32;
         node.wait_for("PATH lost", path(Path::Lost));
         let resumed = node.wait_for("PATH resumed", path(Path::Resumed));
         assert!(resumed.text().contains(&format!("by the relay {at_carol}")), "{resumed:?}");
@@ -267,9 +268,7 @@ fn with_a_network_key_strangers_are_not_relayed() {
     let testnet = testnet();
     let key = |n: u8| NetworkKey::new([n; 32]);
     let chess = Some(NetworkId::of("chess"));
-    let of = |n: u8| {
-        move |config: &mut Config| (config.network, config.network_key) = (chess, Some(key(n)))
-    };
+    let of = |n: u8| move |config: &mut Config| (config.network, config.network_key) = (chess, Some(key(n)));
     let (carol, at) = volunteer(&testnet, of(1));
     // Lines that show nothing, or something else.
     let right = Membership::new(chess, Some(&key(1)));

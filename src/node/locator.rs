@@ -30,9 +30,7 @@ pub(crate) fn locator(shared: &Shared, overrides: &Overrides) -> Result<String> 
             let identity = shared.identity()?;
             let signed = match UnlV3::sign(record.clone(), identity) {
                 // Names of servers may be long; they are of more use than what may be known of relays.
-                Err(RecordError::TooLong) => {
-                    UnlV3::sign(Record { relays: Vec::new(), ..record }, identity)
-                }
+                Err(RecordError::TooLong) => UnlV3::sign(Record { relays: Vec::new(), ..record }, identity),
                 signed => signed,
             };
             signed.map(|unl| unl.text().to_owned()).map_err(|e| cannot(&e))

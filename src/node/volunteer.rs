@@ -95,7 +95,8 @@ impl Volunteer {
             Ok(Err(e)) => return Came::Nobody(Error::io(format_args!("reading what {from} says"), &e)),
             Err(_) => {
                 let ms = self.limit.as_millis();
-                let message = format!("{from} did not say within {ms} ms what it wants (handshake_timeout_ms)");
+                let message =
+                    format!("{from} did not say within {ms} ms what it wants (handshake_timeout_ms)");
                 return Came::Nobody(Error::new(Code::Timeout, message));
             }
         };

@@ -80,7 +80,8 @@ impl Core {
 
     /// Whether one of the two is signalled by that server: then it is none of the volunteers.
     pub(super) fn is_server(&self, server: &str, peer: Option<&Record>) -> bool {
-        let ours = self.own.servers.iter().chain(&self.own.relays).any(|own| own.eq_ignore_ascii_case(server));
+        let ours =
+            self.own.servers.iter().chain(&self.own.relays).any(|own| own.eq_ignore_ascii_case(server));
         ours || peer.is_some_and(|peer| peer.servers.iter().any(|named| text(named) == server))
     }
 }

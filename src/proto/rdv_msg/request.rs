@@ -1,7 +1,9 @@
 //! What a node says to the rendezvous server.
 
 use super::signal::{Misspelt, SignalRequest};
-use super::{RelayProof, RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports};
+use super::{
+    RelayProof, RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports,
+};
 use std::fmt;
 use std::net::IpAddr;
 

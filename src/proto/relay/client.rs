@@ -1,8 +1,6 @@
 //! A node's part at a relay: what it says, and what it hears until it is connected.
 
-use crate::proto::rdv_msg::{
-    RelayProof, RelayReason, RelayReply, RelayTerms, RelayToken, Reply, Request,
-};
+use crate::proto::rdv_msg::{RelayProof, RelayReason, RelayReply, RelayTerms, RelayToken, Reply, Request};
 use std::borrow::Cow;
 use std::fmt;
 

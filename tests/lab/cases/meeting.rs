@@ -40,7 +40,8 @@ pub(crate) fn cases() -> Vec<Case> {
     let what = "the relay ends while two are connected by it: both are told";
     all.push(Case::new("connect::relay-ends", what, relay_ends));
     for (who, callers) in [("caller", &["a"][..]), ("called", &["b"]), ("both", &["a", "b"])] {
-        let what = "random NATs, no relay, and a node of the network that volunteers and was connected before";
+        let what =
+            "random NATs, no relay, and a node of the network that volunteers and was connected before";
         let name = format!("connect::volunteer-known-to-{who}");
         all.push(Case::new(name, what, move |notes| by_a_volunteer(callers, notes)));
     }

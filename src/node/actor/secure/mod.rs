@@ -322,7 +322,7 @@ impl Actor {
         match news {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
             News::Relayed { conn, ours, relay, outcome } => self.relayed(conn, ours, relay, outcome),
-            News::ForRelay { conn, guest } => self.to_relay(conn, *guest),
+            News::ForRelay { conn, guest } => self.leave_to_relay(conn, *guest),
             News::Usher { conn, step } => self.usher_says(conn, step),
             News::Session { id, report } => self.session_says(id, report),
             News::Met { conn, outcome } => self.met_ended(conn, outcome),

@@ -243,7 +243,8 @@ impl Actor {
     /// It has said which session it holds.
     pub(super) fn met_ended(&mut self, conn: ConnId, outcome: Result<Option<Box<Greeted>>>) {
         let Some(secure) = &mut self.secure else { return };
-        let Some(Meeting { id, peer, via, relay, requests, .. }) = secure.sessions.meetings.remove(&conn) else {
+        let Some(Meeting { id, peer, via, relay, requests, .. }) = secure.sessions.meetings.remove(&conn)
+        else {
             return;
         };
         let why = match outcome {

@@ -26,8 +26,10 @@ impl Actor {
     }
 
     /// One who has come by the listener wants to be relayed, and is of the network. From now on the relay's limits count.
-    pub(super) fn to_relay(&mut self, conn: ConnId, guest: Guest) {
-        let Some(secure) = self.secure.as_ref().filter(|secure| secure.links.contains_key(&conn)) else { return };
+    pub(super) fn leave_to_relay(&mut self, conn: ConnId, guest: Guest) {
+        let Some(secure) = self.secure.as_ref().filter(|secure| secure.links.contains_key(&conn)) else {
+            return;
+        };
         let Some(volunteer) = secure.volunteer.clone() else { return };
         self.let_go(conn, Error::new(Code::Closed, "it has come to be relayed"));
         self.spawn(async move {

@@ -321,8 +321,7 @@ fn nodes_of_the_network_relay_if_no_server_does() {
     let ours = |settings: &mut Settings, own: &mut Own| {
         settings.punching = false;
         let (me, _) = identities();
-        own.locator =
-            Some(names(&me, &["wan 198.51.100.1:50500"], &["198.51.100.1:50500", "192.0.2.9:7"]));
+        own.locator = Some(names(&me, &["wan 198.51.100.1:50500"], &["198.51.100.1:50500", "192.0.2.9:7"]));
     };
     // One that the peer names, then one of ours; neither of the two is one for the other.
     let mut bench = Bench::with(true, ours);

@@ -210,7 +210,8 @@ fn the_signature_covers_all_of_it() {
 
 #[test]
 fn whether_a_node_relays_itself_shows_by_its_address() {
-    let relays = list(&["203.0.113.7:50500", "203.0.113.7:50501", "relay.example:50500", "192.168.1.20:50500"]);
+    let relays =
+        list(&["203.0.113.7:50500", "203.0.113.7:50501", "relay.example:50500", "192.168.1.20:50500"]);
     let unl = signed(Record { relays, ..sample() });
     assert_eq!(unl.text().len(), 296);
     let read = UnlV3::decode(unl.text()).unwrap();
