@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::log::log;
 use super::shared::Shared;
 use crate::error::{Code, Error};
-use crate::proto::rdv_msg::{NotAToken, RelayReason, RelayReply, Request};
+use crate::proto::rdv_msg::{NotAToken, RelayReason, RelayReply, parse_relay};
 use crate::proto::rdv_server::ConnId;
 use crate::proto::relay::{Membership, Seen};
 use crate::relay::{RelayHub, Told};
@@ -106,8 +106,8 @@ impl Volunteer {
             let _ = stream.try_write(format!("{reply}\r\n").as_bytes());
             Came::Nobody(Error::new(Code::Refused, format!("not relaying {from}: {expected}")))
         };
-        let request = std::str::from_utf8(&line).ok().and_then(Request::parse);
-        let Some(Request::Relay { token: Some(token), proof }) = request else {
+        let asked = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix("RELAY "));
+        let Some((Some(token), proof)) = asked.map(parse_relay) else {
             return refuse(RelayReason::Line, NotAToken.to_string());
         };
         if !self.membership.is_shown(token, proof) {

@@ -64,8 +64,9 @@ impl fmt::Display for RelayProof {
     }
 }
 
-/// Reads what follows `RELAY `: the token, and the proof if there is one.
-pub(super) fn parse_request(rest: &str) -> (Option<RelayToken>, Option<RelayProof>) {
+/// Reads what follows `RELAY `: the token, and the proof if there is one. For who reads nothing else; a server reads
+/// [`Request`](super::Request)s.
+pub fn parse_relay(rest: &str) -> (Option<RelayToken>, Option<RelayProof>) {
     let (token, more) = match rest.split_once(' ') {
         // Words behind the proof are a later version's.
         Some((token, more)) => (token, Some(more.split(' ').next().unwrap_or_default())),

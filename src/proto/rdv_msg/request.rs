@@ -100,7 +100,7 @@ impl<'a> Request<'a> {
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
             b'R' => match line.strip_prefix("RELAY")?.strip_prefix(' ') {
                 Some(rest) => {
-                    let (token, proof) = super::relay::parse_request(rest);
+                    let (token, proof) = super::parse_relay(rest);
                     Some(Request::Relay { token, proof })
                 }
                 None => (line == "RELAY").then_some(Request::Relay { token: None, proof: None }),
