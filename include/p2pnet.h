@@ -61,6 +61,9 @@
 /** Room for any "[ip%zone]:port" with its NUL. */
 #define P2P_ADDR_LEN 64
 
+/** Room for any "host:port" with its NUL. */
+#define P2P_HOST_LEN 264
+
 /** Room for the id of a connection, and its NUL. */
 #define P2P_CON_ID_LEN 72
 
@@ -350,7 +353,7 @@ enum p2p_via
   P2P_VIA_PUNCH = 4,
   /** The peer connected to us because we had asked it to. */
   P2P_VIA_REVERSE = 5,
-  /** By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing. */
+  /** By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing. */
   P2P_VIA_RELAY = 6,
 };
 #ifndef __cplusplus
@@ -642,6 +645,25 @@ enum p2p_opt
   /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
   P2P_OPT_MAINLINE_POLL_MS = 52,
   /**
+   * 0; so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time (secure
+   * dialect). It has to be one that can be reached itself. 0 = it relays for nobody. P2P_ERR_UNSUPPORTED by p2p_net_new() in
+   * a build without it (p2p_features()).
+   */
+  P2P_OPT_RELAY_SESSIONS = 53,
+  /** 8; connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end. */
+  P2P_OPT_RELAY_PER_ADDRESS = 54,
+  /**
+   * 262144; bytes per second that this node passes on for one pair, both ways together, in the long run. Four times as much
+   * at once after a quiet time. 0 = no limit.
+   */
+  P2P_OPT_RELAY_RATE = 55,
+  /** 1048576; the same for all pairs together, which take turns. 0 = no limit. */
+  P2P_OPT_RELAY_RATE_IN_ALL = 56,
+  /** 17179869184; after so many bytes this node cuts a pair off, which may then meet again. 0 = no limit. */
+  P2P_OPT_RELAY_BYTES = 57,
+  /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. */
+  P2P_OPT_RELAY_IDLE_MS = 58,
+  /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
    */
@@ -715,8 +737,9 @@ enum p2p_server
    */
   P2P_SERVER_MAINLINE = 5,
   /**
-   * A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
-   * that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+   * A relay, "host:port" (a p2p-rendezvous, or a node of the network that relays, P2P_OPT_RELAY_SESSIONS), for peers that no
+   * other way connects (secure dialect). Rendezvous servers that relay, and nodes that relay and have been peers of this one,
+   * are used by themselves; one that neither node knows in this way has to be added at both.
    */
   P2P_SERVER_RELAY = 6,
 };
@@ -950,6 +973,8 @@ typedef struct p2p_conn_info {
   p2p_path path;
   /** 0. */
   uint32_t reserved2;
+  /** The relay by which it goes (P2P_VIA_RELAY), "host:port": a server, or a node of the network; "" if by none. */
+  char relay[P2P_HOST_LEN];
 } p2p_conn_info;
 
 /** One address of a node. */
@@ -1027,7 +1052,8 @@ P2P_API const char *p2p_strerror(p2p_result code);
 /**
  * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
  * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT); 1 << 17
- * if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE). Any thread.
+ * if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE); 1 << 18 if it can relay for its network
+ * (P2P_OPT_RELAY_SESSIONS). Any thread.
  */
 P2P_API
 uint64_t p2p_features(void);

@@ -154,7 +154,7 @@ class OwnedEvent
 using Handler = std::function<void(const Event &)>;
 
 /// What the library can do: P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16 if it
-/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT.
+/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT, 1 << 18 if it can relay.
 inline std::uint64_t features() noexcept
 {
     return p2p_features();
@@ -478,6 +478,11 @@ class Net
     p2p_conn_info conn_info(p2p_conn conn) noexcept
     {
         return filled<p2p_conn_info>(&p2p_conn_get_info, raw(), conn);
+    }
+    /// The relay by which a connection goes, "host:port"; empty if by none.
+    std::string relayed_by(p2p_conn conn)
+    {
+        return conn_info(conn).relay;
     }
     /// For C functions that are not wrapped here.
     p2p_net *raw() const noexcept

@@ -156,6 +156,8 @@ pub struct Config {
     pub mainline_poll: Duration,
     /// Whether relays are used (secure dialect).
     pub relay: bool,
+    /// Whether, and how much, this node relays for its network (secure dialect).
+    pub volunteer: crate::proto::relay::RelayLimits,
     pub resume_grace: Duration,
     pub resend_window: usize,
     pub max_message: usize,
@@ -230,6 +232,7 @@ impl Default for Config {
             mainline_slots: 2,
             mainline_poll: secs(30),
             relay: true,
+            volunteer: crate::proto::relay::RelayLimits::of_a_volunteer(),
             resume_grace: secs(30),
             resend_window: 4 << 20,
             max_message: 1 << 20,
@@ -275,6 +278,11 @@ impl Config {
     /// The rendezvous servers, in the order they were added.
     pub(crate) fn rendezvous(&self) -> impl Iterator<Item = &str> {
         self.servers_of(ServerKind::Rendezvous)
+    }
+
+    /// Whether the node relays for its network, if it can be reached.
+    pub(crate) fn volunteers(&self) -> bool {
+        self.dialect == Dialect::Secure && self.volunteer.is_on()
     }
 
     /// Whether the node takes part in BitTorrent's DHT.

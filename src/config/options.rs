@@ -151,6 +151,18 @@ options! {
         "letters for this node that may lie in BitTorrent's DHT at one time; 0 = it takes none";
     52 mainline_poll_ms 100..=3600000, |c, v| c.mainline_poll = from_ms(v), ms(c.mainline_poll),
         "time between two looks for such letters, each some 20 KB on the wire for a slot";
+    53 relay_sessions 0..=100000, |c, v| (c.volunteer.sessions, c.volunteer.waiting) = (v as usize, v as usize), c.volunteer.sessions as i64,
+        "so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time, if it can be reached itself (secure dialect); 0 = it relays for nobody";
+    54 relay_per_address 1..=100000, |c, v| c.volunteer.per_address = v as usize, c.volunteer.per_address as i64,
+        "connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end";
+    55 relay_rate 0..=1073741824, |c, v| (c.volunteer.rate, c.volunteer.burst) = (v as u64, 4 * v as u64), c.volunteer.rate as i64,
+        "bytes per second that this node passes on for one pair, both ways together, in the long run (four times as much at once after a quiet time); 0 = no limit";
+    56 relay_rate_in_all 0..=1073741824, |c, v| c.volunteer.rate_in_all = v as u64, c.volunteer.rate_in_all as i64,
+        "the same for all pairs together, which take turns; 0 = no limit";
+    57 relay_bytes 0..=9223372036854775807, |c, v| c.volunteer.bytes = v as u64, c.volunteer.bytes as i64,
+        "after so many bytes this node cuts a pair off, which may then meet again; 0 = no limit";
+    58 relay_idle_ms 1000..=86400000, |c, v| c.volunteer.idle = from_ms(v), ms(c.volunteer.idle),
+        "a pair for which nothing has got through this node for so long is cut off";
 }
 
 fn node_type(v: i64) -> NodeType {

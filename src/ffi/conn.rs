@@ -187,10 +187,12 @@ pub unsafe extern "C" fn p2p_conn_get_info(
                 resumptions: now.resumptions,
                 path: now.path.into(),
                 reserved2: 0,
+                relay: [0; P2P_HOST_LEN],
             };
             fill(&mut out.peer, &now.peer);
             fill(&mut out.con_id, &now.con_id.map_or_else(String::new, |id| id.to_string()));
             fill(&mut out.peer_id, &now.peer_key.map_or_else(String::new, |key| key.to_string()));
+            fill(&mut out.relay, &now.relay);
             // SAFETY: the caller's duty, passed on.
             unsafe { copy_out(info, &out) }
         };

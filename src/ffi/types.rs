@@ -206,7 +206,7 @@ pub enum p2p_via {
     P2P_VIA_PUNCH = 4,
     /// The peer connected to us because we had asked it to.
     P2P_VIA_REVERSE = 5,
-    /// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+    /// By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing.
     P2P_VIA_RELAY = 6,
 }
 

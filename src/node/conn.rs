@@ -58,6 +58,8 @@ pub(crate) struct Conn {
 /// What carries a connection at the moment.
 struct Carrier {
     via: Via,
+    /// The relay by which it goes.
+    relay: Option<Arc<str>>,
     peer: String,
     path: Path,
 }
@@ -99,7 +101,7 @@ impl Conn {
             nonce: None,
             con_id: None,
             peer: CString::new(peer.as_str()).unwrap_or_default(),
-            now: Mutex::new(Carrier { via, peer, path: Path::First }),
+            now: Mutex::new(Carrier { via, relay: None, peer, path: Path::First }),
             paths_waiting: AtomicUsize::new(0),
             out: Arc::new(Outlet::new(stream, config.send_buffer, session)),
             unread: AtomicUsize::new(0),
@@ -112,6 +114,11 @@ impl Conn {
             closed_for: OnceLock::new(),
             takeover: OnceLock::new(),
         }
+    }
+
+    /// What carries it, or will from now on, goes by this relay, or by none.
+    pub(crate) fn set_relay(&self, relay: Option<Arc<str>>) {
+        self.now.lock().relay = relay;
     }
 
     /// What carries it has changed. Whether the program is to be told by an event.
@@ -181,12 +188,12 @@ impl Conn {
     }
 
     pub(crate) fn info(&self) -> ConnInfo {
-        let (via, peer, path) = match self.peer_key {
+        let (via, peer, path, relay) = match self.peer_key {
             Some(_) => {
                 let now = self.now.lock();
-                (now.via, now.peer.clone(), now.path)
+                (now.via, now.peer.clone(), now.path, now.relay.as_deref().unwrap_or_default().to_owned())
             }
-            None => (self.via, self.peer.to_string_lossy().into_owned(), Path::First),
+            None => (self.via, self.peer.to_string_lossy().into_owned(), Path::First, String::new()),
         };
         let out = self.out.lock();
         let mut info = ConnInfo {
@@ -201,6 +208,7 @@ impl Conn {
             bytes_out: out.bytes_written,
             age_ms: self.opened.elapsed().as_millis() as u64,
             path,
+            relay,
             rtt_us: 0,
             unacked_bytes: 0,
             resends: 0,

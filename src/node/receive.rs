@@ -13,6 +13,7 @@
 //! In the secure dialect messages may stand between the lines, and what is unfinished may be one. [`super::frames`] opens frames.
 
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -122,6 +123,11 @@ impl Receiver {
         if let Some(frames) = &mut self.frames {
             frames.incoming.discard();
         }
+    }
+
+    /// Where the peer relays, if it has said so since the last time.
+    pub(crate) fn take_relays(&mut self) -> Option<SocketAddr> {
+        self.frames.as_mut().and_then(|frames| frames.take_relays())
     }
 
     /// Bytes of a line or a message that has not come whole.

@@ -22,6 +22,8 @@ use crate::proto::dedup::Dedup;
 use crate::proto::handshake::{Budget, Myself, NO_NETWORK};
 use crate::proto::identity::Identity;
 use crate::proto::network::NetworkKey;
+use crate::proto::relay::Membership;
+use crate::proto::unl::Server;
 use crate::queue::{Item, Notice, Queue};
 use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
@@ -83,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) met_other_dialect: AtomicBool,
     /// The servers at which peers find this node by its key.
     pub(crate) homes: Mutex<Vec<String>>,
+    /// Other nodes that relay for the network, for the node's locator.
+    pub(crate) volunteers: Mutex<Vec<Server>>,
     /// What became of the requests to connect by locator.
     pub(crate) stories: Mutex<Stories>,
     /// A number that no other net of this process has had.
@@ -137,6 +141,7 @@ impl Shared {
             handshakes: Mutex::default(),
             met_other_dialect: AtomicBool::new(false),
             homes: Mutex::default(),
+            volunteers: Mutex::default(),
             stories: Mutex::default(),
             number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
@@ -169,6 +174,11 @@ impl Shared {
             let key = self.config.network_key.as_ref().map(NetworkKey::as_bytes);
             Myself::new(identity).in_network(network, key)
         }))
+    }
+
+    /// The node's network, as it is proved to nodes that relay for it.
+    pub(crate) fn membership(&self) -> Membership {
+        Membership::new(self.config.network, self.config.network_key.as_ref())
     }
 
     /// Whether the net is being stopped.

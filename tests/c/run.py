@@ -34,7 +34,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 LOAD = {"plain": 100, "classic": 20, "bare": 100, "valgrind": 2, "asan": 5}
 HUNG = 600
 # What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
-ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17}
+ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17, "relay": 1 << 18}
 BARE = ["settings", "report", "dht"]
 
 passed, failed, skips = 0, 0, []

@@ -162,6 +162,7 @@ static void a_link_breaks(void)
     CHECK_INT(info.resumptions, 1);
     CHECK_INT(info.path, P2P_PATH_RESUMED);
     CHECK(strcmp(info.peer, proxy.at) == 0);
+    CHECK(strcmp(info.relay, "") == 0);
     void *user = p2p_conn_get_user(a.net, at_a);
     CHECK(user == &mark);
     /* An orderly end: everything was acknowledged. */

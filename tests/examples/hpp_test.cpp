@@ -82,6 +82,7 @@ static void lines_and_moving()
     check(moved.conns() == std::vector<p2p_conn>{to} && a.conns().size() == 1, "the list of connections");
     check(moved.conn_info(to).via == P2P_VIA_LAN && moved.info().outbound == 1, "info");
     check(std::strlen(moved.conn_info(to).peer_id) == 43, "who the peer is");
+    check(moved.relayed_by(to).empty(), "by no relay");
     const std::string_view part = std::string_view("hello world").substr(0, 5); // no NUL behind it
     check(moved.send_line(to, part) == P2P_OK, "send_line");
     check(moved.send_line(to, std::string_view()) == P2P_ERR_INVALID, "an empty line is refused");

@@ -51,8 +51,17 @@ impl Net {
     /// A node that does nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] if two options contradict each other.
+    /// [`Code::Invalid`] if two options contradict each other, [`Code::Unsupported`] for one that this build has no use for.
     pub fn new(config: Config) -> Result<Net> {
+        if config.volunteer.is_on() && config.dialect != Dialect::Secure {
+            let message = "to relay for a network (option relay_sessions) is the secure dialect's, and this net speaks the \
+                           classic one (option dialect)";
+            return Err(Error::new(Code::Invalid, message));
+        }
+        if config.volunteer.is_on() && !cfg!(feature = "relay") {
+            let message = "relay_sessions: this build does not relay (cargo feature \"relay\")";
+            return Err(Error::new(Code::Unsupported, message));
+        }
         if config.own_dht.is_some() && config.servers_of(ServerKind::Dht).next().is_some() {
             let message = "p2p_config_set_dht and P2P_SERVER_DHT exclude each other: messages are carried by one of them";
             return Err(Error::new(Code::Invalid, message));

@@ -218,7 +218,11 @@ impl<R: Fn(Report)> Keeper<R> {
 
     fn read(&mut self) -> Option<Over> {
         let stream = self.stream.as_ref()?;
-        let Err(end) = self.receiver.read(stream, &self.conn, &self.shared.queue) else { return None };
+        let read = self.receiver.read(stream, &self.conn, &self.shared.queue);
+        if let Some(at) = self.receiver.take_relays() {
+            (self.report)(Report::Relays { at });
+        }
+        let Err(end) = read else { return None };
         let protocol = |message: String| Error::new(Code::Protocol, message);
         let config = &self.shared.config;
         let broken = match end {

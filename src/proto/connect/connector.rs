@@ -1,6 +1,7 @@
 //! The connector: finds the pair that an input concerns, lets it do what follows, and knows when it is to be woken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -15,7 +16,7 @@ use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output, Token};
 use crate::error::{Code, Error};
 use crate::proto::identity::PublicKey;
-use crate::proto::unl::{Check, UnlV3};
+use crate::proto::unl::{Check, Server, UnlV3};
 
 /// All connections by locator of one node. See the module's page for the contract with the I/O.
 pub struct Connector {
@@ -191,6 +192,18 @@ impl Connector {
                 }
             }
         }
+    }
+
+    /// A connected peer says that it relays for the network.
+    pub fn relays(&mut self, peer: &PublicKey, at: SocketAddr) {
+        if self.open(peer).is_some() {
+            self.core.volunteers.told(*peer, at);
+        }
+    }
+
+    /// Nodes that relay for the network and that the node's locator is to name, if they are others than before.
+    pub fn take_volunteers(&mut self) -> Option<Vec<Server>> {
+        self.core.volunteers.take()
     }
 
     /// What is to be done next.

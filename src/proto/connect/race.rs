@@ -231,7 +231,7 @@ impl Pair {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
-        self.remember_way(&link);
+        self.remember_way(&link, core);
         if let Some((old, _)) = self.open {
             if self.is_relayed() && link.relay.is_none() {
                 self.tale.note(now, "in place of the one by a relay");
@@ -290,6 +290,9 @@ impl Pair {
         if link.step < Step::Open {
             self.tale.ended(link.entry, now, Result::Failed, os_error, text);
             self.failed_dial(&link, text);
+        }
+        if let Some(relay) = link.relay.filter(|_| link.step == Step::Awaited) {
+            core.volunteers.failed(&relay);
         }
         self.after_losses(now, core);
     }

@@ -55,12 +55,13 @@ impl Recovery {
 
 impl Pair {
     /// Remembers how this link came about, for when it breaks.
-    pub(super) fn remember_way(&mut self, link: &Link) {
+    pub(super) fn remember_way(&mut self, link: &Link, core: &mut Core) {
         if link.ours && link.punch.is_none() {
             self.way.address = Some((link.at, link.technique));
         }
         let unl = self.attempt.as_ref().map(|attempt| &attempt.unl);
         if let Some(unl) = unl.or(self.called.as_ref().map(|called| &called.unl)) {
+            core.volunteers.note(self.peer, unl.record().relays_first());
             self.way.unl = Some(Box::new(unl.clone()));
         }
     }

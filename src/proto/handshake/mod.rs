@@ -40,6 +40,7 @@ pub use wire::{Answer, Hello, Refusal, Token};
 
 use super::identity::{Identity, PublicKey};
 use super::network::{NETWORK_ID_LEN, NetworkId};
+pub(in crate::proto) use noise::hmac;
 use noise::{KEY, Noise, Pattern, Setup, StaticKeys};
 
 /// The network of nodes that have none.

@@ -79,6 +79,7 @@ static const struct option {
                {"--punch-per-minute", P2P_OPT_PUNCH_PER_MINUTE, false},
                {"--local-peers", P2P_OPT_LOCAL_PEERS, false},
                {"--relay", P2P_OPT_RELAY, false},
+               {"--relay-sessions", P2P_OPT_RELAY_SESSIONS, false},
                {"--wan-ip", P2P_OPT_WAN_IP, true},
                {"--network", P2P_OPT_NETWORK, true},
                {"--key", P2P_OPT_KEY, true}};

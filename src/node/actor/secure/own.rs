@@ -74,6 +74,7 @@ impl Actor {
             full: secure.full,
             clock: Some((Instant::now(), unix)),
         };
+        self.note_volunteering(own.locator.as_ref());
         let life = self.shared.config.unl_lifetime;
         if let Some(secure) = &mut self.secure {
             // A locator's end is rounded to such a part of its life: this is when the next one differs.

@@ -18,6 +18,7 @@ const QUEUE: usize = 64;
 impl Actor {
     /// Enters the rendezvous servers, so that peers find this node by its key.
     pub(in super::super) fn begin_secure(&mut self) {
+        self.begin_volunteering();
         self.begin_mainline();
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let (Some(_), Ok(identity)) = (&self.secure, self.shared.identity()) else { return };
