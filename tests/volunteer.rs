@@ -37,8 +37,8 @@ fn hidden(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> TestNode {
     let node = testnet
         .node(|config| {
             basics(config);
-            (config.node_type, config.simultaneous, config.test_unreachable) =
-                (NodeType::Active, false, true);
+            (config.node_type, config.simultaneous) = (NodeType::Active, false);
+            config.test_unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
             change(config);
         })
         .unwrap();
