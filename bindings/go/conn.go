@@ -206,20 +206,17 @@ func (c *Conn) feed(lines chan<- string) {
 // Read reads bytes, with FramingRaw: a Conn is an io.ReadWriteCloser and a net.Conn then. With lines it says
 // ErrUnsupported. io.EOF: the peer has closed the connection. OptRecvBuffer is how much is read ahead.
 func (c *Conn) Read(p []byte) (int, error) {
-	n, wrong := 0, false
+	if !c.core.raws {
+		return 0, notRaw("Read", "ReadLine, Lines or Receive")
+	}
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n := 0
 	err := c.read(context.Background(), &c.readBy, func(kind Kind, data []byte) (int, bool) {
-		if wrong = kind != EventData; wrong {
-			return 0, false
-		}
 		n = copy(p, data)
 		return n, n == len(data)
 	})
-	if err == nil && wrong {
-		err = notRaw("Read", "ReadLine, Lines or Receive")
-	}
 	return n, err
 }
 

@@ -103,9 +103,8 @@ func TestWhatCannotBeSentIsSaid(t *testing.T) {
 	expect(t, atA.Send(ctx, make([]byte, 1001)), ErrTooLarge)
 	must(t, atA.WriteLine(ctx, "a \r or a \n alone is an ordinary character"))
 	_, err := atA.Read(make([]byte, 10))
-	if err == nil {
-		_, err = atA.Write([]byte("x"))
-	}
+	expect(t, err, ErrUnsupported)
+	_, err = atA.Write([]byte("x"))
 	expect(t, err, ErrUnsupported)
 	_, _, atC, _ := pair(t, classic())
 	expect(t, atC.Send(ctx, []byte("x")), ErrUnsupported)
@@ -404,7 +403,7 @@ func TestConnInfo(t *testing.T) {
 	must(t, err)
 	parsed, err := ParseUNL(locator)
 	must(t, err)
-	if info.PeerID != parsed.ID || info.Inbound || info.Via != ViaDirect || info.Peer != atA.Peer() || info.Path != PathFirst {
+	if info.PeerID != parsed.ID || info.Inbound || info.Via != ViaLAN || info.Peer != atA.Peer() || info.Path != PathFirst {
 		t.Fatalf("%+v", info)
 	}
 	info, err = atB.Info()

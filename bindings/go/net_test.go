@@ -29,7 +29,7 @@ func TestTheConstantsAreThoseOfTheHeader(t *testing.T) {
 	if Version() != have {
 		t.Fatalf("the library is %s, its header %s", Version(), have)
 	}
-	if EventLine.String() != "EventLine" || NAT(99).String() != "NAT(99)" || !strings.Contains(ErrNoPath.Error(), "path") {
+	if EventLine.String() != "EventLine" || NAT(99).String() != "NAT(99)" || !strings.Contains(ErrNoPath.Error(), "way") {
 		t.Fatal(EventLine, NAT(99), ErrNoPath)
 	}
 }
@@ -96,7 +96,14 @@ func TestRequestsFailWithTheirStory(t *testing.T) {
 	_, err = node.ConnectUNL(ctx, "nonsense")
 	expect(t, err, ErrInvalid)
 	_, err = node.Bootstrap(ctx)
-	expect(t, err, ErrNoServer)
+	expect(t, err, ErrUnsupported) // a direct net does not
+	finds := loopback(t, "127.0.0.2", Set(OptNetType, NetP2P), Rendezvous(nobody))
+	_, err = finds.Bootstrap(ctx)
+	e = expect(t, err, ErrNoServer)
+	if !strings.Contains(e.Message, nobody) {
+		t.Fatal(e)
+	}
+	expect(t, finds.Advertise(ctx), ErrNoServer)
 	_, err = node.Explain(12345)
 	expect(t, err, ErrNotFound)
 	_, err = node.DHTID()
@@ -346,6 +353,7 @@ func resident(t *testing.T) int {
 
 func TestManyNetsAtOnceNeedNoThreadOfGos(t *testing.T) {
 	const many = 100
+	loopback(t, "127.0.0.2").Close() // what the first one makes for all
 	before := entries(t, "/proc/self/task")
 	nets := make([]*Net, many)
 	for i := range nets {
