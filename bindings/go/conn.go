@@ -229,6 +229,10 @@ func (c *Conn) read(ctx context.Context, by *deadline, use func(Kind, []byte) (i
 		if err := due(ctx, by); err != nil {
 			return err
 		}
+		if err := c.core.over(); err != nil {
+			c.in.wake() // others may wait
+			return err
+		}
 		found, err := c.in.look(use)
 		if found || err != nil {
 			return err

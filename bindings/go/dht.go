@@ -59,10 +59,9 @@ func (n *Net) ReceiveDHT(ctx context.Context) (DHTMessage, error) {
 			return message, nil
 		}
 		c.connMu.Unlock()
-		if _, err := c.enter(); err != nil {
+		if err := c.over(); err != nil {
 			return DHTMessage{}, err
 		}
-		c.leave()
 		select {
 		case <-c.gotMessage:
 		case <-c.done:

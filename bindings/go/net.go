@@ -42,6 +42,8 @@ type core struct {
 	closing bool
 	why     error // why it is closed
 
+	watchdog *time.Timer // set when the net is told to stop
+
 	ready *os.File // readable while events wait
 	raws  bool     // whether the framing is FramingRaw
 	grace time.Duration
@@ -133,12 +135,9 @@ func (c *core) open() error {
 // enter gives the library's net for one call, which leave ends; an error once the net is closed.
 func (c *core) enter() (*C.p2p_net, error) {
 	c.mu.RLock()
-	if c.raw == nil || c.closing {
+	if c.closing {
 		defer c.mu.RUnlock()
-		if c.why != nil {
-			return nil, c.why
-		}
-		return nil, failed(ErrClosed, "the net is closed")
+		return nil, c.why
 	}
 	return c.raw, nil
 }
@@ -153,18 +152,32 @@ func (c *core) close(why string) {
 	if c.why == nil {
 		c.why = failed(ErrClosed, why)
 	}
-	if first && c.raw != nil {
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	// Before the library's connections end: those that open meanwhile see that the net is closing.
+	for _, conn := range c.all() {
+		conn.abandon(why)
+	}
+	c.wakeAccept()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.raw != nil {
 		C.p2p_net_stop(c.raw)
 		// The library stops in time, whatever hangs. If it did not, the goroutine would free it all the same.
-		time.AfterFunc(2*c.grace+time.Second, func() { c.ready.SetReadDeadline(time.Unix(1, 0)) })
+		c.watchdog = time.AfterFunc(2*c.grace+time.Second, func() { c.ready.SetReadDeadline(time.Unix(1, 0)) })
 	}
-	c.mu.Unlock()
-	if first {
-		for _, conn := range c.all() {
-			conn.abandon(why)
-		}
-		c.wakeAccept()
+}
+
+// over is why the net is closed, nil while it is not.
+func (c *core) over() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closing {
+		return c.why
 	}
+	return nil
 }
 
 // Close stops the net and waits for its end: what was written is sent (at most OptCloseTimeoutMS), connections close,
@@ -349,12 +362,9 @@ func (n *Net) Accept(ctx context.Context) (*Conn, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		c.mu.RLock()
-		closing, why := c.closing || c.raw == nil, c.why
-		c.mu.RUnlock()
-		if closing {
+		if err := c.over(); err != nil {
 			c.wakeAccept()
-			return nil, why
+			return nil, err
 		}
 		c.connMu.Lock()
 		var conn *Conn

@@ -128,10 +128,7 @@ func (c *core) opened(ev *C.p2p_event) {
 		c.backlog = append(c.backlog, conn)
 	}
 	c.connMu.Unlock()
-	c.mu.RLock()
-	closing := c.closing
-	c.mu.RUnlock()
-	if closing {
+	if c.over() != nil {
 		conn.abandon("the net is closed")
 	}
 	c.wakeAccept()
@@ -216,6 +213,9 @@ func (c *core) finish() {
 		c.why = failed(ErrClosed, "the net has stopped")
 	}
 	why := c.why
+	if c.watchdog != nil {
+		c.watchdog.Stop()
+	}
 	c.mu.Unlock()
 	C.p2p_net_free(raw) // nobody is in a call, and nobody enters one
 	c.ready.Close()
