@@ -1216,8 +1216,9 @@ P2P_API int32_t p2p_poll(p2p_net *net, uint32_t max);
 
 /**
  * Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
- * thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
- * run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
+ * thread, also after p2p_net_free(). What came in on a connection (LINE, MESSAGE, DATA) fills P2P_OPT_RECV_BUFFER until
+ * then, so that a program may keep what it has no time for, and only that peer is slowed. DONE events of requests with
+ * a callback come here too, and the callback does not run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
  */
 P2P_API
 int32_t p2p_next_event(p2p_net *net,

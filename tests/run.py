@@ -143,7 +143,7 @@ def step_demo():
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
 # what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("demo", "c", "lab", "pyp2p", "python", "namespace"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "go"), ("demo", "c", "lab", "pyp2p", "python", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -158,6 +158,7 @@ STEPS = {
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
     "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
+    "go": (script("go", "tests/bindings/go.py", "--build"), "the Go binding: vet, race detector, examples"),
 }
 # The long tests: the same programs, given more to do.
 SOAK = {

@@ -125,6 +125,44 @@ static void back_pressure(void)
     node_free(&b);
 }
 
+/* ---- a program that takes events and keeps them: the peer is slowed until it frees them ---- */
+
+static void events_kept_hold_the_peer_back(void)
+{
+    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 65536}));
+    node_open(&b, "127.0.0.3", OPTIONS({P2P_OPT_RECV_BUFFER, 65536}));
+    at_a = join_nodes(&a, &b, &at_b);
+    static const p2p_event *kept[100000];
+    char line[100];
+    memset(line, 'x', sizeof line);
+    long n = 0, sent = 0;
+    int quiet = 0;
+    for (long last = -1; quiet < 100; last = sent) {
+        while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
+            sent++;
+        while (p2p_next_event(b.net, &kept[n]) == 1) {
+            CHECK_INT(kept[n]->kind, P2P_EVENT_LINE);
+            REQUIRE(++n < 99999, "nothing holds the peer back");
+        }
+        quiet = sent == last ? quiet + 1 : 0;
+        check_nap();
+    }
+    p2p_conn_info info = {.struct_size = sizeof info};
+    CHECK_OK(p2p_conn_get_info(b.net, at_b, &info));
+    CHECK(info.unread_bytes >= 65536, "%llu", (unsigned long long)info.unread_bytes);
+    for (long i = 0; i < n; i++)
+        p2p_event_free(kept[i]);
+    for (long i = n; i < sent; i++) {
+        UNTIL(p2p_next_event(b.net, &kept[0]) == 1, 0);
+        CHECK_INT(kept[0]->kind, P2P_EVENT_LINE);
+        p2p_event_free(kept[0]);
+    }
+    CHECK_OK(p2p_conn_get_info(b.net, at_b, &info));
+    CHECK_INT(info.unread_bytes, 0);
+    node_free(&a);
+    node_free(&b);
+}
+
 /* ---- a program that sends, and never takes its events ---- */
 
 static char sink[1 << 16];
@@ -304,6 +342,7 @@ int main(int argc, char **argv)
     RUN(a_million_lines_both_ways);
     RUN(twenty_thousand_encrypted_lines_both_ways);
     RUN(back_pressure);
+    RUN(events_kept_hold_the_peer_back);
     RUN(writable_events_do_not_pile_up);
     RUN(eight_threads_send);
     RUN(a_sender_at_full_speed_still_receives);
