@@ -9,6 +9,9 @@ const { quiet } = require('./internal.cjs');
 /** Bytes that may wait here beside the library's sendBuffer. Who does not await send() finds out at this limit. */
 const MOST = 16 << 20;
 const DONE = Promise.resolve();
+/** A loop of sends that all find room never lets the event loop turn; after so many bytes it has to wait for that. */
+const BURST = 256 << 10;
+const COST = 256;
 
 const { P2P_OK, P2P_ERR_WOULD_BLOCK, P2P_ERR_NOT_FOUND, P2P_ERR_CLOSED } = constants;
 const WHY = {
@@ -25,6 +28,7 @@ class Outflow {
   #raw;
   #pending = [];
   #bytes = 0;
+  #burst = 0;
   #closing = false;
   #end = null;
   #drained = [];
@@ -69,9 +73,16 @@ class Outflow {
     if (this.#closing || this.#end) return quiet(Promise.reject(this.#isClosed()));
     if (this.#pending.length > 0) return this.#later(kind, data);
     const result = this.#write(kind, data);
-    if (result === P2P_OK) return DONE;
+    if (result === P2P_OK) return this.#sent(data.length ?? data.byteLength);
     if (result === P2P_ERR_WOULD_BLOCK) return this.#later(kind, data);
     return this.#rejected(this.#failed(result));
+  }
+
+  #sent(size) {
+    this.#burst += size + COST;
+    if (this.#burst < BURST) return DONE;
+    this.#burst = 0;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   /** That a peer has left is told by 'close', so nobody has to look at each send for that. */

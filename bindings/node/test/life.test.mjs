@@ -163,7 +163,7 @@ test('a thousand nets made and closed leave nothing behind', { skip: !linux && '
   t.diagnostic(`${(grown / 1000 / 1024).toFixed(2)} KiB a net`);
   assert.equal(openFiles(), files, 'descriptors were left behind');
   assert.equal(threads(), tasks, 'threads were left behind');
-  // One leaked net would cost some 100 KiB with its thread, and 10 KiB without.
+  // A net that leaks costs more than 100 KiB: one of fifty would show.
   assert.ok(grown < 1000 * 4096, `${grown} bytes more`);
 });
 
@@ -237,12 +237,18 @@ test('a thousand connections opened and closed leave nothing behind', { skip: !l
       await conn.close();
     }
   };
-  await round(100);
-  await until(() => b.connections.length === 1);
-  const [files, memory] = [openFiles(), await settledMemory()];
   await round(1000);
   await until(() => b.connections.length === 1);
-  const grown = (await settledMemory()) - memory;
+  const files = openFiles();
+  // A leak shows in every round, what the allocators do in some.
+  const grown = [];
+  for (let i = 0; i < 4; i += 1) {
+    const memory = await settledMemory();
+    await round(1000);
+    await until(() => b.connections.length === 1);
+    grown.push((await settledMemory()) - memory);
+  }
+  t.diagnostic(`${grown.map((bytes) => Math.round(bytes / 1000)).join(', ')} bytes a connection`);
   assert.equal(openFiles(), files);
-  assert.ok(grown < 1000 * 4096, `${grown} bytes more`);
+  assert.ok(Math.min(...grown) < 1000 * 2048, `${grown.join(', ')} bytes more`);
 });

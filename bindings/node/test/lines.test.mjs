@@ -13,8 +13,8 @@ for (const [name, options] of Object.entries({ secure: {}, classic: CLASSIC })) 
     assert.deepEqual(await once(atA, 'line'), ['grüße 🦀']);
     assert.equal(atA.inbound, false);
     assert.equal(atB.inbound, true);
-    assert.equal(atA.info().via, 'direct');
-    assert.equal(atB.info().via, 'accept');
+    assert.match(atA.info().via, /^(direct|lan)$/);
+    assert.match(atB.info().via, /^(accept|lan)$/);
   });
 }
 
@@ -115,21 +115,6 @@ test('iterators end with the connection', async (t) => {
   for await (const line of atB) got.push(line);
   assert.deepEqual(got, ['last']);
   for await (const line of atB) assert.fail(`${line} after the end`);
-});
-
-test('a listener that throws does not take events from the others', async (t) => {
-  const { atA, atB } = await pair(t);
-  const thrown = [];
-  const lines = [];
-  process.once('uncaughtException', (error) => thrown.push(error.message));
-  atB.once('line', () => {
-    throw new Error('on purpose');
-  });
-  atB.on('line', (line) => lines.push(line));
-  atA.send('one');
-  atA.send('two');
-  await until(() => lines.includes('two') && thrown.length > 0);
-  assert.deepEqual(thrown, ['on purpose']);
 });
 
 test('broadcast reaches all but one', async (t) => {

@@ -73,7 +73,16 @@ test('only those who are allowed come in', async (t) => {
   const host = await started(t, { allow: [readUnl(friend.unl()).id] });
   const conn = await friend.connect(host.at);
   assert.ok(conn.isOpen);
-  await assert.rejects(stranger.connect(host.at), { name: 'P2PError' });
+  // Turned away, at the latest when the host has seen who it is.
+  const turnedAway = async () => {
+    const { error } = await (await stranger.connect(host.at)).closed;
+    throw error;
+  };
+  await assert.rejects(turnedAway(), { name: 'P2PError' });
+  assert.deepEqual(
+    host.connections.map(({ peerId }) => peerId),
+    [readUnl(friend.unl()).id],
+  );
 });
 
 test('messages over a mailbox of the server', { skip }, async (t) => {
