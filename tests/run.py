@@ -142,7 +142,7 @@ def step_demo():
 
 # What runs beside each other: one lane compiles most of the time, the other waits most of the time. Within a lane the order
 # counts: steps of the second one build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo", "node"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -156,6 +156,7 @@ STEPS = {
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
     "demo": (step_demo, "make demo"),
+    "node": (script("node", "tests/bindings/node.py"), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
 SOAK = {
