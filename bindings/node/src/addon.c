@@ -115,7 +115,8 @@ NAPI_MODULE_INIT()
     }
     for (size_t i = 0; ok && i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++)
         ok = add_function(env, exports, FUNCTIONS[i].name, FUNCTIONS[i].function);
-    if (!ok || !add_function(env, exports, "endAll", call_end_all) || !add_function(env, exports, "setError", call_set_error))
+    if (!ok || !add_function(env, exports, "endAll", call_end_all) ||
+        !add_function(env, exports, "setError", call_set_error))
         napi_throw_error(env, NULL, "p2pnet: the addon could not be set up");
     return exports;
 }

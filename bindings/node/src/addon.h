@@ -96,7 +96,10 @@ napi_value throw_result(struct instance *in, p2p_result result, int32_t os_error
 napi_value throw_error(struct instance *in, const p2p_error *err);
 struct instance *instance_of(napi_env env);
 
-#define NEW_ERROR {.struct_size = sizeof(p2p_error)}
+#define NEW_ERROR                        \
+    {                                    \
+        .struct_size = sizeof(p2p_error) \
+    }
 
 /* net.c */
 

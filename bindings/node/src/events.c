@@ -19,12 +19,9 @@ static napi_value copy_of(napi_env env, const p2p_event *ev)
 static napi_value notice(napi_env env, const p2p_event *ev)
 {
     napi_value array = NULL;
-    const napi_value parts[] = {js_number(env, (double)ev->request),
-                                js_number(env, ev->result),
-                                js_number(env, ev->os_error),
-                                js_number(env, ev->code),
-                                js_text(env, ev->data, ev->len),
-                                js_text(env, ev->peer, NAPI_AUTO_LENGTH),
+    const napi_value parts[] = {js_number(env, (double)ev->request), js_number(env, ev->result),
+                                js_number(env, ev->os_error),        js_number(env, ev->code),
+                                js_text(env, ev->data, ev->len),     js_text(env, ev->peer, NAPI_AUTO_LENGTH),
                                 js_number(env, (double)ev->time_ms)};
     const uint32_t count = sizeof parts / sizeof parts[0];
     napi_create_array_with_length(env, count, &array);

@@ -198,7 +198,8 @@ napi_value look_unl(napi_env env, napi_callback_info info)
              get_text(env, change, &held[i], &changes[i]) && changes[i] != NULL;
     }
     if (ok)
-        text = text_of(a.in, ask_unl, &(struct ask){.net = a.h->net, .changes = changes, .change_count = count});
+        text =
+            text_of(a.in, ask_unl, &(struct ask){.net = a.h->net, .changes = changes, .change_count = count});
     for (uint32_t i = 0; held != NULL && i < count; i++)
         free_bytes(&held[i]);
     free(held);
