@@ -105,7 +105,7 @@ test('process.exit() at every moment', async (t) => {
 });
 
 test('the event loop turns while close() waits for a peer that does not read', async (t) => {
-  const small = { sendBuffer: 65536, recvBuffer: 65536, highWaterMark: 65536, resendWindow: 65536 };
+  const small = { sendBuffer: 65536, recvBuffer: 65536, highWaterMark: 65536, resendWindow: 1 << 19 };
   const net = await started(t, small);
   const peer = await started(t, small);
   await net.connect(peer.at);

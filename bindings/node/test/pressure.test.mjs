@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { CLASSIC, pair, started, take, until } from './common.mjs';
 
 const LINE = 'x'.repeat(10_000);
-const SMALL = { sendBuffer: 65536, highWaterMark: 65536, recvBuffer: 65536, resendWindow: 65536 };
+const SMALL = { sendBuffer: 65536, highWaterMark: 65536, recvBuffer: 65536, resendWindow: 1 << 19 };
 
 for (const [name, dialect] of Object.entries({ secure: {}, classic: CLASSIC })) {
   test(`trySend() says when there is no room, and 'drain' when there is (${name})`, async (t) => {
