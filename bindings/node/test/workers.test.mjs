@@ -88,6 +88,7 @@ test('workers that come and go, with nets in every state, leave nothing behind',
   await round(100);
   assert.equal(readdirSync('/proc/self/fd').length, files);
   assert.equal(readdirSync('/proc/self/task').length, tasks);
+  if (process.env.P2P_SANITIZED) return; // a sanitizer keeps freed memory back
   // Each of them had four nets of more than 100 KiB.
   const grown = (await settledMemory()) - memory;
   t.diagnostic(`${Math.round(grown / 100 / 1024)} KiB a worker`);
