@@ -1288,6 +1288,16 @@ p2p_result p2p_conn_close(p2p_net *net,
                           p2p_conn conn);
 
 /**
+ * Stops reading from a connection (on = 1), or goes on (on = 0); for programs that keep what they have taken in queues of
+ * their own, one per connection. TCP then slows that peer, and nobody else. What had been read still comes as events, at
+ * most P2P_OPT_RECV_BUFFER of it. That the peer has left is noticed when reading goes on. p2p_conn_close() works as ever.
+ */
+P2P_API
+p2p_result p2p_conn_pause(p2p_net *net,
+                          p2p_conn conn,
+                          int32_t on);
+
+/**
  * Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
  * written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
  * read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.

@@ -143,7 +143,7 @@ def step_demo():
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
 # what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "go"), ("demo", "c", "lab", "pyp2p", "python", "namespace"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "go"), ("demo", "c", "lab", "pyp2p", "python", "node", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -159,6 +159,7 @@ STEPS = {
     "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
     "go": (script("go", "tests/bindings/go.py", "--build"), "the Go binding: vet, race detector, examples"),
+    "node": (script("node", "tests/bindings/node.py"), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
 SOAK = {

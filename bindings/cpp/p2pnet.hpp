@@ -438,6 +438,11 @@ class Net
     {
         return p2p_conn_close(raw(), conn);
     }
+    /// Stops reading from a connection, or goes on.
+    p2p_result pause(p2p_conn conn, bool on) noexcept
+    {
+        return p2p_conn_pause(raw(), conn, on ? 1 : 0);
+    }
     p2p_result set_user(p2p_conn conn, void *user) noexcept
     {
         return p2p_conn_set_user(raw(), conn, user);

@@ -40,7 +40,9 @@ pub(crate) struct Conn {
     pub(crate) out: Arc<Outlet>,
     /// Received bytes that are in the queue or in the program's hands.
     unread: AtomicUsize,
-    /// The task has stopped reading and waits for `unread` to fall.
+    /// The program does not want more for the moment.
+    held: AtomicBool,
+    /// The task has stopped reading and waits for `unread` to fall, or for the program to want more.
     paused: AtomicBool,
     recv_limit: usize,
     pub(crate) bytes_in: AtomicU64,
@@ -105,6 +107,7 @@ impl Conn {
             paths_waiting: AtomicUsize::new(0),
             out: Arc::new(Outlet::new(stream, config.send_buffer, session)),
             unread: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             recv_limit: config.recv_buffer,
             bytes_in: AtomicU64::new(0),
@@ -165,18 +168,27 @@ impl Conn {
         self.unread.fetch_add(n, SeqCst);
     }
 
-    /// Whether the task has to stop reading; the program's [`Conn::taken`] wakes it.
+    /// Whether the task has to stop reading; the program's [`Conn::taken`] or [`Conn::hold`] wakes it.
     pub(crate) fn must_pause(&self) -> bool {
-        if self.unread.load(SeqCst) < self.recv_limit {
+        let full = || self.held.load(SeqCst) || self.unread.load(SeqCst) >= self.recv_limit;
+        if !full() {
             return false;
         }
         self.paused.store(true, SeqCst);
         // The program may have taken everything between the two looks.
-        if self.unread.load(SeqCst) < self.recv_limit {
+        if !full() {
             self.paused.store(false, SeqCst);
             return false;
         }
         true
+    }
+
+    /// The program wants no more for the moment, or more again.
+    pub(crate) fn hold(&self, on: bool) {
+        self.held.store(on, SeqCst);
+        if !on && self.unread.load(SeqCst) <= self.recv_limit / 2 && self.paused.swap(false, SeqCst) {
+            self.out.wake.notify_one();
+        }
     }
 
     /// The program is done with `n` bytes.

@@ -125,6 +125,61 @@ static void back_pressure(void)
     node_free(&b);
 }
 
+/* ---- a connection that the program does not want to hear at the moment ---- */
+
+static void a_paused_connection_is_not_read_and_others_are(const struct set *options)
+{
+    struct node c;
+    node_open(&a, "127.0.0.2", options);
+    node_open(&b, "127.0.0.3", options);
+    node_open(&c, "127.0.0.4", options);
+    at_a = join_nodes(&a, &b, &at_b);
+    p2p_conn c_at_b, at_c = join_nodes(&c, &b, &c_at_b);
+    forget(&b);
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    long sent = 0;
+    char line[1000];
+    memset(line, 'x', sizeof line);
+    /* b takes its events all the time; all the same there is an end to what a can send. */
+    int quiet = 0;
+    for (long last = -1; quiet < 100; last = sent) {
+        while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
+            sent++;
+        pump2(&a, &b);
+        quiet = sent == last ? quiet + 1 : 0;
+        check_nap();
+    }
+    int before = count_of(&b, P2P_EVENT_LINE);
+    CHECK(before < sent, "%d of %ld lines came", before, sent);
+    CHECK_OK(p2p_send_line(c.net, at_c, "and I?", P2P_AUTO_LEN));
+    UNTIL(count_of(&b, P2P_EVENT_LINE) == before + 1, pump2(&b, &c));
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 0));
+    UNTIL(count_of(&b, P2P_EVENT_LINE) == sent + 1, pump2(&a, &b));
+    /* Closing works as ever. */
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    CHECK_OK(p2p_conn_close(b.net, at_b));
+    UNTIL(seen(&b, P2P_EVENT_CLOSED), pump2(&a, &b));
+    CHECK_IS(p2p_conn_pause(b.net, at_b, 0), P2P_ERR_NOT_FOUND);
+    CHECK_IS(p2p_conn_pause(NULL, at_b, 0), P2P_ERR_INVALID);
+    node_free(&c);
+    node_free(&b);
+    node_free(&a);
+}
+
+static void a_paused_classic_connection(void)
+{
+    a_paused_connection_is_not_read_and_others_are(OPTIONS(
+        {P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC}, {P2P_OPT_SEND_BUFFER, 65536}, {P2P_OPT_RECV_BUFFER, 65536}));
+}
+
+static void a_paused_secure_connection(void)
+{
+    a_paused_connection_is_not_read_and_others_are(
+        OPTIONS({P2P_OPT_DIALECT, P2P_DIALECT_SECURE}, {P2P_OPT_SEND_BUFFER, 65536},
+                {P2P_OPT_RECV_BUFFER, 65536}, {P2P_OPT_RESEND_WINDOW, 65536}));
+}
+
 /* ---- a program that takes events and keeps them: the peer is slowed until it frees them ---- */
 
 static void events_kept_hold_the_peer_back(void)
@@ -343,6 +398,8 @@ int main(int argc, char **argv)
     RUN(twenty_thousand_encrypted_lines_both_ways);
     RUN(back_pressure);
     RUN(events_kept_hold_the_peer_back);
+    RUN(a_paused_classic_connection);
+    RUN(a_paused_secure_connection);
     RUN(writable_events_do_not_pile_up);
     RUN(eight_threads_send);
     RUN(a_sender_at_full_speed_still_receives);
