@@ -25,7 +25,8 @@ FEATURES = ["--features", "server,testing,cli,mainline"]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
-            "conntrack": "conntrack"}
+            "conntrack": "conntrack", "cmake": "cmake", "abidiff": "abigail-tools", "lintian": "lintian", "zsh": "zsh",
+            "fish": "fish", "groff": "groff-base", "strace": "strace", "dpkg-shlibdeps": "dpkg-dev"}
 
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
@@ -142,7 +143,8 @@ def step_demo():
 
 # What runs beside each other: one lane compiles most of the time, the other waits most of the time. Within a lane the order
 # counts: steps of the second one build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install"),
+         ("c", "abi", "lab", "pyp2p", "namespace", "demo"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -154,6 +156,8 @@ STEPS = {
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
+    "install": (script("install", "tests/install/run.py"), "installed, found by pkg-config and CMake, packaged for Debian"),
+    "abi": (script("abi", "tests/abi/run.py"), "the C ABI is still that of the last release"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
     "demo": (step_demo, "make demo"),
 }
@@ -169,6 +173,7 @@ SOAK = {
                                 CARGO_COUNT, {"SIM_SEEDS": "5000"}), "5,000 worlds in which nodes connect"),
     "session": (lambda: counted("session", ["cargo", "test", "--release", "--test", "sim_session"], CARGO_COUNT,
                                 {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
+    "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }
