@@ -99,9 +99,12 @@ static int call(const char *address, const char *peer, int count)
         fail("1 to 128 connections");
     for (int i = 0; i < made; i++)
         nets[i] = node(address);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (p2p_connect(nets[i % made], peer, NULL, NULL, NULL, &err))
             fail("connect");
+        if (secure) /* one after the other: strangers who come all at once are sent away */
+            take(nets + i, 1, 0, 0, i + 1);
+    }
     take(nets, made, 0, 0, count);
     printf("connected %d\n", opened);
     for (int i = 0; i < made; i++) {

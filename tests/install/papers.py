@@ -36,12 +36,12 @@ def bash_completes():
     folder = PREFIX / "share/bash-completion/completions"
     for name in ["p2p", "p2p-rendezvous"]:
         run(["bash", "-n", folder / name])
-    def offered(program, before, word):
+    def offered(program, before, word):  # (compopt complains outside of a completion)
         """What bash shows for a word; its own way of calling the function."""
         words = [program, *before, word]
         script = (f"source {folder}/{program}; f=$(complete -p {program} | sed 's/.*-F \\([^ ]*\\).*/\\1/'); "
                   f"COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; "
-                  f"$f {program} '{word}' '{words[-2]}'; echo ${{COMPREPLY[@]}}")
+                  f"$f {program} '{word}' '{words[-2]}' 2>/dev/null; echo ${{COMPREPLY[@]}}")
         return run(["bash", "-c", script]).split()
     assert offered("p2p", [], "do") == ["doctor"]
     assert "--key-file" in offered("p2p", ["listen"], "--k")
