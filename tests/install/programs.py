@@ -141,6 +141,7 @@ def beside_another(name, *flags, toolchain=None):
         include, system = [f"-I{PREFIX}/include"], ["-lpthread", "-ldl", "-lm"]
         ours = PREFIX / "lib/libp2pnet.a"
         for order, libs in [("ours-first", [ours, theirs]), ("theirs-first", [theirs, ours]), ("static", [ours, theirs]),
+                            ("whole", ["-Wl,--whole-archive", ours, theirs, "-Wl,--no-whole-archive"]),
                             ("shared", [theirs, f"-L{PREFIX}/lib", "-lp2pnet"])]:
             extra = ["-static"] if order == "static" else []
             program = compiled(f"both-{name}-{order}", "gcc", HERE / "other/both.c", [*include, *libs, *system, *extra])

@@ -32,7 +32,11 @@ pub(crate) fn check(command: Command, sections: impl Fn(&str) -> Sections) {
         let title = page.get_display_name().unwrap_or(&name);
         wrong.extend(compare(&format!("man/{title}.1"), &page_of(page, title, sections(title))));
     }
-    assert!(wrong.is_empty(), "not what the command line says; `make man` rewrites them: {}", wrong.join(", "));
+    assert!(
+        wrong.is_empty(),
+        "not what the command line says; `make man` rewrites them: {}",
+        wrong.join(", ")
+    );
 }
 
 /// Shells offer files for what they know nothing of: not for addresses and numbers.
@@ -62,7 +66,12 @@ fn page_of(command: &Command, title: &str, sections: Sections) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut page = String::new();
     let _ = writeln!(page, ".\\\" Made from the program's command line by `make man`.");
-    let _ = writeln!(page, ".TH {} 1 \"\" \"p2pnet {}\" \"p2pnet\"", title.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(
+        page,
+        ".TH {} 1 \"\" \"p2pnet {}\" \"p2pnet\"",
+        title.to_uppercase(),
+        env!("CARGO_PKG_VERSION")
+    );
     let _ = writeln!(page, ".SH NAME\n{} \\- {}", plain(title), text(first_words(&about)));
     page += &synopsis(command);
     let _ = writeln!(page, ".SH DESCRIPTION\n{}", text(&about));
@@ -70,7 +79,12 @@ fn page_of(command: &Command, title: &str, sections: Sections) -> String {
         page += ".SH COMMANDS\n";
         for sub in command.get_subcommands() {
             let what = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(page, ".TP\n.BR {} (1)\n{}", plain(&format!("{title}-{}", sub.get_name())), text(&what));
+            let _ = writeln!(
+                page,
+                ".TP\n.BR {} (1)\n{}",
+                plain(&format!("{title}-{}", sub.get_name())),
+                text(&what)
+            );
         }
     }
     page += &options(command);
@@ -148,8 +162,12 @@ fn option(arg: &Arg) -> String {
     if takes && !choices.is_empty() {
         let _ = write!(body, "\n.br\nOne of {}.", choices.join(", "));
     }
-    let default: Vec<String> =
-        arg.get_default_values().iter().map(|v| plain(&v.to_string_lossy())).filter(|v| !v.is_empty()).collect();
+    let default: Vec<String> = arg
+        .get_default_values()
+        .iter()
+        .map(|v| plain(&v.to_string_lossy()))
+        .filter(|v| !v.is_empty())
+        .collect();
     if takes && !default.is_empty() {
         let _ = write!(body, "\n.br\nDefault: {}", default.join(" "));
     }
