@@ -33,7 +33,6 @@ WARN      = -Wall -Wextra -Werror
 # What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 SERVER    = target/tools/tools/p2p-rendezvous
-TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 

@@ -3,7 +3,7 @@
 
   tests/abi/run.py             compares
   tests/abi/run.py --renew     at a release (make abi-baseline): what is there now becomes what later versions are held against
-  tests/abi/run.py --library PATH     the shared library to look at; target/release/libp2pnet.so, or else a debug build's
+  tests/abi/run.py --library PATH     the shared library to look at; by default the one in target/ that was built last
 
 What is compared, with what is in baseline/:
   header.abi   by abidiff: every function, parameter, struct and enumeration of include/p2pnet.h, from a library of empty
@@ -136,10 +136,9 @@ def soname(library):
 
 
 def built(path):
-    for library in [path] if path else [ROOT / "target/release/libp2pnet.so", ROOT / "target/debug/libp2pnet.so"]:
-        if library.exists():
-            return library
-    return None
+    found = [path] if path else [ROOT / "target" / kind / "libp2pnet.so" for kind in ("release", "debug")]
+    # One of them may be from long ago.
+    return max((library for library in found if library.exists()), key=lambda library: library.stat().st_mtime, default=None)
 
 
 def version():
