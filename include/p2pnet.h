@@ -31,8 +31,9 @@
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
  * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report,
- *            and http_proxy, all_proxy and no_proxy before UPnP is tried), no file is written (but in P2P_OPT_STATE_DIR and
- *            P2P_OPT_KEY_FILE, if you set them), no signal handler is installed; our threads block all signals.
+ *            http_proxy, all_proxy and no_proxy before UPnP is tried, and one of the runtime's by p2p_net_start(), without any
+ *            effect: TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), no file is written (but the key file and in P2P_OPT_STATE_DIR, if
+ *            you set them), no signal handler is installed; our threads block all signals.
  */
 
 #ifndef P2PNET_H

@@ -25,7 +25,8 @@ FEATURES = ["--features", "server,testing,cli,mainline"]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
-            "conntrack": "conntrack"}
+            "conntrack": "conntrack", "cmake": "cmake", "abidiff": "abigail-tools", "lintian": "lintian", "zsh": "zsh",
+            "fish": "fish", "groff": "groff-base", "strace": "strace", "dpkg-shlibdeps": "dpkg-dev"}
 
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
@@ -143,7 +144,8 @@ def step_demo():
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
 # what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "go"), ("demo", "c", "lab", "pyp2p", "python", "node", "namespace"))
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go"),
+         ("demo", "c", "abi", "lab", "pyp2p", "python", "node", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -155,6 +157,8 @@ STEPS = {
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
+    "install": (script("install", "tests/install/run.py"), "installed, found by pkg-config and CMake, packaged for Debian"),
+    "abi": (script("abi", "tests/abi/run.py"), "the C ABI is still that of the last release"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
     "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
@@ -179,6 +183,7 @@ SOAK = {
                                {"SIM_SEEDS": "2000"}), "2,000 networks in which nodes tell each other something by servers"),
     "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
                                               "--times", "5"]), "links broken in the lab, each way five times"),
+    "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }

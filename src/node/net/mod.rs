@@ -117,7 +117,8 @@ impl Net {
         let shared = Arc::clone(&self.shared);
         // Handed over once the thread is there: if there is none, the start can be tried again.
         let (hand_over, take) = std::sync::mpsc::sync_channel(1);
-        let thread = std::thread::Builder::new().name("p2pnet".into());
+        // std's default, said here: std would look for RUST_MIN_STACK in the environment.
+        let thread = std::thread::Builder::new().name("p2pnet".into()).stack_size(2 << 20);
         let body = move || {
             if let Ok((runtime, commands, listeners)) = take.recv() {
                 main(runtime, shared, commands, listeners, bound);
