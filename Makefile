@@ -4,35 +4,40 @@
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
 #                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
-#   make bench      the table of measurements beside raw TCP (3 to 7 minutes; make bench-quick: one)
+#   make bench      the table of measurements beside raw TCP (5 to 15 minutes; make bench-quick: two; make bench-secure: the
+#                   secure dialect and the relay only)
 #   make soak       the long tests
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
 #   make matrix     every NAT against every other, by the optimised library; docs/matrix.md and its picture (root, a quarter of an hour)
-#   make install    PREFIX=/usr/local DESTDIR=
-#   make header     rewrites include/p2pnet.h from src/ffi/
+#   make install    PREFIX=/usr/local DESTDIR= (docs/install.md); make uninstall takes it away again
+#   make deb        Debian packages of library, headers and tools, in build/deb/
+#   make embedded   the small static library for ARM, run under an emulator; a table of sizes (docs/embedded.md)
+#   make header     rewrites include/p2pnet.h from src/ffi/, and from that the numbers of the Python binding
+#   make man        rewrites the man pages and shell completions from the command lines' definitions
+#   make abi-baseline   at a release: what later versions are held against (docs/abi.md)
 #   make format     rustfmt and clang-format
 
 CARGO   ?= cargo
 CC      ?= cc
 CXX     ?= c++
 PYTHON  ?= python3
+# Where make install puts things. BINDIR, LIBDIR, INCLUDEDIR, MANDIR and the folders of completions follow PREFIX unless they are
+# set as well: packaging/install.sh has them.
 PREFIX  ?= /usr/local
 DESTDIR ?=
-LIBDIR  ?= $(PREFIX)/lib
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-ABI     := 0
+# BUILT=1: install and deb take what lies in target/ as it is, and build nothing.
+BUILT   ?=
 
 CFLAGS   ?= -O2 -g
 WARN      = -Wall -Wextra -Werror
 # What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 SERVER    = target/tools/tools/p2p-rendezvous
-TOOL      = target/tools/tools/p2p
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick lab situations matrix soak install uninstall header format clean
+.PHONY: all lib server examples demo test bench bench-quick bench-secure lab situations matrix soak built install uninstall deb embedded man abi-baseline header format clean
 
 all: lib server
 
@@ -86,25 +91,34 @@ bench: lib server
 bench-quick: lib server
 	@$(PYTHON) benches/run.py --quick
 
-install: lib server
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	install -m 644 include/p2pnet.h bindings/cpp/p2pnet.hpp $(DESTDIR)$(PREFIX)/include/
-	install -m 755 target/release/libp2pnet.so $(DESTDIR)$(LIBDIR)/libp2pnet.so.$(VERSION)
-	ln -sf libp2pnet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libp2pnet.so.$(ABI)
-	ln -sf libp2pnet.so.$(ABI) $(DESTDIR)$(LIBDIR)/libp2pnet.so
-	install -m 644 target/release/libp2pnet.a $(DESTDIR)$(LIBDIR)/
-	install -m 755 $(SERVER) $(TOOL) $(DESTDIR)$(PREFIX)/bin/
-	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
-	  'Name: p2pnet' 'Description: Peer-to-peer lines of text through NATs' 'Version: $(VERSION)' \
-	  'Libs: -L$${libdir} -lp2pnet' 'Libs.private: $(STATIC_LIBS)' 'Cflags: -I$${includedir}' \
-	  > $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc
+bench-secure: lib server
+	@$(PYTHON) benches/run.py --secure
+
+# Under sudo there is often no cargo; what make has built before is then taken.
+built:
+	@if [ -n "$(BUILT)" ] || ! command -v $(CARGO) >/dev/null; then :; else $(MAKE) --no-print-directory lib server; fi
+
+install: built
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install.sh install
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/include/p2pnet.h $(DESTDIR)$(PREFIX)/include/p2pnet.hpp \
-	  $(DESTDIR)$(LIBDIR)/libp2pnet.* $(DESTDIR)$(LIBDIR)/pkgconfig/p2pnet.pc $(DESTDIR)$(PREFIX)/bin/p2p-rendezvous $(DESTDIR)$(PREFIX)/bin/p2p
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install.sh uninstall
+
+deb: built
+	@packaging/debian/build.sh build/deb
+
+embedded:
+	@$(PYTHON) tests/embedded/run.py
+
+man:
+	UPDATE_MAN=1 $(CARGO) test --features server,testing,cli,mainline --bins man_pages
+
+abi-baseline:
+	@$(PYTHON) tests/abi/run.py --renew
 
 header:
 	UPDATE_HEADER=1 $(CARGO) test --test header the_committed_header
+	$(PYTHON) bindings/python/make_constants.py
 
 format:
 	$(CARGO) fmt

@@ -4,6 +4,7 @@
 #include "bench.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +13,36 @@ uint64_t cpu_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t cpu_ns_of(int pid)
+{
+    struct timespec t;
+    clockid_t clock;
+    need(clock_getcpuclockid(pid, &clock) == 0);
+    need(clock_gettime(clock, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void wait_idle(int pid)
+{
+    uint64_t last, now = cpu_ns_of(pid);
+    do {
+        last = now;
+        usleep(50000);
+        now = cpu_ns_of(pid);
+    } while (now - last > 300000);
+}
+
+static void end(int signal)
+{
+    (void)signal;
+    _exit(0);
+}
+
+void end_by_sigterm(void)
+{
+    signal(SIGTERM, end);
 }
 
 /* The number behind `key` in a "Key:  number" file of /proc. */
@@ -32,6 +63,15 @@ static long proc_field(const char *path, const char *key)
 long rss_bytes(void)
 {
     long kib = proc_field("/proc/self/status", "VmRSS:");
+    need(kib > 0);
+    return kib * 1024;
+}
+
+long rss_bytes_of(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    long kib = proc_field(path, "VmRSS:");
     need(kib > 0);
     return kib * 1024;
 }

@@ -37,8 +37,16 @@ static inline uint64_t now_ns(void)
 
 /* CPU nanoseconds of this process so far, all its threads, user and system. */
 uint64_t cpu_ns(void);
+/* The same of another process. */
+uint64_t cpu_ns_of(int pid);
 /* Bytes of this process in RAM. */
 long rss_bytes(void);
+/* The same of another process. */
+long rss_bytes_of(int pid);
+/* From now on SIGTERM ends this process as if all were well. */
+void end_by_sigterm(void);
+/* Waits until a process does nothing any more. */
+void wait_idle(int pid);
 /* Threads of this process. */
 long thread_count(void);
 /* How often the threads of this process but the calling one have gone to sleep, and so been woken, so far. */

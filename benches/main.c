@@ -22,7 +22,13 @@ void result(const char *name, double value)
 
 int main(int argc, char **argv)
 {
-    struct args a = {.way = contender_ways[0], .len = 64, .seconds = 0.5, .connections = 1, .sabotage = ""};
+    struct args a = {.way = contender_ways[0],
+                     .len = 64,
+                     .seconds = 0.5,
+                     .connections = 1,
+                     .peer = "",
+                     .what = "",
+                     .sabotage = ""};
     for (int i = 1; i < argc; i++) {
         const char *v;
         if ((v = value_of(argv[i], "role")))
@@ -35,6 +41,14 @@ int main(int argc, char **argv)
             a.len = (size_t)atol(v);
         else if ((v = value_of(argv[i], "seconds")))
             a.seconds = atof(v);
+        else if ((v = value_of(argv[i], "gap_ms")))
+            a.gap_ms = atof(v);
+        else if ((v = value_of(argv[i], "peer")))
+            a.peer = v;
+        else if ((v = value_of(argv[i], "what")))
+            a.what = v;
+        else if ((v = value_of(argv[i], "pid")))
+            a.pid = atoi(v);
         else if ((v = value_of(argv[i], "connections")))
             a.connections = atoi(v);
         else if ((v = value_of(argv[i], "sabotage")))

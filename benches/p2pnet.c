@@ -4,7 +4,7 @@
 
 #include <p2pnet.h>
 
-const char *const contender_ways[] = {"default", "secure", NULL};
+const char *const contender_ways[] = {"classic", "secure", NULL};
 
 static p2p_net *net;
 static p2p_conn *ids;
@@ -61,8 +61,7 @@ void contender_open(const char *way, bool server, int connections)
     ids = calloc((size_t)connections, sizeof *ids);
     need(ids);
     id_room = connections;
-    if (strcmp(way, "secure") == 0)
-        set(cfg, P2P_OPT_DIALECT, 2);
+    set(cfg, P2P_OPT_DIALECT, strcmp(way, "secure") == 0 ? P2P_DIALECT_SECURE : P2P_DIALECT_CLASSIC);
     set(cfg, P2P_OPT_MAX_INBOUND, server ? connections : 0);
     set(cfg, P2P_OPT_MAX_OUTBOUND, server ? 0 : connections);
     set(cfg, P2P_OPT_DUPLICATE_IP, 1);

@@ -3,10 +3,13 @@
  *   batch    a block of lines is built beforehand and written in one go, which no line API can do
  *   copy     each line is copied into a 256 KiB buffer first, which every line API must do at least
  *   1write   one system call per line, which is what one gets by writing lines to a socket naively
+ *   cipher   as copy, and what is written is encrypted and authenticated by the library's cipher, in frames as large as the
+ *            library's: what encryption must cost at least, without keys agreed on, sessions, or anything else
  *
  * The receiving side is the same: epoll, reads of 256 KiB, lines found by memchr where they lie. */
 
 #define _GNU_SOURCE
+#include "cipher.h"
 #include "contender.h"
 
 #include <arpa/inet.h>
@@ -18,26 +21,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const char *const contender_ways[] = {"batch", "copy", "1write", NULL};
+const char *const contender_ways[] = {"batch", "copy", "1write", "cipher", NULL};
 
 #define BUFFER (256 * 1024)
 #define LISTENER -1
+/* What is encrypted and written at once, as in the library; a line may be longer. */
+#define SEAL_FROM (64 * 1024)
 
-/* An unfinished line waits here for its rest; connections without one have no memory of their own. */
+/* An unfinished line waits here for its rest, and behind it an unfinished frame; connections without one have no memory of
+ * their own. */
 struct connection {
     int fd;
     char *partial;
-    size_t held;
+    size_t held, text; /* in all; of the line */
+    direction *sends, *receives;
 };
 
 static struct connection *connections;
 static int connection_count, connection_room;
-static enum { BATCH, COPY, ONE_WRITE } way;
+static enum { BATCH, COPY, ONE_WRITE, CIPHER } way;
+static bool serves;
 static int epoll = -1, listener = -1;
 static struct epoll_event ready[64];
 static int ready_count;
 /* 64 KiB more than a read: an unfinished line stands in front of what is read. */
-static char *input, *output;
+static char *input, *output, *sealed;
 static size_t output_used;
 
 static void watch(int fd, int number)
@@ -53,19 +61,28 @@ static void add(int fd)
     need(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     need(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
     connections[connection_count] = (struct connection){.fd = fd};
+    if (way == CIPHER) {
+        connections[connection_count].sends = cipher_new(serves);
+        connections[connection_count].receives = cipher_new(!serves);
+    }
     watch(fd, connection_count);
     on_open(connection_count++);
 }
 
 void contender_open(const char *name, bool server, int room)
 {
-    way = strcmp(name, "copy") == 0 ? COPY : strcmp(name, "1write") == 0 ? ONE_WRITE : BATCH;
+    way = BATCH;
+    for (int i = 0; contender_ways[i]; i++)
+        if (strcmp(name, contender_ways[i]) == 0)
+            way = i; /* in the same order */
+    serves = server;
     connections = calloc((size_t)room, sizeof *connections);
     connection_room = room;
     input = malloc(2 * BUFFER);
     output = malloc(BUFFER);
+    sealed = malloc(2 * BUFFER);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    need(connections && input && output && epoll >= 0);
+    need(connections && input && output && sealed && epoll >= 0);
     if (!server)
         return;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -109,18 +126,38 @@ static void write_all(int fd, const char *data, size_t len)
     }
 }
 
+static void write_sealed(struct connection *c, const char *text, size_t len)
+{
+    char *at = sealed;
+    while (len > 0) {
+        size_t n = len < FRAME_TEXT ? len : FRAME_TEXT;
+        *at++ = (char)((n + FRAME_TAG) >> 8);
+        *at++ = (char)(n + FRAME_TAG);
+        cipher_seal(c->sends, text, n, at);
+        at += n + FRAME_TAG;
+        text += n, len -= n;
+    }
+    write_all(c->fd, sealed, (size_t)(at - sealed));
+}
+
 void contender_send(int c, const char *line, size_t len)
 {
     char whole[1024];
     need(len + 2 <= sizeof whole);
     memcpy(whole, line, len);
     memcpy(whole + len, "\r\n", 2);
-    write_all(connections[c].fd, whole, len + 2);
+    if (way == CIPHER)
+        write_sealed(&connections[c], whole, len + 2);
+    else
+        write_all(connections[c].fd, whole, len + 2);
 }
 
 void contender_flush(int c)
 {
-    write_all(connections[c].fd, output, output_used);
+    if (way == CIPHER)
+        write_sealed(&connections[c], output, output_used);
+    else
+        write_all(connections[c].fd, output, output_used);
     output_used = 0;
 }
 
@@ -132,13 +169,15 @@ static __attribute__((noinline)) void send_by_copy(int c, const char *line, size
     memcpy(output + output_used, line, len);
     memcpy(output + output_used + len, "\r\n", 2);
     output_used += len + 2;
+    if (way == CIPHER && output_used >= SEAL_FROM)
+        contender_flush(c);
 }
 
 void contender_send_block(int c, const struct lines *block)
 {
     if (way == BATCH)
         write_all(connections[c].fd, block->text, block->bytes);
-    for (size_t i = 0; way == COPY && i < block->count; i++)
+    for (size_t i = 0; (way == COPY || way == CIPHER) && i < block->count; i++)
         send_by_copy(c, block->text + i * block->stride, block->len);
     for (size_t i = 0; way == ONE_WRITE && i < block->count; i++)
         write_all(connections[c].fd, block->text + i * block->stride, block->stride);
@@ -148,6 +187,25 @@ void contender_broadcast(const char *line, size_t len)
 {
     for (int c = 0; c < connection_count; c++)
         contender_send(c, line, len);
+}
+
+/* Decrypts the whole frames from `at` to `end`, and closes up what they hold. Returns the end of that; `rest` is where a
+ * frame begins that is not whole. */
+static char *open_frames(struct connection *c, char *at, char *end, char **rest)
+{
+    char *text = at;
+    while (end - at >= FRAME_HEAD) {
+        size_t body = (size_t)(unsigned char)at[0] << 8 | (unsigned char)at[1];
+        need(body > FRAME_TAG && body <= FRAME_TEXT + FRAME_TAG);
+        if ((size_t)(end - at) < FRAME_HEAD + body)
+            break;
+        need(cipher_open(c->receives, at + FRAME_HEAD, body - FRAME_TAG));
+        memmove(text, at + FRAME_HEAD, body - FRAME_TAG);
+        text += body - FRAME_TAG;
+        at += FRAME_HEAD + body;
+    }
+    *rest = at;
+    return text;
 }
 
 static void receive(int number)
@@ -163,7 +221,9 @@ static void receive(int number)
             need(epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL) == 0);
         return;
     }
-    char *at = input, *from = input + held, *end = input + held + n, *lf;
+    char *at = input, *from = input + c->text, *all = input + held + n, *end = all, *rest = all, *lf;
+    if (way == CIPHER)
+        end = open_frames(c, from, all, &rest);
     while ((lf = memchr(from, '\n', (size_t)(end - from)))) {
         from = lf + 1;
         if (lf > at && lf[-1] == '\r') {
@@ -171,12 +231,14 @@ static void receive(int number)
             at = from;
         }
     }
-    c->held = (size_t)(end - at);
+    c->text = (size_t)(end - at);
+    c->held = c->text + (size_t)(all - rest);
     need(c->held <= BUFFER);
     if (c->held > 0) {
         if (!c->partial)
             need(c->partial = malloc(BUFFER));
-        memcpy(c->partial, at, c->held);
+        memcpy(c->partial, at, c->text);
+        memcpy(c->partial + c->text, rest, c->held - c->text);
     }
 }
 
@@ -209,6 +271,10 @@ void contender_close(void)
     for (int c = 0; c < connection_count; c++) {
         close(connections[c].fd);
         free(connections[c].partial);
+        if (way == CIPHER) {
+            cipher_free(connections[c].sends);
+            cipher_free(connections[c].receives);
+        }
     }
     if (listener >= 0)
         close(listener);
@@ -216,6 +282,7 @@ void contender_close(void)
     free(connections);
     free(input);
     free(output);
+    free(sealed);
     connection_count = 0;
     listener = -1;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures p2pnet through its C ABI beside plain TCP programs, in one alternating run. See docs/performance.md.
 
-    benches/run.py                  everything, about 5 minutes
+    benches/run.py                  everything, about 5 minutes on a quiet machine
+    benches/run.py --secure         what concerns the secure dialect and the relay only, about 3 minutes
     benches/run.py --quick          about 1 minute, fewer rounds and no 5,000 connections
     benches/run.py --only flood64   works whose name contains that
     benches/run.py --self-test      makes the sender wrong on purpose: the check has to notice
@@ -22,7 +23,7 @@ import tempfile
 import time
 
 import report
-from contenders import CONTENDERS, ROOT, TARGET, OUT, LIB, SYSTEM_LIBS, build
+from contenders import CONTENDERS, ROOT, TARGET, OUT, LIB, SYSTEM_LIBS, build, same_cipher
 from machine import Load, Spinners, describe
 
 WATCHDOG = 100  # seconds; a program that takes longer hangs
@@ -32,15 +33,18 @@ DISTURBED = 0.10  # share of all CPUs that others may take before a round is rep
 class Work:
     """One row of measurements: a program, its arguments, and where its two processes run."""
 
-    def __init__(self, name, program, pin=None, repeat=1.0, **args):
+    def __init__(self, name, program, pin=None, repeat=1.0, files=None, without=(), **args):
         self.name = name
         self.program = program
         self.pin = pin  # None: anywhere; else the CPUs of server and client
         self.repeat = repeat  # share of the rounds in which it runs
+        self.files = files or args.get("connections", 1) + 100  # descriptors of one process
+        self.without = without  # contenders that have no part in it
         self.args = args
 
-    def connections(self):
-        return self.args.get("connections", 1)
+    def is_secure(self):
+        """Whether the secure dialect, or the relay, has a part in it."""
+        return self.program not in ("crowd", "start")
 
 
 def works(quick, cpus):
@@ -48,7 +52,7 @@ def works(quick, cpus):
     one = (cpus[-1], cpus[-1])
     each = (cpus[0], cpus[-1])
     s = 0.25 if quick else 0.5
-    few = 0.5
+    few, fewer, rare = 0.5, 0.4, 0.1  # two rounds at least
     rows = [
         Work("flood64 each", "flood", each, len=64, seconds=s),
         Work("flood64 one", "flood", one, len=64, seconds=s),
@@ -64,8 +68,20 @@ def works(quick, cpus):
         Work("crowd 1000", "crowd", each, few, connections=1000, seconds=2),
         Work("crowd 5000", "crowd", each, few, connections=5000, seconds=0),
         Work("start", "start", (cpus[-1], cpus[-1])),
+        Work("wire stream", "wire", each, rare, len=64, seconds=0.1),
+        Work("wire one by one", "wire", each, rare, len=64, seconds=0.3, gap_ms=2),
+        Work("wire seldom", "wire", each, rare, len=64, seconds=0.9, gap_ms=150),
+        Work("meet 100", "meet", each, fewer, connections=100, seconds=s),
+        Work("strangers 400", "stranger", each, fewer, connections=400),
+        Work("strangers 5000", "stranger", each, rare, connections=5000),
+        Work("relay 64k", "relay", each, fewer, what="stream", len=65536, seconds=0.6 * s),
+        Work("relay 1k", "relay", each, fewer, what="stream", len=1042, seconds=0.6 * s),
+        Work("relay 64", "relay", each, fewer, what="stream", len=84, seconds=0.6 * s),
+        Work("relay pingpong", "relay", each, fewer, what="pingpong", len=84, seconds=0.6 * s),
+        Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"),
+             what="memory", connections=1000),
     ]
-    return [r for r in rows if not (quick and (r.name == "crowd 5000" or r.name == "flood64 free"))]
+    return [r for r in rows if not (quick and r.name in ("crowd 5000", "flood64 free", "strangers 5000"))]
 
 
 class Failed(Exception):
@@ -73,13 +89,14 @@ class Failed(Exception):
 
 
 def start(path, cpu, nice, **args):
+    """A program, or a command of several words, with these arguments."""
     def prepare():
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
         if nice:
             os.nice(nice)
 
-    command = [path] + [f"{k}={v}" for k, v in args.items()]
+    command = [*([path] if isinstance(path, str) else path), *(f"{k}={v}" for k, v in args.items())]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
 
 
@@ -102,14 +119,21 @@ def sample(work, contender, nice=0, **more):
     what = f"{work.name}, {contender.name}"
     if work.program == "start":
         return finish(start(path, client_cpu, nice, role="client", **args), what)
-    server = start(path, server_cpu, nice, role="server", **args)
+    arguments = {} if contender.server else {"role": "server", **args}
+    server = start(contender.server or path, server_cpu, nice, **arguments)
     client = None
     try:
-        line = server.stdout.readline().split()
-        if line[:1] != ["port"]:
+        line = server.stdout.readline()
+        if line.startswith("{"):
+            words = ["port", json.loads(line)["rendezvous"][0].rpartition(":")[2]]
+        else:
+            words = line.split()
+        if words[:1] != ["port"]:
             finish(server, what + ", server")
             raise Failed(f"{what}: the server told no port")
-        client = start(path, client_cpu, nice, role="client", port=int(float(line[1])), **args)
+        if len(words) > 2:
+            args["peer"] = words[2]
+        client = start(path, client_cpu, nice, role="client", port=int(float(words[1])), pid=server.pid, **args)
         figures = finish(client, what + ", client")
         finish(server, what + ", server")
         return figures
@@ -136,12 +160,12 @@ def one_round(work, contenders, spinners, options):
 
 def measure(rows, options, spinners):
     """[{work, rounds: [{figures: {contender: {figure: value}}, others, steal}]}]"""
-    results = [{"work": w.name, "rounds": []} for w in rows]
+    results = [{"work": w.name, "program": w.program, "rounds": []} for w in rows]
     for number in range(options.rounds):
         for w, result in zip(rows, results):
             if number >= max(2, round(options.rounds * w.repeat)):
                 continue
-            who = [c for c in options.contenders if w.program in c.works]
+            who = [c for c in options.contenders if w.program in c.works and c.name not in w.without]
             # Each round begins with another one: whoever follows a certain neighbour does not do so always.
             turn = number % len(who)
             result["rounds"].append(one_round(w, who[turn:] + who[:turn], spinners, options))
@@ -170,9 +194,10 @@ def sizes():
 def self_test():
     """A sender that does wrong must be caught, by every kind of wrong; one that does not, not."""
     passed = failed = 0
-    for c in [c for c in CONTENDERS if c.name in ("raw", "p2pnet")]:
+    for c in [c for c in CONTENDERS if c.name in ("raw", "raw_cipher", "p2pnet", "p2pnet_secure")]:
         for how in ("", "drop", "swap", "flip", "cut"):
-            work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **({"sabotage": how} if how else {}))
+            wrong = {"sabotage": how} if how else {}
+            work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **wrong)
             try:
                 sample(work, c)
                 caught = ""
@@ -202,6 +227,7 @@ def main():
     p.add_argument("--rounds", type=int, help="instead of 7 (3 with --quick)")
     p.add_argument("--repeats", type=int, default=2, help="how often a disturbed round is repeated at most (2)")
     p.add_argument("--only", action="append", default=[], metavar="TEXT", help="works whose name contains it")
+    p.add_argument("--secure", action="store_true", help="works in which the secure dialect or the relay has a part")
     p.add_argument("--contender", action="append", default=[], metavar="NAME", help="these only, raw always")
     p.add_argument("--nice", type=int, default=0, help="of the measured processes; below 0 needs rights")
     p.add_argument("--no-spin", action="store_true", help="do not keep the CPUs awake")
@@ -211,8 +237,12 @@ def main():
     p.add_argument("--self-test", action="store_true", help="check the check")
     options = p.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.contenders = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
-    options.contenders = [c for c in options.contenders if c.available()]
+    wanted = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
+    if options.secure:
+        wanted = [c for c in wanted if c.name not in ("raw_copy", "raw_1write")]
+    options.contenders = [c for c in wanted if c.available()]
+    notes = [f"{c.name} left out: it is not there" for c in wanted if c not in options.contenders]
+    notes += same_cipher()
 
     build(options.contenders, cargo=not options.no_cargo)
     if options.self_test:
@@ -220,13 +250,14 @@ def main():
 
     cpus = sorted(os.sched_getaffinity(0))
     rows = [w for w in works(options.quick, cpus) if not options.only or any(t in w.name for t in options.only)]
+    rows = [w for w in rows if w.is_secure() or not options.secure]
+    rows = [w for w in rows if any(w.program in c.works for c in options.contenders)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    notes = []
-    wanted = max((w.connections() for w in rows), default=1) + 100
+    wanted = max((w.files for w in rows), default=100)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    for w in [w for w in rows if w.connections() + 100 > soft]:
+    for w in [w for w in rows if w.files > soft]:
         notes.append(f"{w.name} left out: only {soft} descriptors per process are allowed (RLIMIT_NOFILE)")
         rows.remove(w)
     if len(cpus) == 1:
@@ -247,6 +278,7 @@ def main():
         "machine": describe(ROOT),
         "options": {"rounds": options.rounds, "nice": options.nice, "spinners": not options.no_spin},
         "notes": notes,
+        "contenders": [c.name for c in options.contenders],
         "works": results,
         "sizes": sizes(),
         "seconds": round(time.monotonic() - began, 1),

@@ -13,6 +13,10 @@ struct args {
     size_t len;     /* of a line */
     double seconds; /* to measure for */
     int connections;
+    double gap_ms;    /* between two lines; 0: none */
+    int pid;          /* the server's process, for a client */
+    const char *peer; /* what else the server has told with its port */
+    const char *what; /* of what the work can do */
     /* "" or what the client shall do wrong, so that we see the check catch it: drop, swap, flip, cut. */
     const char *sabotage;
 };

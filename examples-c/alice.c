@@ -1,9 +1,10 @@
 /* alice.c - one of two programs that find each other: alice waits to be found, and answers. bob.c finds her.
  *
  * This is the first example of PyP2P's guide: a net, start(), bootstrap(), advertise(), and a loop that
- * prints what comes. The guide gives alice and bob two virtual interfaces, eth0:1 and eth0:2, because a net
- * does not connect to its own address. On Linux all of 127.x.x.x is this machine: 127.0.0.2 and 127.0.0.3 do
- * as well and need no root.
+ * prints what comes. What they say is encrypted, and each knows the other by the key that it has proved to own.
+ * The guide gives alice and bob two virtual interfaces, eth0:1 and eth0:2, because a server names to nobody who
+ * is at the same address. On Linux all of 127.x.x.x is this machine: 127.0.0.2 and 127.0.0.3 do as well and need
+ * no root.
  *
  *   cc alice.c -o alice $(pkg-config --cflags --libs p2pnet)
  * or, in the source tree,
@@ -49,9 +50,12 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
         else if (ev->request == me->advertise)
             printf("listed at %s\n", me->server);
         break;
-    case P2P_EVENT_OPENED:
-        printf("connected: %s\n", ev->peer);
+    case P2P_EVENT_OPENED: {
+        p2p_conn_info info = {.struct_size = sizeof info};
+        p2p_conn_get_info(net, ev->conn, &info);
+        printf("connected: %s, encrypted, who has the key %.8s...\n", ev->peer, info.peer_id);
         break;
+    }
     case P2P_EVENT_LINE:
         example_print("< ", ev->data, ev->len);
         me->received++;
@@ -73,7 +77,9 @@ static bool start(struct alice *me)
 {
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
-    bool ok = p2p_config_set_int(cfg, P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE, &err) == P2P_OK &&
+    /* Only nodes of the same network talk to each other: give yours a name that nobody else has. */
+    bool ok = p2p_config_set_str(cfg, P2P_OPT_NETWORK, "alice-and-bob.example", &err) == P2P_OK &&
+              p2p_config_set_int(cfg, P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE, &err) == P2P_OK &&
               p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, me->bind, &err) == P2P_OK &&
               p2p_config_set_int(cfg, P2P_OPT_PASSIVE_PORT, me->port, &err) == P2P_OK &&
               p2p_config_add_server(cfg, P2P_SERVER_RENDEZVOUS, me->server, &err) == P2P_OK &&

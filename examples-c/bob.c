@@ -51,9 +51,12 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
         else if (ev->request == me->advertise)
             printf("listed at %s\n", me->server);
         break;
-    case P2P_EVENT_OPENED: /* the net connects to whom the server named; there is no call for it */
-        printf("connected: %s\n", ev->peer);
+    case P2P_EVENT_OPENED: { /* the net connects to whom the server named; there is no call for it */
+        p2p_conn_info info = {.struct_size = sizeof info};
+        p2p_conn_get_info(net, ev->conn, &info);
+        printf("connected: %s, encrypted, who has the key %.8s...\n", ev->peer, info.peer_id);
         break;
+    }
     case P2P_EVENT_LINE:
         example_print("< ", ev->data, ev->len);
         me->answers++;
@@ -70,7 +73,8 @@ static bool start(struct bob *me)
 {
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
-    bool ok = p2p_config_set_int(cfg, P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE, &err) == P2P_OK &&
+    bool ok = p2p_config_set_str(cfg, P2P_OPT_NETWORK, "alice-and-bob.example", &err) == P2P_OK &&
+              p2p_config_set_int(cfg, P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE, &err) == P2P_OK &&
               p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, me->bind, &err) == P2P_OK &&
               p2p_config_set_int(cfg, P2P_OPT_PASSIVE_PORT, me->port, &err) == P2P_OK &&
               p2p_config_add_server(cfg, P2P_SERVER_RENDEZVOUS, me->server, &err) == P2P_OK &&

@@ -129,9 +129,12 @@ heard_by_alice=$(grep -cx '< test' "$dir/alice.log")
 heard_by_bob=$(grep -cx '< got it' "$dir/bob.log")
 [ "$heard_by_alice" -ge "$count" ] || fail alice "heard $heard_by_alice lines of $count"
 [ "$heard_by_bob" -ge "$count" ] || fail bob "heard $heard_by_bob lines of $count"
+for name in alice bob; do
+    grep -q '^connected: .*, encrypted, who has the key [A-Za-z0-9_-]' "$dir/$name.log" || fail $name "was not encrypted"
+done
 kill "$server_pid"
 wait "$server_pid"
 status=$? server_pid=''
 [ $status -eq 0 ] || fail server "ended with status $status when told to stop"
 echo "demo: ok: bob found alice through the rendezvous server; $heard_by_alice lines went to her," \
-    "$heard_by_bob answers came back"
+    "$heard_by_bob answers came back; all of it encrypted (the secure dialect)"

@@ -11,8 +11,8 @@
  *
  *   ./direct [--classic] [--explain]
  *
- * --classic speaks PyP2P's protocol and its locators; without it, links are encrypted and both ends prove who they
- * are. --explain prints what was tried, as JSON.
+ * Links are encrypted and both ends prove who they are; --classic speaks PyP2P's protocol and its locators instead.
+ * --explain prints what was tried, as JSON.
  */
 #include "example.h"
 #include <p2pnet.h>
@@ -53,9 +53,8 @@ static p2p_net *start(const char *who, const char *bind, bool classic)
     p2p_error err = {.struct_size = sizeof err};
     p2p_net *net = NULL;
     p2p_config *cfg = p2p_config_new();
-    int64_t dialect = classic ? P2P_DIALECT_CLASSIC : P2P_DIALECT_SECURE;
     bool ok = p2p_config_set_int(cfg, P2P_OPT_NET_TYPE, P2P_NET_DIRECT, &err) == P2P_OK &&
-              p2p_config_set_int(cfg, P2P_OPT_DIALECT, dialect, &err) == P2P_OK &&
+              (!classic || p2p_config_set_int(cfg, P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, &err) == P2P_OK) &&
               p2p_config_set_int(cfg, P2P_OPT_NODE_TYPE, P2P_NODE_PASSIVE, &err) == P2P_OK &&
               p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, bind, &err) == P2P_OK &&
               p2p_net_new(cfg, &net, &err) == P2P_OK && p2p_net_start(net, &err) == P2P_OK;

@@ -92,8 +92,8 @@ static bool start(struct game *game, struct player *me)
     p2p_error err = {.struct_size = sizeof err};
     p2p_config *cfg = p2p_config_new();
     me->bind = game->bind;
-    /* A direct net talks to chosen nodes, several at one address. The small send buffer is on purpose: an old
-     * position is worth nothing. What does not fit is not sent, so nobody lags behind by more than this. */
+    /* A direct net talks to chosen nodes. The small send buffer is on purpose: an old position is worth nothing.
+     * What does not fit is not sent, so nobody lags behind by more than this and what is under way. */
     bool ok = p2p_config_set_int(cfg, P2P_OPT_NET_TYPE, P2P_NET_DIRECT, &err) == P2P_OK &&
               p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, game->bind, &err) == P2P_OK &&
               p2p_config_set_int(cfg, P2P_OPT_PASSIVE_PORT, game->port, &err) == P2P_OK &&

@@ -23,13 +23,17 @@
  *            lives. Rust's report of it goes to stderr.
  * Ids        Connections and requests are 64-bit numbers from 1 that are never used twice in a net. A stale one gives
  *            P2P_ERR_NOT_FOUND, never somebody else's connection.
+ * Dialect    A net speaks the secure dialect unless P2P_OPT_DIALECT says P2P_DIALECT_CLASSIC, which is PyP2P's, in clear text. Both
+ *            ends have to speak the same. Secure: each node has a key, a new one at each start unless P2P_OPT_KEY or
+ *            P2P_OPT_KEY_FILE gives it one, and meets the nodes of its network (P2P_OPT_NETWORK) only.
  * Lines      are never dropped. When you do not take events, we stop reading and TCP slows the peer; when the peer does
  *            not read, you get P2P_ERR_WOULD_BLOCK and later WRITABLE. Only LOG events may be dropped (and are counted).
  * Growth     Structs grow at the tail only; struct_size says how much is there. New kinds, codes and options may appear in
  *            any minor version: ignore what you do not know.
  * Process    After fork() the child may only exec. No environment variable is read (but RUST_BACKTRACE by a panic's report,
- *            and http_proxy, all_proxy and no_proxy before UPnP is tried), no file is written (but in P2P_OPT_STATE_DIR, if you
- *            set it), no signal handler is installed; our threads block all signals.
+ *            http_proxy, all_proxy and no_proxy before UPnP is tried, and one of the runtime's by p2p_net_start(), without any
+ *            effect: TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE), no file is written (but the key file and in P2P_OPT_STATE_DIR, if
+ *            you set them), no signal handler is installed; our threads block all signals.
  */
 
 #ifndef P2PNET_H
@@ -57,6 +61,9 @@
 
 /** Room for any "[ip%zone]:port" with its NUL. */
 #define P2P_ADDR_LEN 64
+
+/** Room for any "host:port" with its NUL. */
+#define P2P_HOST_LEN 264
 
 /** Room for the id of a connection, and its NUL. */
 #define P2P_CON_ID_LEN 72
@@ -347,7 +354,7 @@ enum p2p_via
   P2P_VIA_PUNCH = 4,
   /** The peer connected to us because we had asked it to. */
   P2P_VIA_REVERSE = 5,
-  /** By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing. */
+  /** By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing. */
   P2P_VIA_RELAY = 6,
 };
 #ifndef __cplusplus
@@ -410,11 +417,11 @@ enum p2p_net_type
   : int32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  /** A flooding network: bootstraps, advertises, one connection per address. */
+  /** A flooding network: bootstraps and advertises. Classic dialect: one connection per address. */
   P2P_NET_P2P = 1,
   /**
-   * For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
-   * both ends have to be of this type.
+   * For connections to chosen nodes: neither bootstraps nor advertises. Classic dialect: several connections per address,
+   * and the nets at both ends have to be of this type.
    */
   P2P_NET_DIRECT = 2,
 };
@@ -434,7 +441,10 @@ enum p2p_dialect
  {
   /** PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address. */
   P2P_DIALECT_CLASSIC = 1,
-  /** Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are. */
+  /**
+   * The default. Nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, connections
+   * outlive their links, and locators are signed (UNL version 3).
+   */
   P2P_DIALECT_SECURE = 2,
 };
 #ifndef __cplusplus
@@ -549,7 +559,10 @@ enum p2p_opt
   P2P_OPT_ADVERTISE = 19,
   /** 1; may take part in hole punching. */
   P2P_OPT_SIMULTANEOUS = 20,
-  /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
+  /**
+   * -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In
+   * the secure dialect there is one connection per node, whatever its address.)
+   */
   P2P_OPT_DUPLICATE_IP = 21,
   /** 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first. */
   P2P_OPT_DEDUP_ENTRIES = 22,
@@ -583,7 +596,10 @@ enum p2p_opt
   P2P_OPT_VERIFY_INTERVAL_MS = 36,
   /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. */
   P2P_OPT_NETWORK_MONITOR = 37,
-  /** P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same. */
+  /**
+   * P2P_DIALECT_SECURE; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak
+   * P2P_DIALECT_CLASSIC.
+   */
   P2P_OPT_DIALECT = 38,
   /**
    * 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
@@ -630,6 +646,25 @@ enum p2p_opt
   /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
   P2P_OPT_MAINLINE_POLL_MS = 52,
   /**
+   * 0; so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time (secure
+   * dialect). It has to be one that can be reached itself. 0 = it relays for nobody. P2P_ERR_UNSUPPORTED by p2p_net_new() in
+   * a build without it (p2p_features()).
+   */
+  P2P_OPT_RELAY_SESSIONS = 53,
+  /** 8; connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end. */
+  P2P_OPT_RELAY_PER_ADDRESS = 54,
+  /**
+   * 262144; bytes per second that this node passes on for one pair, both ways together, in the long run. Four times as much
+   * at once after a quiet time. 0 = no limit.
+   */
+  P2P_OPT_RELAY_RATE = 55,
+  /** 1048576; the same for all pairs together, which take turns. 0 = no limit. */
+  P2P_OPT_RELAY_RATE_IN_ALL = 56,
+  /** 17179869184; after so many bytes this node cuts a pair off, which may then meet again. 0 = no limit. */
+  P2P_OPT_RELAY_BYTES = 57,
+  /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. */
+  P2P_OPT_RELAY_IDLE_MS = 58,
+  /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
    */
@@ -648,14 +683,20 @@ enum p2p_opt
    * its next start. It is made if it is not there. "" = no file is written.
    */
   P2P_OPT_STATE_DIR = 1005,
-  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. */
+  /**
+   * ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network
+   * without a name, to which all programs belong that set none: give yours a name.
+   */
   P2P_OPT_NETWORK = 1006,
   /**
    * ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
    * file, or a new one at each start.
    */
   P2P_OPT_KEY = 1007,
-  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
+  /**
+   * ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written,
+   * and the node is another one at its next start (unless P2P_OPT_KEY is set).
+   */
   P2P_OPT_KEY_FILE = 1008,
   /**
    * ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
@@ -697,8 +738,9 @@ enum p2p_server
    */
   P2P_SERVER_MAINLINE = 5,
   /**
-   * A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
-   * that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+   * A relay, "host:port" (a p2p-rendezvous, or a node of the network that relays, P2P_OPT_RELAY_SESSIONS), for peers that no
+   * other way connects (secure dialect). Rendezvous servers that relay, and nodes that relay and have been peers of this one,
+   * are used by themselves; one that neither node knows in this way has to be added at both.
    */
   P2P_SERVER_RELAY = 6,
 };
@@ -932,6 +974,8 @@ typedef struct p2p_conn_info {
   p2p_path path;
   /** 0. */
   uint32_t reserved2;
+  /** The relay by which it goes (P2P_VIA_RELAY), "host:port": a server, or a node of the network; "" if by none. */
+  char relay[P2P_HOST_LEN];
 } p2p_conn_info;
 
 /** One address of a node. */
@@ -1009,7 +1053,8 @@ P2P_API const char *p2p_strerror(p2p_result code);
 /**
  * What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
  * if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT); 1 << 17
- * if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE). Any thread.
+ * if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE); 1 << 18 if it can relay for its network
+ * (P2P_OPT_RELAY_SESSIONS). Any thread.
  */
 P2P_API
 uint64_t p2p_features(void);
@@ -1172,8 +1217,9 @@ P2P_API int32_t p2p_poll(p2p_net *net, uint32_t max);
 
 /**
  * Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
- * thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
- * run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
+ * thread, also after p2p_net_free(). What came in on a connection (LINE, MESSAGE, DATA) fills P2P_OPT_RECV_BUFFER until
+ * then, so that a program may keep what it has no time for, and only that peer is slowed. DONE events of requests with
+ * a callback come here too, and the callback does not run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
  */
 P2P_API
 int32_t p2p_next_event(p2p_net *net,
@@ -1241,6 +1287,16 @@ p2p_result p2p_broadcast_line(p2p_net *net,
 P2P_API
 p2p_result p2p_conn_close(p2p_net *net,
                           p2p_conn conn);
+
+/**
+ * Stops reading from a connection (on = 1), or goes on (on = 0); for programs that keep what they have taken in queues of
+ * their own, one per connection. TCP then slows that peer, and nobody else. What had been read still comes as events, at
+ * most P2P_OPT_RECV_BUFFER of it. That the peer has left is noticed when reading goes on. p2p_conn_close() works as ever.
+ */
+P2P_API
+p2p_result p2p_conn_pause(p2p_net *net,
+                          p2p_conn conn,
+                          int32_t on);
 
 /**
  * Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is

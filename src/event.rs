@@ -101,7 +101,7 @@ pub enum Via {
     Punch = 4,
     /// The peer connected to us because we had asked it to.
     Reverse = 5,
-    /// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+    /// By a relay, a server or another node that passes on what both send. It sees that they talk and how much, and can read nothing.
     Relay = 6,
 }
 
@@ -242,6 +242,8 @@ pub struct ConnInfo {
     pub age_ms: u64,
     /// What has become of the link that it was opened with.
     pub path: Path,
+    /// The relay by which it goes, `host:port`; empty if by none.
+    pub relay: String,
     /// Round trip to the peer's library in microseconds, 0 if not measured (yet). Secure dialect only, as what follows.
     pub rtt_us: u64,
     /// Bytes sent that the peer's library has not acknowledged.

@@ -18,6 +18,7 @@
 //! * `queue` carries events from that thread to yours, bounded and lock-free.
 //! * [`config`], [`event`] and [`error`] are what goes in and comes out, in Rust's terms.
 //! * [`ffi`] is the C surface, thin; with `os` the only place with `unsafe`.
+//! * `relay` passes bytes between two nodes that cannot reach each other: the server's, and that of nodes that volunteer.
 //! * `server` (feature) is the rendezvous server around [`proto::rdv_server`].
 //! * `testing` (feature) is a server and nodes on loopback, for programs' own tests.
 //!
@@ -41,11 +42,15 @@ pub mod proto;
 mod queue;
 #[cfg(feature = "reach")]
 mod reach;
+#[cfg(any(feature = "relay", feature = "server"))]
+mod relay;
 pub mod report;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(all(feature = "server", feature = "testing"))]
 pub mod testing;
+#[cfg(any(feature = "relay", feature = "server"))]
+mod wait;
 
 pub use config::Config;
 pub use error::{Code, Error};

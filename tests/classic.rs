@@ -5,7 +5,7 @@
 use std::net::{IpAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Config, NetType, NodeType, ServerKind};
+use p2pnet::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use p2pnet::error::Code;
 use p2pnet::event::{Event, Kind, NatType, Via};
 use p2pnet::node::Net;
@@ -19,8 +19,9 @@ use p2pnet::testing::TestNode;
 
 fn config(host: u8, node_type: NodeType) -> Config {
     let ip: IpAddr = [127, 91, 1, host].into();
-    let (net_type, nat_type) = (NetType::Direct, NatType::Preserving);
-    Config { passive_bind: Some(ip), net_type, node_type, nat_type, wan_ip: Some(ip), ..Config::default() }
+    let (dialect, net_type, nat_type) = (Dialect::Classic, NetType::Direct, NatType::Preserving);
+    let (passive_bind, wan_ip) = (Some(ip), Some(ip));
+    Config { dialect, passive_bind, net_type, node_type, nat_type, wan_ip, ..Config::default() }
 }
 
 /// A node whose messages the test carries.

@@ -265,7 +265,7 @@ fn the_dht_comes_and_goes() {
 
 #[test]
 fn it_is_the_secure_dialects() {
-    let mut config = Config::default();
+    let mut config = Config { dialect: Dialect::Classic, ..Config::default() };
     config.add_server(ServerKind::Mainline, "public").unwrap();
     let e = p2pnet::Net::new(config).err().unwrap();
     assert!(e.code == Code::Invalid && e.message.contains("dialect"), "{e}");

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "target" / "debug" / "libp2pnet.so"
 OPT_CONNECT_TIMEOUT_MS, OPT_LOG_LEVEL, OPT_KEEPALIVE_MS, OPT_DEAD_PEER_TIMEOUT_MS, OPT_INTERFACE = 15, 16, 29, 30, 1002
+OPT_NETWORK_MONITOR, OPT_DIALECT, OPT_RESUME_GRACE_MS, CLASSIC, SECURE = 37, 38, 45, 1, 2
 INVALID, TIMEOUT = -1, -20
 OPENED, CLOSED, DONE = 4, 5, 9
 
@@ -119,9 +120,14 @@ def interfaces(lib):
 def dead_peers(lib):
     # One second is the shortest that the system takes for keep-alive.
     quick = {OPT_KEEPALIVE_MS: 1000, OPT_DEAD_PEER_TIMEOUT_MS: 1500}
-    for what, line in (("a peer that dies while data is on its way is noticed", b"are you there?"),
-                       ("a peer that dies in silence is noticed", None)):
-        bob, alice, conn = connected(lib, quick)
+    # Else a secure connection would wait for the peer to come back by another link, and end when the system tells that lo is down.
+    secure = {OPT_DIALECT: SECURE, OPT_RESUME_GRACE_MS: 0, OPT_NETWORK_MONITOR: 0}
+    classic = {OPT_DIALECT: CLASSIC}
+    for what, line, dialect in (("a peer that dies while data is on its way is noticed", b"are you there?", classic),
+                                ("a peer that dies in silence is noticed", None, classic),
+                                ("a secure peer that dies while data is on its way is noticed", b"are you there?", secure),
+                                ("a secure peer that dies in silence is noticed", None, secure)):
+        bob, alice, conn = connected(lib, {**quick, **dialect})
         next_event(lib, alice, OPENED)
         ip("link set lo down")
         if line:
@@ -176,10 +182,10 @@ def main():
     if len(sys.argv) > 1:
         return inside()
     if not shutil.which("unshare") or not shutil.which("ip"):
-        print("skipped: unshare and ip (iproute2) are needed\n0 passed, 0 failed, 8 skipped")
+        print("skipped: unshare and ip (iproute2) are needed\n0 passed, 0 failed, 10 skipped")
         return None
     if subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode != 0:
-        print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 8 skipped")
+        print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 10 skipped")
         return None
     subprocess.run(["cargo", "build", "--quiet", "--features", "server,testing,cli,mainline"], cwd=ROOT, check=True)
     return os.execvp("unshare", ["unshare", "-rnm", sys.executable, __file__, "inside"])

@@ -7,12 +7,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use p2pnet::config::DuplicateIp;
+use p2pnet::config::{Config, Dialect, DuplicateIp};
 use p2pnet::event::Kind;
 use p2pnet::testing::{TestNode, Testnet};
 use p2pnet::{Code, Net};
 
-fn quick(config: &mut p2pnet::Config) {
+fn quick(config: &mut Config) {
     config.retry_interval = Duration::from_millis(50);
 }
 
@@ -128,11 +128,20 @@ fn nodes_that_dial_each_other_at_once_end_with_one_connection() {
     }
 }
 
+/// Secure ones by their keys, classic ones if they are told to.
 #[test]
-fn several_nodes_share_one_address_when_duplicates_are_allowed() {
+fn several_nodes_share_one_address() {
     let testnet = Testnet::start().unwrap();
+    share_one_address(&testnet, |_| ());
+    share_one_address(&testnet, |c| (c.dialect, c.duplicate_ip) = (Dialect::Classic, DuplicateIp::Allow));
+}
+
+fn share_one_address(testnet: &Testnet, tell: impl Fn(&mut Config)) {
     let ip = testnet.address();
-    let share = |c: &mut p2pnet::Config| (c.passive_bind, c.duplicate_ip) = (Some(ip), DuplicateIp::Allow);
+    let share = |c: &mut Config| {
+        c.passive_bind = Some(ip);
+        tell(c);
+    };
     let nodes: Vec<_> = (0..3).map(|_| testnet.node(share).unwrap()).collect();
     let own = nodes[0].listens().to_string();
     assert_eq!(nodes[0].request(|net| net.connect(&own)).unwrap_err().code, Code::SelfConnect);
@@ -171,8 +180,7 @@ fn a_server_that_is_not_there_is_named_in_the_error() {
 #[test]
 fn ipv6_nodes_meet() {
     let testnet = Testnet::start().unwrap();
-    let on_v6 =
-        |c: &mut p2pnet::Config| (c.passive_bind, c.duplicate_ip) = ("::1".parse().ok(), DuplicateIp::Allow);
+    let on_v6 = |c: &mut Config| c.passive_bind = "::1".parse().ok();
     let (alice, bob) = (testnet.node(on_v6).unwrap(), testnet.node(on_v6).unwrap());
     let conn = bob.request(|net| net.connect(&alice.listens().to_string())).unwrap().conn;
     bob.net.send_line(conn, b"six").unwrap();

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
@@ -17,7 +17,8 @@ use p2pnet::testing::{TestNode, Testnet};
 fn hidden(config: &mut Config) {
     config.log_level = LogLevel::Info;
     (config.dialect, config.bootstrap, config.advertise) = (Dialect::Secure, false, false);
-    (config.node_type, config.simultaneous, config.test_unreachable) = (NodeType::Active, false, true);
+    (config.node_type, config.simultaneous) = (NodeType::Active, false);
+    config.test_unreachable.store(true, SeqCst);
     config.unl_connect_timeout = Duration::from_secs(20);
 }
 
@@ -76,6 +77,60 @@ fn nodes_that_reach_nobody_are_connected_by_the_server() {
     // And they find each other again, the other way round as well.
     let (request, end) = connect(&bob, &alice);
     assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&bob, request));
+}
+
+/// The way opens while both send without pause: the connection goes over to it, and nobody else notices.
+#[test]
+fn a_relayed_connection_becomes_a_direct_one_under_traffic() {
+    for at_caller in [true, false] {
+        let testnet = Testnet::start().unwrap();
+        let walls: [Arc<AtomicBool>; 2] = Default::default();
+        let [alice, bob] = [0, 1].map(|n| {
+            member(&testnet, |config| {
+                // Somebody has to be dialled.
+                config.node_type = NodeType::Passive;
+                walls[n].store(true, SeqCst);
+                config.test_unreachable = walls[n].clone();
+            })
+        });
+        let (request, end) = connect(&alice, &bob);
+        assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&alice, request));
+        let conns = [end.conn, bob.expect(Kind::Opened).conn];
+        let via = || [alice.net.conn_info(conns[0]).unwrap().via, bob.net.conn_info(conns[1]).unwrap().via];
+        assert_eq!(via(), [Via::Relay; 2]);
+        walls[usize::from(!at_caller)].store(false, SeqCst);
+        let line = |n: u64| format!("{n} {}", "x".repeat(n as usize % 100));
+        let (mut sent, mut got, mut moved) = ([0u64; 2], [0u64; 2], [false; 2]);
+        let begun = Instant::now();
+        // Some more behind it.
+        let mut rest = 1000;
+        while rest > 0 || got != [sent[1], sent[0]] {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "hung: {sent:?} {got:?} {moved:?} {:?}",
+                via()
+            );
+            for (n, node) in [&alice, &bob].into_iter().enumerate() {
+                if rest > 0 && node.net.send_line(conns[n], line(sent[n]).as_bytes()).is_ok() {
+                    sent[n] += 1;
+                    rest -= u64::from(moved == [true; 2]);
+                }
+                while let Some(event) = node.net.next_event().unwrap() {
+                    match event.kind {
+                        Kind::Line => {
+                            assert_eq!(event.text(), line(got[n]));
+                            got[n] += 1;
+                        }
+                        Kind::Path => moved[n] |= via()[n] != Via::Relay,
+                        Kind::Closed => panic!("{event:?}"),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        assert!(via().iter().all(|via| *via != Via::Relay), "{:?}", via());
+        assert_eq!(alice.net.conns().len() + bob.net.conns().len(), 2);
+    }
 }
 
 #[test]

@@ -25,13 +25,14 @@ FEATURES = ["--features", "server,testing,cli,mainline"]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
-            "conntrack": "conntrack"}
+            "conntrack": "conntrack", "cmake": "cmake", "abidiff": "abigail-tools", "lintian": "lintian", "zsh": "zsh",
+            "fish": "fish", "groff": "groff-base", "strace": "strace", "dpkg-shlibdeps": "dpkg-dev"}
 
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
 SKIP_LINE = re.compile(r"^\s*skip(?:ped)?\b[: ]+(.*)$", re.M | re.I)
 # How the steps say that a check failed: cargo's tests, the lab, the scripts.
-FAIL_LINE = re.compile(r"^(?:test \S+ \.\.\. FAILED|thread '.*' .*panicked at|failed: |FAIL(?:ED)?\b|Traceback )")
+FAIL_LINE = re.compile(r"^(?:not ok |test \S+ \.\.\. FAILED|thread '.*' .*panicked at|failed: |FAIL(?:ED)?\b|Traceback )")
 TOLD_LINES = 12  # shown of what follows such a line
 
 
@@ -117,7 +118,8 @@ def step_doc():
 
 
 def step_rust():
-    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT)
+    # Many of them wait most of the time.
+    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT, {"RUST_TEST_THREADS": "4"})
 
 
 def step_mainline():
@@ -140,9 +142,10 @@ def step_demo():
     return one("demo", ["make", "demo"])
 
 
-# What runs beside each other: one lane compiles most of the time, the other waits most of the time. Within a lane the order
-# counts: steps of the second one build the library in several ways, each into the same place.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples"), ("c", "lab", "pyp2p", "namespace", "demo"))
+# What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
+# what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go"),
+         ("demo", "c", "abi", "lab", "pyp2p", "python", "node", "namespace"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -154,8 +157,13 @@ STEPS = {
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: plain, valgrind, ASan, exports"),
     "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
+    "install": (script("install", "tests/install/run.py"), "installed, found by pkg-config and CMake, packaged for Debian"),
+    "abi": (script("abi", "tests/abi/run.py"), "the C ABI is still that of the last release"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
+    "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
+    "go": (script("go", "tests/bindings/go.py", "--build"), "the Go binding: vet, race detector, examples"),
+    "node": (script("node", "tests/bindings/node.py"), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
 SOAK = {
@@ -169,6 +177,13 @@ SOAK = {
                                 CARGO_COUNT, {"SIM_SEEDS": "5000"}), "5,000 worlds in which nodes connect"),
     "session": (lambda: counted("session", ["cargo", "test", "--release", "--test", "sim_session"], CARGO_COUNT,
                                 {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
+    "recorded": (lambda: counted("recorded", ["cargo", "test", "--release", "--lib", "session::recorded"], CARGO_COUNT,
+                                 {"RECORDED_BITS": "8"}), "every bit of a recorded talk changed"),
+    "signal": (lambda: counted("signal", ["cargo", "test", "--release", "--test", "sim_signal"], CARGO_COUNT,
+                               {"SIM_SEEDS": "2000"}), "2,000 networks in which nodes tell each other something by servers"),
+    "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
+                                              "--times", "5"]), "links broken in the lab, each way five times"),
+    "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
 }
@@ -257,6 +272,9 @@ def main():
     unknown = [s for s in options.steps if s not in table]
     if unknown:
         parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(table)}")
+    if not (ROOT / "target" / "debug" / "incremental").exists():
+        # Nothing was built here yet, so there is nothing to be gained by what makes the next build faster.
+        os.environ.setdefault("CARGO_INCREMENTAL", "0")
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     install_packages()

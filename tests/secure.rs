@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Dialect, DuplicateIp, Framing, NodeType};
+use p2pnet::config::{Dialect, DuplicateIp, Framing, NetType, NodeType};
 use p2pnet::event::Kind;
 use p2pnet::proto::identity::PublicKey;
 use p2pnet::proto::network::NetworkId;
@@ -176,27 +176,66 @@ fn a_line_longer_than_allowed_ends_the_connection() {
 }
 
 #[test]
-fn dialects_and_networks_do_not_mix() {
+fn networks_do_not_mix() {
     let secure = node(|_| {});
     let at = secure.listens().to_string();
     let other = node(|c| c.network = Some(NetworkId::of("go")));
     let e = other.request(|net| net.connect(&at)).unwrap_err();
     assert_eq!(e.code, Code::Refused);
-    assert!(e.message.contains("network"), "{e}");
+    assert!(e.message.contains("P2P_OPT_NETWORK"), "{e}");
     // A connection to ourselves is seen by the addresses before anybody shakes hands.
     let e = secure.request(|net| net.connect(&at)).unwrap_err();
     assert_eq!(e.code, Code::SelfConnect);
-    // A classic node shows its program a connection that says something in a foreign tongue, as ever; ours gives up.
-    let classic = node(|c| c.dialect = Dialect::Classic);
-    let conn = classic.request(|net| net.connect(&at)).unwrap().conn;
-    classic.net.send_line(conn, b"hello").unwrap();
-    classic.expect(Kind::Closed);
-    assert!(secure.net.conns().is_empty());
-    let at = classic.listens().to_string();
-    let quick = node(|c| c.handshake_timeout = Duration::from_millis(300));
-    let e = quick.request(|net| net.connect(&at)).unwrap_err();
-    assert_eq!(e.code, Code::Timeout);
-    assert!(e.message.contains("handshake"), "{e}");
+}
+
+/// Whoever forgot the option is told, at both ends, whoever connects, and whether anything is said or not.
+#[test]
+fn dialects_do_not_mix_and_say_so() {
+    const WHAT: &str = "P2P_OPT_DIALECT";
+    let quick = |c: &mut Config| c.handshake_timeout = Duration::from_millis(300);
+    for net_type in [NetType::P2p, NetType::Direct] {
+        for says in [true, false] {
+            let (secure, classic) =
+                (node(quick), node(|c| (c.dialect, c.net_type) = (Dialect::Classic, net_type)));
+            // A classic node shows its program a connection to anybody, as ever.
+            let conn = classic.request(|net| net.connect(&secure.listens().to_string())).unwrap().conn;
+            if says {
+                // What a direct net says first may have ended it already.
+                let _ = classic.net.send_line(conn, b"hello");
+            }
+            let closed = classic.expect(Kind::Closed);
+            assert!(closed.text().contains(WHAT), "{net_type:?} {says}: {closed:?}");
+            let log = secure.expect(Kind::Log);
+            assert!(log.text().contains(WHAT), "{net_type:?} {says}: {log:?}");
+            assert!(secure.net.conns().is_empty() && secure.net.stats().opened == 0);
+        }
+        let (secure, classic) =
+            (node(quick), node(|c| (c.dialect, c.net_type) = (Dialect::Classic, net_type)));
+        let e = secure.request(|net| net.connect(&classic.listens().to_string())).unwrap_err();
+        assert_eq!(e.code, Code::Timeout);
+        assert!(e.message.contains(WHAT), "{e}");
+        // On a direct net nothing is shown before the nonce is whole.
+        let told = if net_type == NetType::P2p { Kind::Closed } else { Kind::Log };
+        let told = classic.expect(told);
+        assert!(told.text().contains(WHAT), "{net_type:?}: {told:?}");
+    }
+}
+
+#[test]
+fn a_node_of_defaults_is_secure() {
+    let defaults = || {
+        let Config { passive_bind, .. } = config();
+        TestNode::start(Config { passive_bind, ..Config::default() }).unwrap()
+    };
+    let (alice, bob) = (defaults(), defaults());
+    let (a, b) = connect(&alice, &bob);
+    let keys =
+        [(&alice, a), (&bob, b)].map(|(node, conn)| node.net.conn_info(conn).unwrap().peer_key.unwrap());
+    assert_ne!(keys[0], keys[1]);
+    let unl = Info::parse(&bob.net.unl().unwrap()).unwrap();
+    assert_eq!((unl.version, unl.identity), (3, Some(keys[0])));
+    // No file was asked for, so the key is of this run alone.
+    assert_ne!(Info::parse(&defaults().net.unl().unwrap()).unwrap().identity, unl.identity);
 }
 
 /// A machine in the middle, for one connection at a time.
@@ -355,6 +394,8 @@ fn a_machine_in_the_middle_can_only_end_the_talk() {
 /// Ten thousand strangers who say nothing, or half of a greeting, from many addresses.
 #[test]
 fn ten_thousand_half_open_handshakes_leave_the_node_serving() {
+    let files = p2pnet::server::raise_open_files();
+    assert!(files.is_none_or(|files| files > 11_000), "this test needs 11,000 open files: {files:?}");
     let alice = node(|_| {});
     let bob = node(|c| c.max_inbound = 4);
     let at = bob.listens();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Config, NodeType, ServerKind};
+use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
 use p2pnet::event::Kind;
 use p2pnet::server::{Server, ServerConfig, ServerThread};
 use p2pnet::testing::{TestNode, Testnet};
@@ -164,14 +164,20 @@ fn knocker() -> ServerThread {
 fn knocks_are_no_connections() {
     let testnet = Testnet::start().unwrap();
     let servers: Vec<ServerThread> = (0..4).map(|_| knocker()).collect();
-    for _ in 0..10 {
-        let mut config = curious(&testnet);
+    for round in 0..20 {
+        let dialect = if round % 2 == 0 { Dialect::Secure } else { Dialect::Classic };
+        let mut config = Config { dialect, ..curious(&testnet) };
         for server in &servers {
             let at = server.local_addrs().http[0].to_string();
             config.add_server(ServerKind::Reachability, &at).unwrap();
         }
         let node = TestNode::start(config).unwrap();
         assert_eq!(node.net.info().node_type, NodeType::Passive, "{}", node.net.report().to_json());
+        if dialect == Dialect::Secure {
+            // Nothing is a connection before it has shown who it is.
+            assert_eq!(node.net.stats().opened, 0);
+            continue;
+        }
         // A peer that speaks at once is a connection, with its first bytes; what came before it was accepted before.
         // From an address of its own: a server that is still knocking holds the place of its address.
         let mut peer = connect_from(Ipv4Addr::new(127, 0, 77, 1), node.listens());

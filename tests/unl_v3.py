@@ -175,7 +175,7 @@ def nat(value, record):
 def fields(rest):
     """What a node says."""
     record = {"network": None, "expires": None, "node_type": None, "forwarding": "none", "nat_type": "unknown",
-              "mapping": 0, "allocation": 0, "delta": 0, "candidates": [], "servers": []}
+              "mapping": 0, "allocation": 0, "delta": 0, "candidates": [], "servers": [], "relays": []}
     last = 0
     while rest.data:
         tag, length = rest.take(2)
@@ -195,6 +195,8 @@ def fields(rest):
             record["candidates"] = places(value, candidate, 8)
         elif tag == 6:
             record["servers"] = places(value, server, 3)
+        elif tag == 7:
+            record["relays"] = places(value, server, 4)
         else:
             continue
         need(not value.data, "too long a field")

@@ -111,6 +111,9 @@ fn records() -> Vec<(String, Record)> {
     }
     let active = Record { node_type: Some(NodeType::Active), ..plain() };
     all.push(("active".to_owned(), active));
+    let relays =
+        places(&["203.0.113.7:50500", "[2001:db8::9]:1", "relay.example.org:65535", "192.0.2.1:8000"]);
+    all.push(("relays, the first one itself".to_owned(), Record { relays, ..common() }));
     all
 }
 
@@ -127,6 +130,7 @@ fn as_json(record: &Record) -> Json {
         "delta": record.nat.delta,
         "candidates": texts(record.candidates.iter().map(ToString::to_string).collect()),
         "servers": texts(record.servers.iter().map(ToString::to_string).collect()),
+        "relays": texts(record.relays.iter().map(ToString::to_string).collect()),
     })
 }
 
@@ -189,6 +193,11 @@ fn refused() -> Json {
         &[5, 14, 0x42, 1, 2, 3, 4, 0, 1, 0x42, 1, 2, 3, 4, 0, 1],
         &[6, 7, 0x40, 1, 2, 3, 4, 0, 0],
         &[6, 5, 0, 1, b'A', 0, 1],
+        &[7, 14, 0x40, 1, 2, 3, 4, 0, 1, 0x40, 1, 2, 3, 4, 0, 1],
+        &[
+            7, 35, 64, 1, 2, 3, 4, 0, 1, 64, 1, 2, 3, 4, 0, 2, 64, 1, 2, 3, 4, 0, 3, 64, 1, 2, 3, 4, 0, 4,
+            64, 1, 2, 3, 4, 0, 5,
+        ],
     ] {
         texts.push(sealed(fields));
     }

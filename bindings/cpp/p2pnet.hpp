@@ -9,6 +9,9 @@
 //   while (net.wait()) // until the net has stopped
 //       net.poll();
 //
+// Nets speak the secure dialect: links are encrypted, nodes are known by keys. For PyP2P's nodes say
+// .set(P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC).
+//
 // Constants are the C header's (P2P_OPT_*, P2P_EVENT_*, P2P_ERR_*). Its contract about threads, memory and
 // callbacks holds here, and what a function does stands there. What C++ adds:
 //
@@ -21,6 +24,8 @@
 //            poll(). A handler may destroy its own Net; poll() then returns. The price: poll() asks the
 //            library for one event at a time, about 0.1 us more for each. With -fno-exceptions it does not,
 //            and nothing stops a program from using p2p_on_event() and p2p_poll() on raw().
+// Texts      are std::string_views: no NUL has to follow them. One inside a text for which C takes a string is
+//            P2P_ERR_INVALID; lines and messages may have any.
 // Moving     a Net leaves an empty one behind, good for assigning to and destroying. A handler that captured
 //            the old object by reference has to be given anew.
 // Threads    A Net may be used by several threads as the C contract says. Moving and destroying it are no
@@ -67,10 +72,10 @@ class Failure
         return &raw_;
     }
     /// Sets code and message when the C function told no story.
-    bool set(p2p_result code) noexcept
+    bool set(p2p_result code) noexcept { return set(code, p2p_strerror(code)); }
+    bool set(p2p_result code, std::string_view words) noexcept
     {
         raw_.code = code;
-        const std::string_view words(p2p_strerror(code));
         raw_.message[words.copy(raw_.message, sizeof raw_.message - 1)] = '\0';
         return code == P2P_OK;
     }
@@ -78,6 +83,27 @@ class Failure
   private:
     p2p_error raw_{};
 };
+
+namespace detail
+{
+/// A text for a C function, with the NUL that a string_view lacks. A NUL inside would cut it short: it is refused.
+class Text
+{
+  public:
+    explicit Text(std::string_view text) : whole_(text.find('\0') == text.npos), text_(text) {}
+    /// Calls function with the text, or sets f.
+    template <class Function>
+    bool with(Failure &f, Function function) const
+    {
+        return whole_ ? function(text_.c_str()) == P2P_OK
+                      : f.set(P2P_ERR_INVALID, "a text has a NUL inside; expected one without");
+    }
+
+  private:
+    bool whole_;
+    std::string text_;
+};
+} // namespace detail
 
 #ifdef __cpp_exceptions
 /// What the throwing forms throw.
@@ -150,24 +176,35 @@ class OwnedEvent
 
 using Handler = std::function<void(const Event &)>;
 
+/// Carries a message to the node `to` over a DHT of the program's; for Config::set_dht(). What it returns, if it
+/// is not P2P_OK, becomes the result of the dht_put(); an exception of it becomes P2P_ERR_IO.
+using DhtSend = std::function<p2p_result(std::string_view to, std::string_view message)>;
+
+/// The version of the library that is loaded, as P2P_VERSION_NUMBER writes it.
+inline std::uint32_t version() noexcept
+{
+    return p2p_version();
+}
+
 /// What the library can do: P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16 if it
-/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT.
+/// can ask servers whether its port is open, 1 << 17 if it can take part in BitTorrent's DHT, 1 << 18 if it can relay.
 inline std::uint64_t features() noexcept
 {
     return p2p_features();
 }
 
 /// Whether a locator can be used: whole, signed by its key, not expired by this machine's clock.
-inline bool unl_check(const std::string &unl, Failure &f) noexcept
+inline bool unl_check(std::string_view unl, Failure &f)
 {
-    return p2p_unl_check(unl.c_str(), f.raw()) == P2P_OK;
+    return detail::Text(unl).with(f, [&](const char *text) { return p2p_unl_check(text, f.raw()); });
 }
 /// What a locator says, expired or not.
-inline bool unl_info(const std::string &unl, p2p_unl_info &info, Failure &f) noexcept
+inline bool unl_info(std::string_view unl, p2p_unl_info &info, Failure &f)
 {
     info = p2p_unl_info{};
     info.struct_size = sizeof info;
-    return p2p_unl_get_info(unl.c_str(), &info, f.raw()) == P2P_OK;
+    return detail::Text(unl).with(f,
+                                  [&](const char *text) { return p2p_unl_get_info(text, &info, f.raw()); });
 }
 
 /// The options of a net. Copied when the net is made.
@@ -175,24 +212,48 @@ class Config
 {
   public:
     Config() noexcept : raw_(p2p_config_new()) {}
-    bool set(p2p_opt option, std::int64_t value, Failure &f)
+    bool set(p2p_opt option, std::int64_t value, Failure &f) noexcept
     {
         return p2p_config_set_int(raw_.get(), option, value, f.raw()) == P2P_OK;
     }
-    bool set(p2p_opt option, const std::string &value, Failure &f)
+    bool set(p2p_opt option, std::string_view value, Failure &f)
     {
-        return p2p_config_set_str(raw_.get(), option, value.c_str(), f.raw()) == P2P_OK;
+        return detail::Text(value).with(
+            f, [&](const char *text) { return p2p_config_set_str(raw_.get(), option, text, f.raw()); });
+    }
+    bool get(p2p_opt option, std::int64_t &value, Failure &f) const noexcept
+    {
+        return p2p_config_get_int(raw_.get(), option, &value, f.raw()) == P2P_OK;
     }
     /// "host:port" for P2P_SERVER_RENDEZVOUS. P2P_SERVER_REACHABILITY takes the URL of a script as well, and
     /// P2P_SERVER_NTP a host alone.
-    bool add_server(p2p_server kind, const std::string &address, Failure &f)
+    bool add_server(p2p_server kind, std::string_view address, Failure &f)
     {
-        return p2p_config_add_server(raw_.get(), kind, address.c_str(), f.raw()) == P2P_OK;
+        return detail::Text(address).with(
+            f, [&](const char *text) { return p2p_config_add_server(raw_.get(), kind, text, f.raw()); });
     }
     /// Lets a node in (secure dialect), by its key or a locator of it; all that are not named are turned away.
-    bool allow_peer(const std::string &who, Failure &f)
+    bool allow_peer(std::string_view who, Failure &f)
     {
-        return p2p_config_allow_peer(raw_.get(), who.c_str(), f.raw()) == P2P_OK;
+        return detail::Text(who).with(
+            f, [&](const char *text) { return p2p_config_allow_peer(raw_.get(), text, f.raw()); });
+    }
+    /// Messages between nodes are carried by the program: by send, called inside poll(), or without one by
+    /// P2P_EVENT_DHT_SEND events. An empty node_id is a random one. The nets keep send.
+    bool set_dht(std::string_view node_id, DhtSend send, Failure &f)
+    {
+        auto kept = send ? std::make_shared<const DhtSend>(std::move(send)) : nullptr;
+        p2p_dht dht{};
+        dht.struct_size = sizeof dht;
+        dht.send = kept ? &Config::send_by_dht : nullptr;
+        dht.user = const_cast<DhtSend *>(kept.get());
+        const bool done = detail::Text(node_id).with(f, [&](const char *text) {
+            dht.node_id = node_id.empty() ? nullptr : text;
+            return p2p_config_set_dht(raw_.get(), &dht, f.raw());
+        });
+        if (done)
+            send_.swap(kept);
+        return done;
     }
 #ifdef __cpp_exceptions
     Config &set(p2p_opt option, std::int64_t value)
@@ -200,19 +261,30 @@ class Config
         detail::check([&](Failure &f) { return set(option, value, f); });
         return *this;
     }
-    Config &set(p2p_opt option, const std::string &value)
+    Config &set(p2p_opt option, std::string_view value)
     {
         detail::check([&](Failure &f) { return set(option, value, f); });
         return *this;
     }
-    Config &add_server(p2p_server kind, const std::string &address)
+    std::int64_t get(p2p_opt option) const
+    {
+        std::int64_t value = 0;
+        detail::check([&](Failure &f) { return get(option, value, f); });
+        return value;
+    }
+    Config &add_server(p2p_server kind, std::string_view address)
     {
         detail::check([&](Failure &f) { return add_server(kind, address, f); });
         return *this;
     }
-    Config &allow_peer(const std::string &who)
+    Config &allow_peer(std::string_view who)
     {
         detail::check([&](Failure &f) { return allow_peer(who, f); });
+        return *this;
+    }
+    Config &set_dht(std::string_view node_id, DhtSend send)
+    {
+        detail::check([&](Failure &f) { return set_dht(node_id, std::move(send), f); });
         return *this;
     }
 #endif
@@ -222,10 +294,26 @@ class Config
     }
 
   private:
+    friend class Net;
     struct Free {
         void operator()(p2p_config *cfg) const noexcept { p2p_config_free(cfg); }
     };
+    static p2p_result send_by_dht(void *user, const char *to, const char *msg, std::size_t len) noexcept
+    {
+        const DhtSend &send = *static_cast<const DhtSend *>(user);
+#ifdef __cpp_exceptions
+        try {
+            return send(to, std::string_view(msg, len));
+        } catch (...) {
+            return P2P_ERR_IO;
+        }
+#else
+        return send(to, std::string_view(msg, len));
+#endif
+    }
+
     std::unique_ptr<p2p_config, Free> raw_;
+    std::shared_ptr<const DhtSend> send_; // what raw_ points at
 };
 
 /// One node. Made by make() or, with exceptions, by the constructor; freed with the object.
@@ -250,6 +338,7 @@ class Net
     {
         Net net;
         auto state = std::make_shared<State>();
+        state->send = cfg.send_;
         if (p2p_net_new(cfg.raw(), &state->net, f.raw()) == P2P_OK)
             net.state_ = std::move(state);
         return net;
@@ -276,17 +365,44 @@ class Net
         return p2p_net_advertise(raw(), &out, f.raw()) == P2P_OK;
     }
     /// handler gets the DONE event; without one it goes to on_event()'s.
-    bool connect(const std::string &host_port, Handler handler, p2p_request &out, Failure &f)
+    bool connect(std::string_view host_port, Handler handler, p2p_request &out, Failure &f)
     {
         return ask(&p2p_connect, host_port, std::move(handler), out, f);
     }
     /// Connects to the node with this locator by whatever way works. handler as for connect().
-    bool unl_connect(const std::string &unl, Handler handler, p2p_request &out, Failure &f)
+    bool unl_connect(std::string_view unl, Handler handler, p2p_request &out, Failure &f)
     {
         return ask(&p2p_unl_connect, unl, std::move(handler), out, f);
     }
+    /// The same in the classic dialect, with PyP2P's choices. An empty nonce is a random one.
+    bool unl_connect_classic(std::string_view unl, std::string_view nonce, std::int32_t flags,
+                             Handler handler, p2p_request &out, Failure &f)
+    {
+        const auto function = [&](p2p_net *net, const char *to, p2p_event_fn cb, void *user, p2p_request *req,
+                                  p2p_error *err) {
+            p2p_result result = P2P_ERR_INVALID;
+            detail::Text(nonce).with(f, [&](const char *text) {
+                const char *given = nonce.empty() ? nullptr : text;
+                return result = p2p_unl_connect_classic(net, to, given, flags, cb, user, req, err);
+            });
+            return result;
+        };
+        return ask(function, unl, std::move(handler), out, f);
+    }
     /// This node's locator, for others to connect to it by.
     bool unl(std::string &out, Failure &f) { return f.set(text(out, &p2p_unl_get, raw())); }
+    /// The same with some facts replaced, each change "name=value".
+    bool unl_construct(const std::vector<std::string> &changes, std::string &out, Failure &f)
+    {
+        std::vector<const char *> given;
+        for (const std::string &change : changes)
+            given.push_back(change.c_str());
+        const auto function = [&](p2p_net *net, char *buf, std::size_t cap, std::size_t *need) {
+            return p2p_unl_construct(net, given.data(), given.size(), buf, cap, need, f.raw());
+        };
+        const p2p_result result = text(out, function, raw());
+        return result == P2P_OK ? f.set(P2P_OK) : *f.message() != '\0' ? false : f.set(result);
+    }
     /// The story of an unl_connect(), one JSON object (docs/explain.md has its members); empty if it is not
     /// known (any more).
     std::string explain(p2p_request request)
@@ -320,16 +436,36 @@ class Net
         detail::check([&](Failure &f) { return advertise(out, f); });
         return out;
     }
-    p2p_request connect(const std::string &host_port, Handler handler = {})
+    p2p_request connect(std::string_view host_port, Handler handler = {})
     {
         p2p_request out = 0;
         detail::check([&](Failure &f) { return connect(host_port, std::move(handler), out, f); });
         return out;
     }
-    p2p_request unl_connect(const std::string &unl, Handler handler = {})
+    p2p_request unl_connect(std::string_view unl, Handler handler = {})
     {
         p2p_request out = 0;
         detail::check([&](Failure &f) { return unl_connect(unl, std::move(handler), out, f); });
+        return out;
+    }
+    p2p_request unl_connect_classic(std::string_view unl, std::string_view nonce = {}, std::int32_t flags = 0,
+                                    Handler handler = {})
+    {
+        p2p_request out = 0;
+        detail::check(
+            [&](Failure &f) { return unl_connect_classic(unl, nonce, flags, std::move(handler), out, f); });
+        return out;
+    }
+    std::string unl_construct(const std::vector<std::string> &changes)
+    {
+        std::string out;
+        detail::check([&](Failure &f) { return unl_construct(changes, out, f); });
+        return out;
+    }
+    p2p_request dht_put(std::string_view to, std::string_view message)
+    {
+        p2p_request out = 0;
+        detail::check([&](Failure &f) { return dht_put(to, message, out, f); });
         return out;
     }
     std::string unl()
@@ -435,6 +571,26 @@ class Net
     {
         return p2p_conn_close(raw(), conn);
     }
+    /// Stops reading from a connection, or goes on.
+    p2p_result pause(p2p_conn conn, bool on) noexcept
+    {
+        return p2p_conn_pause(raw(), conn, on ? 1 : 0);
+    }
+
+    /// Classic dialect: takes the socket of a connection over. fd is the caller's then; rest is what had been read of
+    /// an unfinished line.
+    p2p_result take_fd(p2p_conn conn, std::int32_t &fd, std::string &rest)
+    {
+        p2p_result result;
+        std::size_t len = 0;
+        rest.resize(4096);
+        // Again if it is more: the connection goes on until then.
+        while ((result = p2p_conn_take_fd(raw(), conn, &fd, rest.data(), rest.size(), &len)) ==
+               P2P_ERR_TOO_SMALL)
+            rest.resize(len);
+        rest.resize(result == P2P_OK ? len : 0);
+        return result;
+    }
     p2p_result set_user(p2p_conn conn, void *user) noexcept
     {
         return p2p_conn_set_user(raw(), conn, user);
@@ -442,6 +598,32 @@ class Net
     void *user(p2p_conn conn) noexcept
     {
         return p2p_conn_get_user(raw(), conn);
+    }
+
+    /// Leaves a message for the node `to`, at a mailbox or by the program's DHT. DONE tells that it is there, not that
+    /// it has arrived.
+    bool dht_put(std::string_view to, std::string_view message, p2p_request &out, Failure &f)
+    {
+        return detail::Text(to).with(f, [&](const char *text) {
+            return p2p_dht_put(raw(), text, data_of(message), message.size(), &out, f.raw());
+        });
+    }
+    /// Hands in what has come for this node over the program's DHT.
+    p2p_result dht_deliver(std::string_view from, std::string_view message)
+    {
+        Failure f;
+        p2p_result result = P2P_ERR_INVALID;
+        detail::Text(from).with(f, [&](const char *text) {
+            return result = p2p_dht_deliver(raw(), text, data_of(message), message.size());
+        });
+        return result;
+    }
+    /// This node's name for messages; empty if the net has no DHT.
+    std::string dht_id()
+    {
+        std::string out;
+        text(out, &p2p_dht_get_id, raw());
+        return out;
     }
 
     /// The open connections, oldest first.
@@ -476,6 +658,11 @@ class Net
     {
         return filled<p2p_conn_info>(&p2p_conn_get_info, raw(), conn);
     }
+    /// The relay by which a connection goes, "host:port"; empty if by none.
+    std::string relayed_by(p2p_conn conn)
+    {
+        return conn_info(conn).relay;
+    }
     /// For C functions that are not wrapped here.
     p2p_net *raw() const noexcept
     {
@@ -494,6 +681,7 @@ class Net
         p2p_net *net = nullptr;
         std::mutex mutex; // for handler and pending; never held while a handler runs
         std::shared_ptr<const Handler> handler;
+        std::shared_ptr<const DhtSend> send; // what net points at
         std::list<Pending> pending;
 #ifdef __cpp_exceptions
         std::exception_ptr thrown; // of the handler that has just run; only the polling thread touches it
@@ -544,20 +732,26 @@ class Net
     }
 
     template <class Function>
-    bool ask(Function function, const std::string &whom, Handler handler, p2p_request &out, Failure &f)
+    bool ask(Function function, std::string_view who, Handler handler, p2p_request &out, Failure &f)
+    {
+        return detail::Text(who).with(
+            f, [&](const char *whom) { return ask_text(function, whom, std::move(handler), out, f); });
+    }
+    template <class Function>
+    p2p_result ask_text(Function function, const char *whom, Handler handler, p2p_request &out, Failure &f)
     {
         if (!handler || !state_)
-            return function(raw(), whom.c_str(), nullptr, nullptr, &out, f.raw()) == P2P_OK;
+            return function(raw(), whom, nullptr, nullptr, &out, f.raw());
         // Locked until the request's number is noted: another thread may be taking its DONE already.
         const std::lock_guard<std::mutex> lock(state_->mutex);
         state_->pending.push_back({0, std::move(handler), state_.get()});
         Pending &mine = state_->pending.back();
-        if (function(raw(), whom.c_str(), &Net::on_done, &mine, &out, f.raw()) == P2P_OK) {
+        const p2p_result result = function(raw(), whom, &Net::on_done, &mine, &out, f.raw());
+        if (result == P2P_OK)
             mine.request = out;
-            return true;
-        }
-        state_->pending.pop_back();
-        return false;
+        else
+            state_->pending.pop_back();
+        return result;
     }
     template <class Function, class... Args>
     static p2p_result text(std::string &out, Function function, p2p_net *net, Args... args)

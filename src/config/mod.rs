@@ -15,7 +15,7 @@ use crate::proto::dht_id::NodeId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum NetType {
-    /// A flooding network: bootstraps, advertises, one connection per address.
+    /// A flooding network: bootstraps and advertises. Classic dialect: one connection per address.
     P2p = 1,
     /// For connections to chosen nodes: neither bootstraps nor advertises, and opens each link with a nonce.
     Direct = 2,
@@ -27,7 +27,8 @@ pub enum NetType {
 pub enum Dialect {
     /// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
     Classic = 1,
-    /// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+    /// The default: nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, and locators are
+    /// signed (UNL version 3).
     Secure = 2,
 }
 
@@ -84,7 +85,7 @@ pub const LETTERS: u32 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum DuplicateIp {
-    /// As PyP2P: no on a p2p net, yes on a direct net.
+    /// Yes, for nodes are told apart by their keys; in the classic dialect as PyP2P: no on a p2p net, yes on a direct net.
     ByNetType = -1,
     /// One connection per address.
     Refuse = 0,
@@ -92,7 +93,7 @@ pub enum DuplicateIp {
     Allow = 1,
 }
 
-/// A node's configuration. [`Config::default`] is a p2p node on any port of every address.
+/// A node's configuration. [`Config::default`] is a p2p node of the secure dialect, on any port of every address.
 ///
 /// The fields are documented where their options are: [`options::INT_OPTIONS`] and [`text::TEXT_OPTIONS`].
 #[derive(Clone, Debug)]
@@ -155,6 +156,8 @@ pub struct Config {
     pub mainline_poll: Duration,
     /// Whether relays are used (secure dialect).
     pub relay: bool,
+    /// Whether, and how much, this node relays for its network (secure dialect).
+    pub volunteer: crate::proto::relay::RelayLimits,
     pub resume_grace: Duration,
     pub resend_window: usize,
     pub max_message: usize,
@@ -166,16 +169,16 @@ pub struct Config {
     pub seed: u64,
     #[cfg(feature = "testing")]
     pub test_panic: bool,
-    /// No dial of a peer gets through.
+    /// As long as this is so, no dial of a peer gets through. Copies of a configuration share it.
     #[cfg(feature = "testing")]
-    pub test_unreachable: bool,
+    pub test_unreachable: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let secs = Duration::from_secs;
         Config {
-            dialect: Dialect::Classic,
+            dialect: Dialect::Secure,
             network: None,
             network_key: None,
             allowed_peers: std::collections::BTreeSet::new(),
@@ -229,6 +232,7 @@ impl Default for Config {
             mainline_slots: 2,
             mainline_poll: secs(30),
             relay: true,
+            volunteer: crate::proto::relay::RelayLimits::of_a_volunteer(),
             resume_grace: secs(30),
             resend_window: 4 << 20,
             max_message: 1 << 20,
@@ -241,7 +245,7 @@ impl Default for Config {
             #[cfg(feature = "testing")]
             test_panic: false,
             #[cfg(feature = "testing")]
-            test_unreachable: false,
+            test_unreachable: Default::default(),
         }
     }
 }
@@ -274,6 +278,11 @@ impl Config {
     /// The rendezvous servers, in the order they were added.
     pub(crate) fn rendezvous(&self) -> impl Iterator<Item = &str> {
         self.servers_of(ServerKind::Rendezvous)
+    }
+
+    /// Whether the node relays for its network, if it can be reached.
+    pub(crate) fn volunteers(&self) -> bool {
+        self.dialect == Dialect::Secure && self.volunteer.is_on()
     }
 
     /// Whether the node takes part in BitTorrent's DHT.

@@ -52,7 +52,7 @@ options! {
     1 node_type 0..=3, |c, v| c.node_type = node_type(v), c.node_type as i64,
         "how others reach this node (P2P_NODE_*): unknown (found out, and the port opened on the router where it can be), passive, active, simultaneous";
     2 net_type 1..=2, |c, v| c.net_type = if v == 2 { NetType::Direct } else { NetType::P2p }, c.net_type as i64,
-        "P2P_NET_P2P (bootstraps, advertises, one connection per address) or P2P_NET_DIRECT (chosen peers only)";
+        "P2P_NET_P2P (bootstraps, advertises) or P2P_NET_DIRECT (chosen peers only)";
     3 nat_type 0..=5, |c, v| c.nat_type = nat_type(v), c.nat_type as i64,
         "the NAT in front of this node (P2P_NAT_*), if you know it; unknown = measured at the rendezvous servers";
     4 passive_port 0..=65535, |c, v| c.passive_port = v as u16, i64::from(c.passive_port),
@@ -90,7 +90,7 @@ options! {
     20 simultaneous 0..=1, |c, v| c.simultaneous = v == 1, i64::from(c.simultaneous),
         "1 = may take part in hole punching";
     21 duplicate_ip -1..=1, |c, v| c.duplicate_ip = duplicate_ip(v), c.duplicate_ip as i64,
-        "1 = several connections per address, 0 = one, -1 = by net type (p2p one, direct several)";
+        "1 = several connections per address, 0 = one, -1 = several, but for the classic dialect's p2p nets";
     22 dedup_entries 1..=16777216, |c, v| c.dedup_entries = v as usize, c.dedup_entries as i64,
         "lines remembered for dedup; the oldest are forgotten first";
     23 dedup_ttl_ms 0..=315360000000, |c, v| c.dedup_ttl = from_ms(v), ms(c.dedup_ttl),
@@ -124,7 +124,7 @@ options! {
     37 network_monitor 0..=1, |c, v| c.network_monitor = v == 1, i64::from(c.network_monitor),
         "1 = the system is asked to tell of changes of its network (Linux), as p2p_network_changed does";
     38 dialect 1..=2, |c, v| c.dialect = if v == 2 { Dialect::Secure } else { Dialect::Classic }, c.dialect as i64,
-        "P2P_DIALECT_CLASSIC (PyP2P's protocol, UNL version 2) or P2P_DIALECT_SECURE (nodes known by keys, UNL version 3)";
+        "P2P_DIALECT_SECURE (encrypted, nodes known by keys, UNL version 3) or P2P_DIALECT_CLASSIC (PyP2P's protocol, UNL version 2); peers have to speak the same";
     39 unl_connect_timeout_ms 1..=600000, |c, v| c.unl_connect_timeout = from_ms(v), ms(c.unl_connect_timeout),
         "for p2p_unl_connect, all ways of getting through together (classic: 60 s where it waits for the peer, as PyP2P)";
     40 unl_lifetime_ms 60000..=31536000000, |c, v| c.unl_lifetime = from_ms(v), ms(c.unl_lifetime),
@@ -151,6 +151,18 @@ options! {
         "letters for this node that may lie in BitTorrent's DHT at one time; 0 = it takes none";
     52 mainline_poll_ms 100..=3600000, |c, v| c.mainline_poll = from_ms(v), ms(c.mainline_poll),
         "time between two looks for such letters, each some 20 KB on the wire for a slot";
+    53 relay_sessions 0..=100000, |c, v| (c.volunteer.sessions, c.volunteer.waiting) = (v as usize, v as usize), c.volunteer.sessions as i64,
+        "so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time, if it can be reached itself (secure dialect); 0 = it relays for nobody";
+    54 relay_per_address 1..=100000, |c, v| c.volunteer.per_address = v as usize, c.volunteer.per_address as i64,
+        "connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end";
+    55 relay_rate 0..=1073741824, |c, v| (c.volunteer.rate, c.volunteer.burst) = (v as u64, 4 * v as u64), c.volunteer.rate as i64,
+        "bytes per second that this node passes on for one pair, both ways together, in the long run (four times as much at once after a quiet time); 0 = no limit";
+    56 relay_rate_in_all 0..=1073741824, |c, v| c.volunteer.rate_in_all = v as u64, c.volunteer.rate_in_all as i64,
+        "the same for all pairs together, which take turns; 0 = no limit";
+    57 relay_bytes 0..=9223372036854775807, |c, v| c.volunteer.bytes = v as u64, c.volunteer.bytes as i64,
+        "after so many bytes this node cuts a pair off, which may then meet again; 0 = no limit";
+    58 relay_idle_ms 1000..=86400000, |c, v| c.volunteer.idle = from_ms(v), ms(c.volunteer.idle),
+        "a pair for which nothing has got through this node for so long is cut off";
 }
 
 fn node_type(v: i64) -> NodeType {

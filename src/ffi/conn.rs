@@ -81,6 +81,15 @@ pub unsafe extern "C" fn p2p_conn_close(net: *mut p2p_net, conn: p2p_conn) -> p2
     guard(|| unsafe { inner(net) }.and_then(|i| i.net.close(conn)).into())
 }
 
+/// Stops reading from a connection (on = 1), or goes on (on = 0); for programs that keep what they have taken in queues of
+/// their own, one per connection. TCP then slows that peer, and nobody else. What had been read still comes as events, at
+/// most P2P_OPT_RECV_BUFFER of it. That the peer has left is noticed when reading goes on. p2p_conn_close() works as ever.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_conn_pause(net: *mut p2p_net, conn: p2p_conn, on: i32) -> p2p_result {
+    // SAFETY: the caller's duty, passed on.
+    guard(|| unsafe { inner(net) }.and_then(|i| i.net.pause(conn, on != 0)).into())
+}
+
 /// Classic dialect: takes the socket of a connection over, to go on with a protocol of your own, once what you sent is
 /// written. *fd is yours then, to be closed by you, and non-blocking; CLOSED is the connection's last event. What had been
 /// read comes as events before CLOSED, but for the bytes of an unfinished line: they are stored in buf, *len tells how many.
@@ -187,10 +196,12 @@ pub unsafe extern "C" fn p2p_conn_get_info(
                 resumptions: now.resumptions,
                 path: now.path.into(),
                 reserved2: 0,
+                relay: [0; P2P_HOST_LEN],
             };
             fill(&mut out.peer, &now.peer);
             fill(&mut out.con_id, &now.con_id.map_or_else(String::new, |id| id.to_string()));
             fill(&mut out.peer_id, &now.peer_key.map_or_else(String::new, |key| key.to_string()));
+            fill(&mut out.relay, &now.relay);
             // SAFETY: the caller's duty, passed on.
             unsafe { copy_out(info, &out) }
         };

@@ -12,6 +12,7 @@ use super::structs::*;
 use super::types::*;
 use crate::error::Code;
 use crate::event::Kind;
+use crate::node::conn::Conn;
 use crate::queue::inbox::View;
 
 /// Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests
@@ -118,11 +119,40 @@ struct Owned {
     event: p2p_event,
     /// The data, NUL, the peer, NUL.
     text: Vec<u8>,
+    /// Dropped with the event.
+    _room: Option<Room>,
+}
+
+/// What an event from a connection takes up of its receive buffer until the program frees it. Without this a program
+/// that hands events on to whoever reads each connection would have no way to slow one peer but to slow all of them.
+struct Room {
+    conn: Arc<Conn>,
+    bytes: usize,
+}
+
+impl Room {
+    fn of(view: &View<'_>, text: &[u8]) -> Option<Room> {
+        let conn = match view.kind {
+            Kind::Line | Kind::Data | Kind::Message => view.conn?,
+            _ => return None,
+        };
+        // With the memory that a short line takes besides: the limit is there to bound memory.
+        let bytes = text.len() + size_of::<Owned>();
+        conn.queued_for_program(bytes);
+        Some(Room { conn: Arc::clone(conn), bytes })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.conn.taken(self.bytes);
+    }
 }
 
 /// Takes the next event: 1 and *out, or 0 if there is none, or a negative code. It is yours until p2p_event_free(), on any
-/// thread, also after p2p_net_free(). DONE events of requests with a callback come here too, and the callback does not
-/// run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
+/// thread, also after p2p_net_free(). What came in on a connection (LINE, MESSAGE, DATA) fills P2P_OPT_RECV_BUFFER until
+/// then, so that a program may keep what it has no time for, and only that peer is slowed. DONE events of requests with
+/// a callback come here too, and the callback does not run. P2P_ERR_BUSY and P2P_ERR_REENTRANT as p2p_poll().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_next_event(net: *mut p2p_net, out: *mut *const p2p_event) -> i32 {
     let next = || {
@@ -160,7 +190,7 @@ fn own(view: &View<'_>) -> Box<Owned> {
     let mut text = Vec::with_capacity(view.data_nul.len() + peer.len());
     text.extend_from_slice(view.data_nul);
     text.extend_from_slice(peer);
-    let mut owned = Box::new(Owned { event: as_c(view), text });
+    let mut owned = Box::new(Owned { event: as_c(view), _room: Room::of(view, &text), text });
     let at = owned.text.as_ptr();
     owned.event.data = at.cast::<c_char>();
     owned.event.peer = at.wrapping_add(view.data_nul.len()).cast::<c_char>();

@@ -8,6 +8,9 @@ use super::types::*;
 /// Room for any "[ip%zone]:port" with its NUL.
 pub const P2P_ADDR_LEN: usize = 64;
 
+/// Room for any "host:port" with its NUL.
+pub const P2P_HOST_LEN: usize = 264;
+
 /// Room for the id of a connection, and its NUL.
 pub const P2P_CON_ID_LEN: usize = 72;
 
@@ -146,6 +149,8 @@ pub struct p2p_conn_info {
     pub path: p2p_path,
     /// 0.
     pub reserved2: u32,
+    /// The relay by which it goes (P2P_VIA_RELAY), "host:port": a server, or a node of the network; "" if by none.
+    pub relay: [c_char; P2P_HOST_LEN],
 }
 
 /// Counters since p2p_net_new(). Set struct_size to sizeof(p2p_stats) before the call.

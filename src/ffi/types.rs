@@ -160,10 +160,10 @@ impl From<Kind> for p2p_kind {
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum p2p_net_type {
-    /// A flooding network: bootstraps, advertises, one connection per address.
+    /// A flooding network: bootstraps and advertises. Classic dialect: one connection per address.
     P2P_NET_P2P = 1,
-    /// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
-    /// both ends have to be of this type.
+    /// For connections to chosen nodes: neither bootstraps nor advertises. Classic dialect: several connections per address,
+    /// and the nets at both ends have to be of this type.
     P2P_NET_DIRECT = 2,
 }
 
@@ -175,7 +175,8 @@ const _: () = assert!(NetType::P2p as i32 == 1 && NetType::Direct as i32 == 2);
 pub enum p2p_dialect {
     /// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
     P2P_DIALECT_CLASSIC = 1,
-    /// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+    /// The default. Nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, connections
+    /// outlive their links, and locators are signed (UNL version 3).
     P2P_DIALECT_SECURE = 2,
 }
 
@@ -205,7 +206,7 @@ pub enum p2p_via {
     P2P_VIA_PUNCH = 4,
     /// The peer connected to us because we had asked it to.
     P2P_VIA_REVERSE = 5,
-    /// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+    /// By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing.
     P2P_VIA_RELAY = 6,
 }
 

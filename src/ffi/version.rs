@@ -38,10 +38,12 @@ pub extern "C" fn p2p_strerror(code: ResultArg) -> *const c_char {
 
 /// What this build of the library can do: the P2P_FWD_* bits of the port mapping protocols that are built in, and 1 << 16
 /// if it speaks HTTP: can ask servers whether its port is open (P2P_SERVER_REACHABILITY) and use mailboxes (P2P_SERVER_DHT); 1 << 17
-/// if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE). Any thread.
+/// if it can take part in BitTorrent's DHT (P2P_SERVER_MAINLINE); 1 << 18 if it can relay for its network
+/// (P2P_OPT_RELAY_SESSIONS). Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn p2p_features() -> u64 {
     u64::from(crate::node::PROTOCOLS)
         | if cfg!(feature = "reach") { 1 << 16 } else { 0 }
         | if cfg!(feature = "mainline") { 1 << 17 } else { 0 }
+        | if cfg!(feature = "relay") { 1 << 18 } else { 0 }
 }

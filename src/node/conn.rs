@@ -40,7 +40,9 @@ pub(crate) struct Conn {
     pub(crate) out: Arc<Outlet>,
     /// Received bytes that are in the queue or in the program's hands.
     unread: AtomicUsize,
-    /// The task has stopped reading and waits for `unread` to fall.
+    /// The program does not want more for the moment.
+    held: AtomicBool,
+    /// The task has stopped reading and waits for `unread` to fall, or for the program to want more.
     paused: AtomicBool,
     recv_limit: usize,
     pub(crate) bytes_in: AtomicU64,
@@ -58,6 +60,8 @@ pub(crate) struct Conn {
 /// What carries a connection at the moment.
 struct Carrier {
     via: Via,
+    /// The relay by which it goes.
+    relay: Option<Arc<str>>,
     peer: String,
     path: Path,
 }
@@ -99,10 +103,11 @@ impl Conn {
             nonce: None,
             con_id: None,
             peer: CString::new(peer.as_str()).unwrap_or_default(),
-            now: Mutex::new(Carrier { via, peer, path: Path::First }),
+            now: Mutex::new(Carrier { via, relay: None, peer, path: Path::First }),
             paths_waiting: AtomicUsize::new(0),
             out: Arc::new(Outlet::new(stream, config.send_buffer, session)),
             unread: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             recv_limit: config.recv_buffer,
             bytes_in: AtomicU64::new(0),
@@ -112,6 +117,11 @@ impl Conn {
             closed_for: OnceLock::new(),
             takeover: OnceLock::new(),
         }
+    }
+
+    /// What carries it, or will from now on, goes by this relay, or by none.
+    pub(crate) fn set_relay(&self, relay: Option<Arc<str>>) {
+        self.now.lock().relay = relay;
     }
 
     /// What carries it has changed. Whether the program is to be told by an event.
@@ -158,18 +168,27 @@ impl Conn {
         self.unread.fetch_add(n, SeqCst);
     }
 
-    /// Whether the task has to stop reading; the program's [`Conn::taken`] wakes it.
+    /// Whether the task has to stop reading; the program's [`Conn::taken`] or [`Conn::hold`] wakes it.
     pub(crate) fn must_pause(&self) -> bool {
-        if self.unread.load(SeqCst) < self.recv_limit {
+        let full = || self.held.load(SeqCst) || self.unread.load(SeqCst) >= self.recv_limit;
+        if !full() {
             return false;
         }
         self.paused.store(true, SeqCst);
         // The program may have taken everything between the two looks.
-        if self.unread.load(SeqCst) < self.recv_limit {
+        if !full() {
             self.paused.store(false, SeqCst);
             return false;
         }
         true
+    }
+
+    /// The program wants no more for the moment, or more again.
+    pub(crate) fn hold(&self, on: bool) {
+        self.held.store(on, SeqCst);
+        if !on && self.unread.load(SeqCst) <= self.recv_limit / 2 && self.paused.swap(false, SeqCst) {
+            self.out.wake.notify_one();
+        }
     }
 
     /// The program is done with `n` bytes.
@@ -181,12 +200,12 @@ impl Conn {
     }
 
     pub(crate) fn info(&self) -> ConnInfo {
-        let (via, peer, path) = match self.peer_key {
+        let (via, peer, path, relay) = match self.peer_key {
             Some(_) => {
                 let now = self.now.lock();
-                (now.via, now.peer.clone(), now.path)
+                (now.via, now.peer.clone(), now.path, now.relay.as_deref().unwrap_or_default().to_owned())
             }
-            None => (self.via, self.peer.to_string_lossy().into_owned(), Path::First),
+            None => (self.via, self.peer.to_string_lossy().into_owned(), Path::First, String::new()),
         };
         let out = self.out.lock();
         let mut info = ConnInfo {
@@ -201,6 +220,7 @@ impl Conn {
             bytes_out: out.bytes_written,
             age_ms: self.opened.elapsed().as_millis() as u64,
             path,
+            relay,
             rtt_us: 0,
             unacked_bytes: 0,
             resends: 0,

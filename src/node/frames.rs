@@ -1,6 +1,7 @@
 //! The secure dialect's way in: decrypts frames where they lie in the receive buffer, closes up what they hold, and gives
 //! what the peer's library says to the session.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -28,7 +29,13 @@ pub(crate) struct Frames {
     pub(crate) incoming: Incoming,
     framing: Framing,
     max_message: usize,
+    /// Where the peer relays, if it has just said so, and how often it may say so yet.
+    relays: Option<SocketAddr>,
+    patience: u8,
 }
+
+/// How often a peer is heard in one session that says where it relays.
+const RELAYS_HEARD: u8 = 8;
 
 /// What one read has come to.
 pub(crate) struct Read {
@@ -72,7 +79,14 @@ impl Frames {
             incoming: Incoming::default(),
             framing: config.framing,
             max_message: config.max_message,
+            relays: None,
+            patience: RELAYS_HEARD,
         }
+    }
+
+    /// Where the peer relays, if it has said so since the last time.
+    pub(crate) fn take_relays(&mut self) -> Option<SocketAddr> {
+        self.relays.take()
     }
 
     pub(crate) fn next_link(&mut self, opener: Opener, announced: bool) {
@@ -166,6 +180,12 @@ impl Frames {
         seal.session.received(now, self.incoming.received());
         match seal.session.heard(now, control)? {
             Heard::Closed { missing } => Err(End::Closed { missing }),
+            Heard::Relays(at) => {
+                if let Some(left) = self.patience.checked_sub(1) {
+                    (self.relays, self.patience) = (Some(at), left);
+                }
+                Ok(())
+            }
             Heard::Nothing | Heard::Room => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::frames::Opening;
 use super::key;
+use super::mismatch;
 use super::shared::Shared;
 use crate::error::{Code, Error, Result};
 use crate::proto::handshake::transport::{HEAD, Head, Kind};
@@ -94,6 +95,9 @@ pub(crate) async fn greet(
     let limit = Limit { at: Instant::now() + after, after };
     let (me, ephemeral) = (shared.myself()?, key::random()?);
     let accepting = matches!(role, Role::Accept);
+    // Whom we know by its key speaks as we do.
+    let may_be_classic = !matches!(role, Role::Connect { to: Some(_), .. });
+    let (mut silent, mut foreign) = (true, false);
     let mut handshake = Box::new(match role {
         Role::Accept => Handshake::accept(me, &ephemeral),
         Role::Connect { to, token, chosen } => {
@@ -112,6 +116,7 @@ pub(crate) async fn greet(
             let wants = handshake.wants().min(MAX_MESSAGE);
             let n = read(&stream, &mut buf[..wants]).await.map_err(|e| broken(at, &e))?;
             let arrived = buf.get(..n).unwrap_or_default();
+            silent = false;
             if accepting {
                 handshake.set_busy(!shared.handshakes.lock().allows(Instant::now(), at.ip()));
                 handshake.set_full(shared.full.load(Relaxed));
@@ -122,12 +127,20 @@ pub(crate) async fn greet(
                 shared.handshakes.lock().spend(at.ip());
             }
             if let Err(e) = step {
+                foreign = matches!(e, HandshakeError::NotAHandshake { .. });
                 last_word(&stream, handshake.output()).await;
                 return Err(failed(at, &e));
             }
         }
     };
-    within(limit, at, shake).await?;
+    if let Err(e) = within(limit, at, shake).await {
+        // Who only looks whether the port is open closes without a word as well.
+        let silent = silent && (e.code == Code::Timeout || e.code == Code::Closed && !accepting);
+        if silent && accepting {
+            last_word(&stream, Some(Refusal::NoGreeting.message().to_vec())).await;
+        }
+        return Err(if may_be_classic && (silent || foreign) { mismatch::told(shared, e) } else { e });
+    }
     match handshake.peer().copied() {
         Some(peer) => Ok(Greeting { at, peer, stream, handshake, limit }),
         None => Err(failed(at, &HandshakeError::OutOfOrder)),
@@ -282,6 +295,8 @@ async fn last_word(stream: &TcpStream, word: Option<Vec<u8>>) {
     if let Some(word) = word {
         let _ = tokio::time::timeout(LAST_WORD, write(stream, &word)).await;
         let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+        // What is not read would make a reset of our end, which the peer might see instead of the word.
+        let _ = stream.try_read(&mut [0; 4096]);
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::conn::Conn;
+use super::mismatch;
 use super::receive::Receiver;
 use super::shared::Shared;
 use super::takeover::{NotTaken, Taken};
@@ -24,6 +25,7 @@ use crate::config::NetType;
 use crate::error::{Code, Error};
 use crate::event::{Kind, Via};
 use crate::proto::conn_id::Nonce;
+use crate::proto::handshake::sent_by_secure;
 use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
 
@@ -68,19 +70,20 @@ pub(crate) async fn open(
         }
         Ok(())
     };
-    match timeout(config.handshake_timeout, shake).await {
+    let failed = match timeout(config.handshake_timeout, shake).await {
         Ok(Ok(())) => {
             let mut conn = Conn::new(id, via, peer, stream, config);
             conn.nonce = opening.nonce();
-            Ok(Arc::new(conn))
+            return Ok(Arc::new(conn));
         }
-        Ok(Err(e)) => Err(Error::io(format_args!("opening the link with {peer}"), &e)),
+        Ok(Err(e)) => Error::io(format_args!("opening the link with {peer}"), &e),
         Err(_) => {
             let ms = config.handshake_timeout.as_millis();
             let message = format!("{peer} sent no complete nonce within {ms} ms (handshake_timeout_ms)");
-            Err(Error::new(Code::Timeout, message))
+            Error::new(Code::Timeout, message)
         }
-    }
+    };
+    Err(if sent_by_secure(opening.begun()) { mismatch::told(shared, failed) } else { failed })
 }
 
 /// What the task has been woken for.
@@ -131,12 +134,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
     let handed_over = link.hand_over(end.as_ref().err().map(|e| e.code));
     {
         let mut out = link.conn.out.lock();
-        out.close();
-        let counters = &link.shared.counters;
-        counters.lines_out.add(out.lines);
-        counters.bytes_out.add(out.bytes_written);
-        counters.bytes_in.add(link.conn.bytes_in.load(Relaxed));
-        counters.closed.add(1);
+        link.shared.close_books(&link.conn, &mut out);
         if !handed_over && let (Some(_), Some(takeover)) = (out.handing_over(), link.conn.takeover.get()) {
             // Asked for when it was over.
             takeover.answer(Err(Code::Closed.into()));
@@ -151,6 +149,8 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
             None => notice.text = "closed by this program".into(),
         },
         Err(e) => {
+            let foreign = link.receiver.sent_by_secure(link.conn.bytes_in.load(Relaxed));
+            let e = if foreign { mismatch::explained(&link.shared, e) } else { e };
             notice.result = Err(e.code);
             notice.os_error = e.os_error;
             notice.text = e.message.into_owned();
@@ -312,23 +312,14 @@ impl Link {
                 }
                 let taken = self.conn.out.take(out, &mut self.writing);
                 if taken.room_is_news {
-                    self.tell_writable();
+                    self.shared.tell_writable(&self.conn);
                 }
                 if taken.nothing {
                     return Ok(true);
                 }
             }
-            match self.stream.try_write(&self.writing[self.written..]) {
-                Ok(n) => {
-                    self.written += n;
-                    let mut out = self.conn.out.lock();
-                    out.written(n);
-                    let news = out.room_is_news();
-                    drop(out);
-                    if news {
-                        self.tell_writable();
-                    }
-                }
+            match self.shared.write(&self.conn, &self.stream, &self.writing[self.written..]) {
+                Ok(n) => self.written += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     *blocked = true;
                     return Ok(false);
@@ -337,10 +328,6 @@ impl Link {
                 Err(e) => return Err(self.broken("sending to", &e)),
             }
         }
-    }
-
-    fn tell_writable(&self) {
-        self.shared.queue.push(Item::Notice(Box::new(self.shared.notice(Kind::Writable, &self.conn))));
     }
 
     fn read(&mut self) -> Result<(), Error> {

@@ -8,8 +8,9 @@ use crate::config::{Config, Dialect, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::{Forwarding, NatType, NetInfo};
 use crate::proto::nat::scope::Scope;
+use crate::proto::unl::v3::RecordError;
 use crate::proto::unl::{
-    self, Candidate, CandidateKind, ForwardingType, Nat, Overrides, Record, Server, UnlV2, UnlV3,
+    self, Candidate, CandidateKind, ForwardingType, Host, Nat, Overrides, Record, Server, UnlV2, UnlV3,
 };
 
 /// The node's locator, with some of its facts replaced.
@@ -27,7 +28,12 @@ pub(crate) fn locator(shared: &Shared, overrides: &Overrides) -> Result<String> 
         Dialect::Secure => {
             let record = overrides.apply_v3(v3(shared, &info)).map_err(|e| cannot(&e))?;
             let identity = shared.identity()?;
-            UnlV3::sign(record, identity).map(|unl| unl.text().to_owned()).map_err(|e| cannot(&e))
+            let signed = match UnlV3::sign(record.clone(), identity) {
+                // Names of servers may be long; they are of more use than what may be known of relays.
+                Err(RecordError::TooLong) => UnlV3::sign(Record { relays: Vec::new(), ..record }, identity),
+                signed => signed,
+            };
+            signed.map(|unl| unl.text().to_owned()).map_err(|e| cannot(&e))
         }
     }
 }
@@ -107,6 +113,8 @@ fn v3(shared: &Shared, info: &NetInfo) -> Record {
             servers.push(server);
         }
     }
+    let candidates = candidates(info);
+    let relays = relays(shared, info, &candidates);
     Record {
         network: config.network,
         expires: Some(expires(config, SystemTime::now())),
@@ -118,9 +126,28 @@ fn v3(shared: &Shared, info: &NetInfo) -> Record {
             allocation: info.allocation,
             delta: info.nat_delta,
         },
-        candidates: candidates(info),
+        candidates,
         servers,
+        relays,
     }
+}
+
+/// Where this node relays, if it does and can be reached there; then others that do.
+fn relays(shared: &Shared, info: &NetInfo, candidates: &[Candidate]) -> Vec<Server> {
+    let passive = info.node_type == NodeType::Passive;
+    let is_open = |c: &&Candidate| {
+        let open = if c.ip.is_ipv6() { info.reachable_v6 == Some(true) } else { passive };
+        open && c.port != 0 && c.kind != CandidateKind::Lan
+    };
+    let own = candidates.iter().filter(is_open).map(|c| Server { host: Host::Ip(c.ip), port: c.port });
+    let others = shared.volunteers.lock().clone();
+    let mut all: Vec<Server> = Vec::new();
+    for relay in own.filter(|_| shared.config.volunteers()).chain(others) {
+        if all.len() < unl::v3::MAX_RELAYS && !all.contains(&relay) {
+            all.push(relay);
+        }
+    }
+    all
 }
 
 /// The addresses of this node, the best first.
@@ -194,7 +221,7 @@ mod tests {
     fn version_2_without_an_outside_address() {
         let alone = shared(Dialect::Classic, |_| ());
         assert_eq!(said(&alone).candidates[0].ip.to_string(), "192.168.1.10");
-        let mut config = Config::default();
+        let mut config = Config { dialect: Dialect::Classic, ..Config::default() };
         config.add_server(ServerKind::Rendezvous, "203.0.113.1:8000").unwrap();
         let shared = Shared::new(config);
         shared.info.lock().lan_ip = "192.168.1.10".parse().ok();
@@ -220,6 +247,46 @@ mod tests {
         let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         assert!(Info::check(&text, &Check::at(soon + 86_399).network(None)).is_ok());
         assert!(Info::check(&text, &Check::at(soon + 2 * 86_400)).is_err());
+    }
+
+    #[test]
+    fn who_volunteers_says_so_if_it_can_be_reached_and_names_others() {
+        let mut config = Config { dialect: Dialect::Secure, ..Config::default() };
+        config.volunteer.sessions = 1;
+        let shared = Shared::new(config);
+        let set = |tune: &dyn Fn(&mut NetInfo)| {
+            tune(&mut shared.info.lock());
+            let said = said(&shared);
+            said.relays.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let at_home = |info: &mut NetInfo| {
+            info.passive_port = 50500;
+            info.lan_ip = "192.168.1.10".parse().ok();
+            info.wan_ip = "203.0.113.7".parse().ok();
+            info.wan_ip6 = "2001:db8::7".parse().ok();
+        };
+        assert_eq!(set(&at_home), [""; 0]);
+        assert_eq!(set(&|info| info.reachable_v6 = Some(true)), ["[2001:db8::7]:50500"]);
+        let both = ["[2001:db8::7]:50500", "203.0.113.7:50500"];
+        assert_eq!(set(&|info| info.node_type = NodeType::Passive), both);
+        let others = ["198.51.100.1:1", both[1], "198.51.100.2:1", "198.51.100.3:1"];
+        *shared.volunteers.lock() = others.iter().map(|at| at.parse().unwrap()).collect();
+        assert_eq!(set(&|_| ()), [both[0], both[1], others[0], others[2]]);
+        // Who relays for nobody names others all the same.
+        let plain = self::shared(Dialect::Secure, at_home);
+        *plain.volunteers.lock() = vec!["198.51.100.1:1".parse().unwrap()];
+        assert_eq!(said(&plain).relays.len(), 1);
+        // They are left out if there is no room.
+        let mut config = Config { dialect: Dialect::Secure, ..Config::default() };
+        for n in 0..2 {
+            let name = "a.".repeat(57 + n) + "example:1";
+            config.add_server(ServerKind::Rendezvous, &name).unwrap();
+        }
+        let long = Shared::new(config);
+        *long.volunteers.lock() = vec![format!("{}example:1", "b.".repeat(120)).parse().unwrap(); 1];
+        let all6: Vec<Server> = (1..4).map(|n| format!("[2001:db8::{n}]:1").parse().unwrap()).collect();
+        long.volunteers.lock().extend(all6);
+        assert_eq!((said(&long).servers.len(), said(&long).relays.len()), (2, 0));
     }
 
     #[test]

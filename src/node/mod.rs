@@ -14,10 +14,11 @@
 //! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
 //! | `takeover` | a classic connection's socket for the program |
 //! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
+//! | `mismatch` | peers that speak the other dialect |
 //! | `usher`, `greet`, `key` | the secure dialect: a connection before it is the program's; its handshake; the node's key |
 //! | `locator` | what this node's locator says |
 //! | `signal`, `simultaneous` | connections to servers over which peers call us: secure, classic |
-//! | `relay` | going to a relay |
+//! | `relay`, `volunteer` | going to a relay; being one for the network |
 //! | `punch` | hole punching's sockets, of both dialects |
 //! | `rendezvous`, `resolve` | exchanges with rendezvous servers; names |
 //! | `measure`, `nat_probe`, `ntp` | how the node stands in its network |
@@ -36,6 +37,7 @@ mod listen;
 pub(crate) mod locator;
 pub(crate) mod log;
 mod measure;
+mod mismatch;
 pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;
@@ -54,6 +56,8 @@ pub(crate) mod stories;
 mod table;
 mod takeover;
 mod usher;
+#[cfg_attr(not(feature = "relay"), path = "no_volunteer.rs")]
+mod volunteer;
 
 pub(crate) use measure::PROTOCOLS;
 pub use net::Net;

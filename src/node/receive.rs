@@ -13,6 +13,7 @@
 //! In the secure dialect messages may stand between the lines, and what is unfinished may be one. [`super::frames`] opens frames.
 
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,7 +24,7 @@ use super::conn::Conn;
 use super::frames::{Frames, Opening, Read};
 use crate::config::{Config, Framing};
 use crate::proto::handshake::transport::{HEAD, Head};
-use crate::proto::handshake::{FrameError, HandshakeError};
+use crate::proto::handshake::{self, FrameError, HandshakeError};
 use crate::proto::line::{self, LineScan};
 use crate::proto::session::Violation;
 use crate::queue::chunk::{Chunk, LARGEST, Pool, SMALLEST};
@@ -124,9 +125,21 @@ impl Receiver {
         }
     }
 
+    /// Where the peer relays, if it has said so since the last time.
+    pub(crate) fn take_relays(&mut self) -> Option<SocketAddr> {
+        self.frames.as_mut().and_then(|frames| frames.take_relays())
+    }
+
     /// Bytes of a line or a message that has not come whole.
     pub(crate) fn unfinished(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.line)
+    }
+
+    /// Whether `bytes` bytes are all that ever came, and look like the secure dialect's (classic dialect).
+    pub(crate) fn sent_by_secure(&self, bytes: u64) -> bool {
+        self.partial.as_ref().is_some_and(|Partial { chunk, line, .. }| {
+            *line as u64 == bytes && chunk.get(..*line).is_some_and(handshake::sent_by_secure)
+        })
     }
 
     /// What was read of an unfinished line, for whoever reads on (classic dialect).

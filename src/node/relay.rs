@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::signal::Ways;
 use crate::error::{Code, Error, Result};
 use crate::os::sock::{self, KeepAlive};
-use crate::proto::rdv_msg::RelayToken;
+use crate::proto::rdv_msg::{RelayProof, RelayToken};
 use crate::proto::relay::{Client, request};
 
 /// What a node wants of a relay.
@@ -19,6 +19,8 @@ pub(crate) struct Meeting {
     /// Whether only the peer has named it.
     pub(crate) guest: bool,
     pub(crate) token: RelayToken,
+    /// For a relay that may be a node of the network.
+    pub(crate) proof: Option<RelayProof>,
     /// For connecting. For the wait behind that the relay has a limit, and whoever waits for us.
     pub(crate) limit: Duration,
     pub(crate) keep_alive: KeepAlive,
@@ -26,7 +28,7 @@ pub(crate) struct Meeting {
 
 /// A connection on which the relay has said GO, and the relay's address. The next byte is the peer's.
 pub(crate) async fn meet(meeting: Meeting, ways: Ways) -> Result<(TcpStream, SocketAddr)> {
-    let Meeting { server, guest, token, limit, keep_alive } = meeting;
+    let Meeting { server, guest, token, proof, limit, keep_alive } = meeting;
     let late = |_| {
         let ms = limit.as_millis();
         Error::new(Code::Timeout, format!("no answer within {ms} ms (connect_timeout_ms)"))
@@ -38,7 +40,7 @@ pub(crate) async fn meet(meeting: Meeting, ways: Ways) -> Result<(TcpStream, Soc
     };
     let (stream, at) = timeout(limit, connecting).await.map_err(late)??;
     let lost = |e: std::io::Error| Error::io(format_args!("asking the relay {server}"), &e);
-    let text = request(token);
+    let text = request(token, proof);
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         stream.writable().await.map_err(lost)?;

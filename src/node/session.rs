@@ -44,6 +44,8 @@ pub(crate) use over::meet_ended;
 pub(crate) struct Handed {
     pub(crate) conn: ConnId,
     pub(crate) via: Via,
+    /// The relay by which it goes.
+    pub(crate) relay: Option<Arc<str>>,
     /// Whether we made it.
     pub(crate) ours: bool,
     pub(crate) greeted: Box<Greeted>,
@@ -65,6 +67,8 @@ pub(crate) enum Report {
     Lost { conn: ConnId, requests: Vec<u64> },
     /// A link has been taken into use that these requests were waiting for.
     Carried { requests: Vec<u64> },
+    /// The peer relays for the network, there.
+    Relays { at: SocketAddr },
     /// The session is over, as the peer does not have it. A new one begins with this link, on which both have said so.
     Anew(Handed),
     /// The session is over. A peer that does not know that is told so.
@@ -150,6 +154,7 @@ type Word = (Box<Greeted>, SessionId, u64);
 struct Asking {
     conn: ConnId,
     via: Via,
+    relay: Option<Arc<str>>,
     ours: bool,
     at: SocketAddr,
     requests: Vec<u64>,
@@ -231,7 +236,7 @@ impl<R: Fn(Report)> Keeper<R> {
 
     /// Another link: asks the peer whether it holds the session. From now on nothing is taken from the old one.
     fn ask(&mut self, handed: Handed) {
-        let Handed { conn, via, ours, mut greeted, mut requests } = handed;
+        let Handed { conn, via, relay, ours, mut greeted, mut requests } = handed;
         let lived = self.stream.is_some();
         if let Some(stream) = self.stream.take() {
             let (sealer, wire) = self.forget_link();
@@ -255,12 +260,12 @@ impl<R: Fn(Report)> Keeper<R> {
             let (id, received) = timeout(limit, ask).await.map_err(|_| late())??;
             Ok((greeted, id, received))
         });
-        self.asking = Some(Asking { conn, via, ours, at, requests, moved, word });
+        self.asking = Some(Asking { conn, via, relay, ours, at, requests, moved, word });
     }
 
     /// The peer has answered.
     fn answered(&mut self, word: Result<Word>) -> Option<Over> {
-        let Asking { conn, via, ours, at, requests, moved, .. } = self.asking.take()?;
+        let Asking { conn, via, relay, ours, at, requests, moved, .. } = self.asking.take()?;
         let (greeted, id, received) = match word {
             Ok(word) => word,
             Err(e) => {
@@ -273,7 +278,7 @@ impl<R: Fn(Report)> Keeper<R> {
             (session.id() == id).then(|| session.resume(Instant::now(), received))
         });
         match taken_up.flatten() {
-            None => return Some(Over::Anew(Handed { conn, via, ours, greeted, requests })),
+            None => return Some(Over::Anew(Handed { conn, via, relay, ours, greeted, requests })),
             Some(Err(violation)) => {
                 let message = format!("the peer broke the protocol: {violation}");
                 return Some(Over::Failed(Error::new(Code::Protocol, message)));
@@ -286,7 +291,12 @@ impl<R: Fn(Report)> Keeper<R> {
         (self.stream, self.link, self.retired) = (Some(stream), conn, None);
         (self.grace, self.why) = (None, None);
         let path = if moved { Path::Moved } else { Path::Resumed };
-        self.tell_path(path, Some((via, at)), &format!("by {} with {at}", via.name()));
+        let text = match &relay {
+            Some(relay) => format!("by the relay {relay}"),
+            None => format!("by {} with {at}", via.name()),
+        };
+        self.conn.set_relay(relay);
+        self.tell_path(path, Some((via, at)), &text);
         (self.report)(Report::Carried { requests });
         None
     }

@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::net::TcpStream;
 
 use super::conn::Conn;
 use super::counters::Counters;
+use super::sendbuf::SendBuf;
 use super::stories::Stories;
 use crate::config::Config;
 use crate::dht::{self, NodeId};
@@ -19,6 +22,8 @@ use crate::proto::dedup::Dedup;
 use crate::proto::handshake::{Budget, Myself, NO_NETWORK};
 use crate::proto::identity::Identity;
 use crate::proto::network::NetworkKey;
+use crate::proto::relay::Membership;
+use crate::proto::unl::Server;
 use crate::queue::{Item, Notice, Queue};
 use crate::report::{MAX_STEP_TEXT, MAX_STEPS, Step};
 
@@ -76,8 +81,12 @@ pub(crate) struct Shared {
     myself: OnceLock<Myself>,
     /// How many handshakes may be answered.
     pub(crate) handshakes: Mutex<Budget>,
+    /// The program has been told of a peer that seems to speak the other dialect.
+    pub(crate) met_other_dialect: AtomicBool,
     /// The servers at which peers find this node by its key.
     pub(crate) homes: Mutex<Vec<String>>,
+    /// Other nodes that relay for the network, for the node's locator.
+    pub(crate) volunteers: Mutex<Vec<Server>>,
     /// What became of the requests to connect by locator.
     pub(crate) stories: Mutex<Stories>,
     /// A number that no other net of this process has had.
@@ -130,7 +139,9 @@ impl Shared {
             identity: OnceLock::new(),
             myself: OnceLock::new(),
             handshakes: Mutex::default(),
+            met_other_dialect: AtomicBool::new(false),
             homes: Mutex::default(),
+            volunteers: Mutex::default(),
             stories: Mutex::default(),
             number: NETS.fetch_add(1, Relaxed),
             next_id: AtomicU64::new(1),
@@ -165,6 +176,11 @@ impl Shared {
         }))
     }
 
+    /// The node's network, as it is proved to nodes that relay for it.
+    pub(crate) fn membership(&self) -> Membership {
+        Membership::new(self.config.network, self.config.network_key.as_ref())
+    }
+
     /// Whether the net is being stopped.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
@@ -178,6 +194,33 @@ impl Shared {
     /// The connection `id`, if its CLOSED event has not been taken.
     pub(crate) fn conn(&self, id: u64) -> Option<Arc<Conn>> {
         self.conns.read().get(&id).cloned()
+    }
+
+    /// A connection's send buffer has room again.
+    pub(crate) fn tell_writable(&self, conn: &Arc<Conn>) {
+        self.queue.push(Item::Notice(Box::new(self.notice(Kind::Writable, conn))));
+    }
+
+    /// Writes to a connection's socket what its buffer has given; how much of it the system has taken.
+    pub(crate) fn write(&self, conn: &Arc<Conn>, stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        let n = stream.try_write(bytes)?;
+        let mut out = conn.out.lock();
+        out.written(n);
+        let news = out.room_is_news();
+        drop(out);
+        if news {
+            self.tell_writable(conn);
+        }
+        Ok(n)
+    }
+
+    /// A connection takes nothing more to send: adds up what went over it.
+    pub(crate) fn close_books(&self, conn: &Conn, out: &mut SendBuf) {
+        out.close();
+        self.counters.lines_out.add(out.lines);
+        self.counters.bytes_out.add(out.bytes_written);
+        self.counters.bytes_in.add(conn.bytes_in.load(Relaxed));
+        self.counters.closed.add(1);
     }
 
     /// Enters a new request.

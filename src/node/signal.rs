@@ -55,7 +55,6 @@ pub(crate) enum Order {
     /// [`Signalling::network_changed`]
     NetworkChanged,
     /// [`Signalling::measure`]
-    #[allow(dead_code, reason = "punches measure the way to the peer themselves")]
     Measure,
     /// [`Signalling::leave`]; then the task ends.
     Leave,

@@ -72,6 +72,11 @@ impl Opening {
         if self.missing == 0 { Step::Open { used } } else { Step::More }
     }
 
+    /// What has come of the peer's nonce.
+    pub fn begun(&self) -> &[u8] {
+        &self.nonce
+    }
+
     /// The connector's nonce, once the link of a direct net is open.
     pub fn nonce(&self) -> Option<Nonce> {
         self.hello.or_else(|| self.nonce.as_slice().try_into().ok())

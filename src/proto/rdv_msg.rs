@@ -14,7 +14,7 @@ mod request;
 pub mod signal;
 
 pub use observed::{Alternate, MAX_ALTERNATES, NotAnAlternate, Observed};
-pub use relay::{NotAToken, RelayReason, RelayReply, RelayTerms, RelayToken};
+pub use relay::{NotAToken, RelayProof, RelayReason, RelayReply, RelayTerms, RelayToken, parse_relay};
 pub use reply::Reply;
 pub use request::Request;
 pub use signal::{SignalReply, SignalRequest};

@@ -149,7 +149,7 @@ impl Queue {
 
     fn count_one(&self) {
         if self.unfinished.fetch_add(1, SeqCst) == 0 {
-            self.signal.raise();
+            self.signal.raise(|| self.is_ready() || self.has_ended());
         }
     }
 
@@ -181,7 +181,7 @@ impl Queue {
     /// Nothing will be pushed any more.
     pub(crate) fn end(&self) {
         self.ended.store(true, SeqCst);
-        self.signal.raise();
+        self.signal.raise(|| true);
     }
 
     // ---- the program's side ----

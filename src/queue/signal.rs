@@ -25,22 +25,23 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    /// The queue has turned non-empty, or the net has ended.
-    pub(crate) fn raise(&self) {
+    /// The queue has turned non-empty, or the net has ended. `ready` is asked again before the descriptor is raised: the
+    /// program may have taken everything by then, and nothing would ever lower it.
+    pub(crate) fn raise(&self, ready: impl Fn() -> bool) {
         if self.sleepers.load(SeqCst) != 0 {
             // Taking the lock makes sure that a waiter is either before its look at the queue or in its sleep.
             drop(self.woken.lock());
             self.awake.notify_all();
         }
         if self.has_fd.load(SeqCst) {
-            self.raise_fd();
+            self.raise_fd(ready);
         }
     }
 
-    fn raise_fd(&self) {
+    fn raise_fd(&self, ready: impl Fn() -> bool) {
         if let Some(fd) = self.fd.get() {
             let mut raised = self.raised.lock();
-            if !*raised {
+            if !*raised && ready() {
                 fd.raise();
                 *raised = true;
             }
@@ -58,9 +59,7 @@ impl Signal {
                 *raised = false;
             }
         }
-        if still_ready() {
-            self.raise_fd();
-        }
+        self.raise_fd(still_ready);
     }
 
     /// Ends one [`Signal::wait`], the current or the next.
@@ -105,9 +104,7 @@ impl Signal {
             let _ = self.fd.set(WakeFd::new()?);
         }
         self.has_fd.store(true, SeqCst);
-        if ready() {
-            self.raise_fd();
-        }
+        self.raise_fd(ready);
         Ok(self.fd.get().map_or(-1, WakeFd::readable))
     }
 }
@@ -136,7 +133,7 @@ mod tests {
             })
             .collect();
         flag.store(true, SeqCst);
-        s.raise();
+        s.raise(|| true);
         for w in waiters {
             assert!(w.join().unwrap());
         }
@@ -148,8 +145,10 @@ mod tests {
         let fd = s.fd(|| false).unwrap();
         let readable = || crate::os::wake::is_readable(fd);
         assert!(!readable());
-        s.raise();
-        s.raise();
+        s.raise(|| false);
+        assert!(!readable(), "the program had taken it before it was told");
+        s.raise(|| true);
+        s.raise(|| true);
         assert!(readable());
         s.lower(|| true);
         assert!(readable(), "an event came while it was lowered");

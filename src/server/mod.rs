@@ -47,7 +47,6 @@ use crate::proto::rdv_server::{Endpoints, Rendezvous};
 use http::Http;
 use log::Level;
 use net::{Life, Lives, listen};
-use relay::RelayHub;
 use rendezvous::Hub;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,14 +106,15 @@ impl Server {
             http: addrs.http.clone(),
             alternates: config.alternates,
         };
-        let relay = Arc::new(RelayHub::new(config.limits.relay.clone(), config.log.clone()));
+        let relay = Arc::new(relay::new(config.limits.relay.clone(), config.log.clone()));
         let mut rendezvous_state = Rendezvous::new(config.limits, seed);
         rendezvous_state.set_endpoints(endpoints);
         rendezvous_state.set_signal(PublicKey::verify, secret(config.seed));
         let hub =
             Arc::new(Hub::new(rendezvous_state, relay.clone(), config.write_buffer, config.log.clone()));
         tokio::spawn(hub.clone().run_timer(life.clone()));
-        tokio::spawn(relay.run_timer(life.clone()));
+        let (timer, over) = (relay.clone(), life.clone());
+        tokio::spawn(async move { over.run(timer.run_timer()).await });
         for listener in rendezvous.into_iter().chain(nat) {
             tokio::spawn(hub.clone().accept(listener, life.clone()));
         }

@@ -2,14 +2,14 @@
 
 use super::StartError;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use std::future::{Future, pending, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
+
+pub(super) use crate::wait::{Either, due, race};
 
 /// Connections the kernel holds for us until we accept them.
 const BACKLOG: i32 = 1024;
@@ -43,35 +43,6 @@ pub(super) fn tune(stream: &TcpStream) {
     // Best effort: without them the connection still works.
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
     let _ = stream.set_nodelay(true);
-}
-
-/// What finished first.
-pub(super) enum Either<A, B> {
-    Left(A),
-    Right(B),
-}
-
-/// Waits for the first of two futures (the left one if both are ready) and drops the other.
-pub(super) async fn race<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Output> {
-    let (mut a, mut b) = (pin!(a), pin!(b));
-    poll_fn(|cx| {
-        if let Poll::Ready(value) = a.as_mut().poll(cx) {
-            return Poll::Ready(Either::Left(value));
-        }
-        b.as_mut().poll(cx).map(Either::Right)
-    })
-    .await
-}
-
-/// Waits until `at`, if that is any time. False if it is to be looked up anew, as something earlier has come up.
-pub(super) async fn due(at: Option<Instant>, earlier: &Notify) -> bool {
-    let sleep = async {
-        match at {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => pending().await,
-        }
-    };
-    matches!(race(sleep, earlier.notified()).await, Either::Left(()))
 }
 
 /// What each task of the server holds: it hears of the stop, and the server hears when the last one is gone.

@@ -3,12 +3,13 @@
 //! The state machine sits behind one lock that is never held across an await; a connection's task brings it lines,
 //! and what it answers goes to the outboxes of the connections concerned.
 
-use super::conn::{self, Outbox};
+use super::conn::{self, ForRelay, Outbox};
 use super::log::{Level, Log};
 use super::net::{Either, Life, due, race, tune};
-use super::relay::{Place, RelayHub};
+use super::relay::Place;
 use crate::proto::rdv_msg::RelayToken;
 use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Output, Refusal, Rendezvous};
+use crate::relay::{Guest, RelayHub};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -67,8 +68,10 @@ impl Hub {
                             let place = Place::new(hub.clone(), id);
                             let serving = conn::serve(&hub, id, &outbox, stream);
                             if let Either::Right(Some(conn)) = race(life.stopped(), serving).await {
+                                let ForRelay { stream, token, early } = conn;
+                                let guest = Guest { id, stream, peer, token, early, place: Box::new(place) };
                                 // Boxed, as each function that it passes through would make room for it again.
-                                let relayed = Box::pin(hub.relay.clone().attend(conn, peer, place));
+                                let relayed = Box::pin(hub.relay.clone().attend(guest));
                                 tokio::spawn(async move { life.run(relayed).await });
                             }
                         });

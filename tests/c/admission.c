@@ -17,7 +17,13 @@ static void oneself(void)
     struct seen *done = connect_to(&a, a.at);
     CHECK_IS(done->result, P2P_ERR_SELF);
     CHECK_HAS(done->data, a.at);
+    node_free(&a);
+    /* A classic p2p net goes by the address alone; a secure one knows that another may be behind another port. */
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC));
     CHECK_IS(connect_to(&a, "127.0.0.2:1")->result, P2P_ERR_SELF);
+    node_free(&a);
+    node_open(&a, "127.0.0.2", OPTIONS(SECURE));
+    CHECK_IS(connect_to(&a, "127.0.0.2:1")->result, P2P_ERR_REFUSED);
     node_free(&a);
     /* On every address: by any of its names. */
     char to[P2P_ADDR_LEN];
@@ -63,10 +69,46 @@ static void nobody_there(void)
     node_free(&a);
 }
 
-static void the_same_address_twice(void)
+static void the_same_node_twice(void)
 {
     node_open(&a, "127.0.0.2", NULL);
     node_open(&b, "127.0.0.3", NULL);
+    join_nodes(&a, &b, NULL);
+    CHECK_IS(connect_to(&a, b.at)->result, P2P_ERR_DUPLICATE);
+    CHECK_IS(connect_to(&b, a.at)->result, P2P_ERR_DUPLICATE);
+    CHECK_INT(count_of(&a, P2P_EVENT_OPENED), 1);
+    CHECK_INT(count_of(&a, P2P_EVENT_CLOSED), 0);
+    node_free(&a);
+    node_free(&b);
+}
+
+/* Two secure nodes at one address are two; one that is connected is known by its key at any address. */
+static void nodes_are_known_by_their_keys(void)
+{
+    struct node c;
+    char also[P2P_ADDR_LEN];
+    node_open(&a, "127.0.0.2", OPTIONS(SECURE));
+    node_open(&b, "0.0.0.0", OPTIONS(SECURE, ON_EVERY_ADDRESS));
+    node_open(&c, "127.0.0.2", OPTIONS(SECURE));
+    unsigned port = net_info(b.net).passive_port;
+    snprintf(b.at, sizeof b.at, "127.0.0.3:%u", port);
+    snprintf(also, sizeof also, "127.0.0.4:%u", port);
+    join_nodes(&a, &b, NULL);
+    join_nodes(&c, &b, NULL);
+    join_nodes(&a, &c, NULL);
+    p2p_request request = 0;
+    CHECK_OK(p2p_connect(a.net, also, NULL, NULL, &request, NULL));
+    UNTIL(done_of(&a, request), pump2(&a, &b));
+    CHECK_IS(done_of(&a, request)->result, P2P_ERR_DUPLICATE);
+    node_free(&a);
+    node_free(&b);
+    node_free(&c);
+}
+
+static void the_same_address_twice(void)
+{
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC));
+    node_open(&b, "127.0.0.3", OPTIONS(CLASSIC));
     join_nodes(&a, &b, NULL);
     CHECK_IS(connect_to(&a, b.at)->result, P2P_ERR_DUPLICATE);
     CHECK_IS(connect_to(&b, a.at)->result, P2P_ERR_DUPLICATE);
@@ -83,8 +125,8 @@ static void the_same_address_twice(void)
 
 static void as_many_as_one_likes(void)
 {
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_DUPLICATE_IP, 1}));
-    node_open(&b, "127.0.0.3", OPTIONS({P2P_OPT_DUPLICATE_IP, 1}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_DUPLICATE_IP, 1}));
+    node_open(&b, "127.0.0.3", OPTIONS(CLASSIC, {P2P_OPT_DUPLICATE_IP, 1}));
     for (int i = 0; i < 5; i++)
         join_nodes(&a, &b, NULL);
     UNTIL(net_info(b.net).inbound == 5, pump2(&a, &b));
@@ -95,7 +137,7 @@ static void as_many_as_one_likes(void)
 
 static void inbound_beyond_the_limit_waits_for_a_place(void)
 {
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_MAX_INBOUND, 2}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_MAX_INBOUND, 2}));
     int s[4];
     for (int i = 0; i < 4; i++) {
         char ip[32], hello[32];
@@ -205,6 +247,8 @@ int main(int argc, char **argv)
     RUN(oneself_on_a_direct_net);
     RUN(addresses_no_peer_can_have);
     RUN(nobody_there);
+    RUN(the_same_node_twice);
+    RUN(nodes_are_known_by_their_keys);
     RUN(the_same_address_twice);
     RUN(as_many_as_one_likes);
     RUN(inbound_beyond_the_limit_waits_for_a_place);

@@ -288,8 +288,9 @@ static void wild_lengths(void)
     CHECK_IS(p2p_send_line(a.net, conn, "a\r\nb", P2P_AUTO_LEN), P2P_ERR_INVALID);
     CHECK_IS(p2p_send_line(a.net, conn, "\r\n", P2P_AUTO_LEN), P2P_ERR_INVALID);
     CHECK_IS(p2p_send_line(a.net, conn, "x\r\n", P2P_AUTO_LEN), P2P_ERR_INVALID);
-    CHECK_IS(p2p_send(a.net, conn, "x", 1), P2P_ERR_UNSUPPORTED);
     CHECK_IS(p2p_send(a.net, conn, "x", P2P_AUTO_LEN), P2P_ERR_INVALID);
+    CHECK_IS(p2p_send(a.net, conn, "x", SIZE_MAX / 2),
+             usual_dialect() == P2P_DIALECT_CLASSIC ? P2P_ERR_UNSUPPORTED : P2P_ERR_TOO_LARGE);
     CHECK_OK(p2p_send_line(a.net, conn, "fine", P2P_AUTO_LEN));
     UNTIL(seen(&b, P2P_EVENT_LINE), pump(&b));
     CHECK(strcmp(seen(&b, P2P_EVENT_LINE)->data, "fine") == 0);

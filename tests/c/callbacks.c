@@ -226,7 +226,7 @@ static void poll_takes_at_most_max(void)
     pair();
     for (int i = 0; i < 7; i++)
         CHECK_OK(p2p_send_line(a.net, at_a, "x", 1));
-    UNTIL(net_stats(b.net).bytes_in == 21, 0);
+    UNTIL(net_unread(b.net, at_b) == 21, 0);
     int got = 0, n;
     UNTIL(got == 7, (n = p2p_poll(b.net, 2), CHECK(n >= 0 && n <= 2), got = count_of(&b, P2P_EVENT_LINE)));
     node_free(&a);

@@ -239,6 +239,16 @@ struct server {
 };
 
 #define OPTIONS(...) ((const struct set[]){__VA_ARGS__, {0, 0}})
+/* Without either, a net speaks the dialect that is the library's default; run.py has the other one tested as well, by
+ * CHECK_DIALECT. Peers that are plain sockets speak the classic one. */
+#define CLASSIC                              \
+    {                                        \
+        P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC \
+    }
+#define SECURE                              \
+    {                                       \
+        P2P_OPT_DIALECT, P2P_DIALECT_SECURE \
+    }
 /* Asks no router for its port and no system for changes: what a node has to be told that is not on loopback alone. */
 #define ON_EVERY_ADDRESS                \
     {P2P_OPT_FORWARDING, P2P_FWD_NONE}, \
@@ -246,6 +256,13 @@ struct server {
         P2P_OPT_NETWORK_MONITOR, 0      \
     }
 #define SERVERS(...) ((const struct server[]){__VA_ARGS__, {0, NULL}})
+
+/* The dialect of nets that are not told one. */
+UNUSED static int usual_dialect(void)
+{
+    const char *told = getenv("CHECK_DIALECT");
+    return told && strcmp(told, "classic") == 0 ? P2P_DIALECT_CLASSIC : P2P_DIALECT_SECURE;
+}
 
 /* A net that listens on `ip` (any free port), with the options up to {0, 0} and the servers up to {0, NULL}, both of which
  * may be NULL; not started. */
@@ -256,6 +273,7 @@ UNUSED static p2p_net *net_with(const char *ip, const struct set *options, const
     int quiet = strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
     REQUIRE(cfg != NULL);
     REQUIRE(p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, ip, &err) == P2P_OK, "%s", err.message);
+    REQUIRE(p2p_config_set_int(cfg, P2P_OPT_DIALECT, usual_dialect(), &err) == P2P_OK, "%s", err.message);
     for (; options && options->key; options++) {
         quiet |= options->key == P2P_OPT_FORWARDING && options->value == P2P_FWD_NONE;
         REQUIRE(p2p_config_set_int(cfg, options->key, options->value, &err) == P2P_OK, "%s", err.message);
@@ -286,6 +304,14 @@ UNUSED static p2p_stats net_stats(p2p_net *net)
     p2p_stats stats = {.struct_size = sizeof stats};
     CHECK_OK(p2p_net_get_stats(net, &stats));
     return stats;
+}
+
+/* Bytes of a connection's lines that have arrived and were not taken. */
+UNUSED static unsigned long long net_unread(p2p_net *net, p2p_conn conn)
+{
+    p2p_conn_info info = {.struct_size = sizeof info};
+    CHECK_OK(p2p_conn_get_info(net, conn, &info));
+    return info.unread_bytes;
 }
 
 /* The net's report, to be freed. */

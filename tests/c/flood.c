@@ -4,7 +4,7 @@
 static struct node a, b;
 static p2p_conn at_a, at_b;
 
-/* ---- a million lines, both ways at once, through small buffers ---- */
+/* ---- lines both ways at once, through small buffers ---- */
 
 struct side {
     struct node *node;
@@ -44,18 +44,18 @@ static void *one_side(void *arg)
     }
     return NULL;
 }
-static void a_million_lines_both_ways(void)
+static void both_ways(int dialect, long n)
 {
-    const struct set *small =
-        OPTIONS({P2P_OPT_EVENT_QUEUE, 16}, {P2P_OPT_RECV_BUFFER, 8192}, {P2P_OPT_SEND_BUFFER, 8192});
+    const struct set *small = OPTIONS({P2P_OPT_DIALECT, dialect}, {P2P_OPT_EVENT_QUEUE, 16},
+                                      {P2P_OPT_RECV_BUFFER, 8192}, {P2P_OPT_SEND_BUFFER, 8192});
     node_open(&a, "127.0.0.2", small);
     node_open(&b, "127.0.0.3", small);
     at_a = join_nodes(&a, &b, &at_b);
-    long n = scaled(1000000, 5000), before = rss_kib();
+    long before = rss_kib();
     struct side sides[2] = {{&a, at_a, 0, 0, n, 0, 0}, {&b, at_b, 0, 0, n, 0, 0}};
     a.also = b.also = in_order, a.data = &sides[0], b.data = &sides[1];
     pthread_t threads[2];
-    check_waits = "a million lines";
+    check_waits = "all lines";
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, one_side, &sides[i]);
     for (int i = 0; i < 2; i++)
@@ -70,6 +70,17 @@ static void a_million_lines_both_ways(void)
         CHECK(rss_kib() - before < 16 * 1024, "%ld KiB more", rss_kib() - before);
     node_free(&a);
     node_free(&b);
+}
+
+static void a_million_lines_both_ways(void)
+{
+    both_ways(P2P_DIALECT_CLASSIC, scaled(1000000, 5000));
+}
+
+/* Fewer: a library that is not optimised takes a hundred times as long to encrypt. */
+static void twenty_thousand_encrypted_lines_both_ways(void)
+{
+    both_ways(P2P_DIALECT_SECURE, scaled(20000, 1000));
 }
 
 /* ---- a peer that does not poll ---- */
@@ -114,6 +125,99 @@ static void back_pressure(void)
     node_free(&b);
 }
 
+/* ---- a connection that the program does not want to hear at the moment ---- */
+
+static void a_paused_connection_is_not_read_and_others_are(const struct set *options)
+{
+    struct node c;
+    node_open(&a, "127.0.0.2", options);
+    node_open(&b, "127.0.0.3", options);
+    node_open(&c, "127.0.0.4", options);
+    at_a = join_nodes(&a, &b, &at_b);
+    p2p_conn c_at_b, at_c = join_nodes(&c, &b, &c_at_b);
+    forget(&b);
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    long sent = 0;
+    char line[1000];
+    memset(line, 'x', sizeof line);
+    /* b takes its events all the time; all the same there is an end to what a can send. */
+    int quiet = 0;
+    for (long last = -1; quiet < 100; last = sent) {
+        while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
+            sent++;
+        pump2(&a, &b);
+        quiet = sent == last ? quiet + 1 : 0;
+        check_nap();
+    }
+    int before = count_of(&b, P2P_EVENT_LINE);
+    CHECK(before < sent, "%d of %ld lines came", before, sent);
+    CHECK_OK(p2p_send_line(c.net, at_c, "and I?", P2P_AUTO_LEN));
+    UNTIL(count_of(&b, P2P_EVENT_LINE) == before + 1, pump2(&b, &c));
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 0));
+    UNTIL(count_of(&b, P2P_EVENT_LINE) == sent + 1, pump2(&a, &b));
+    /* Closing works as ever. */
+    CHECK_OK(p2p_conn_pause(b.net, at_b, 1));
+    CHECK_OK(p2p_conn_close(b.net, at_b));
+    UNTIL(seen(&b, P2P_EVENT_CLOSED), pump2(&a, &b));
+    CHECK_IS(p2p_conn_pause(b.net, at_b, 0), P2P_ERR_NOT_FOUND);
+    CHECK_IS(p2p_conn_pause(NULL, at_b, 0), P2P_ERR_INVALID);
+    node_free(&c);
+    node_free(&b);
+    node_free(&a);
+}
+
+static void a_paused_classic_connection(void)
+{
+    a_paused_connection_is_not_read_and_others_are(OPTIONS(
+        {P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC}, {P2P_OPT_SEND_BUFFER, 65536}, {P2P_OPT_RECV_BUFFER, 65536}));
+}
+
+static void a_paused_secure_connection(void)
+{
+    a_paused_connection_is_not_read_and_others_are(
+        OPTIONS({P2P_OPT_DIALECT, P2P_DIALECT_SECURE}, {P2P_OPT_SEND_BUFFER, 65536},
+                {P2P_OPT_RECV_BUFFER, 65536}, {P2P_OPT_RESEND_WINDOW, 65536}));
+}
+
+/* ---- a program that takes events and keeps them: the peer is slowed until it frees them ---- */
+
+static void events_kept_hold_the_peer_back(void)
+{
+    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 65536}));
+    node_open(&b, "127.0.0.3", OPTIONS({P2P_OPT_RECV_BUFFER, 65536}));
+    at_a = join_nodes(&a, &b, &at_b);
+    static const p2p_event *kept[100000];
+    char line[100];
+    memset(line, 'x', sizeof line);
+    long n = 0, sent = 0;
+    int quiet = 0;
+    for (long last = -1; quiet < 100; last = sent) {
+        while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
+            sent++;
+        while (p2p_next_event(b.net, &kept[n]) == 1) {
+            CHECK_INT(kept[n]->kind, P2P_EVENT_LINE);
+            REQUIRE(++n < 99999, "nothing holds the peer back");
+        }
+        quiet = sent == last ? quiet + 1 : 0;
+        check_nap();
+    }
+    p2p_conn_info info = {.struct_size = sizeof info};
+    CHECK_OK(p2p_conn_get_info(b.net, at_b, &info));
+    CHECK(info.unread_bytes >= 65536, "%llu", (unsigned long long)info.unread_bytes);
+    for (long i = 0; i < n; i++)
+        p2p_event_free(kept[i]);
+    for (long i = n; i < sent; i++) {
+        UNTIL(p2p_next_event(b.net, &kept[0]) == 1, 0);
+        CHECK_INT(kept[0]->kind, P2P_EVENT_LINE);
+        p2p_event_free(kept[0]);
+    }
+    CHECK_OK(p2p_conn_get_info(b.net, at_b, &info));
+    CHECK_INT(info.unread_bytes, 0);
+    node_free(&a);
+    node_free(&b);
+}
+
 /* ---- a program that sends, and never takes its events ---- */
 
 static char sink[1 << 16];
@@ -136,7 +240,7 @@ static void writable_events_do_not_pile_up(void)
 {
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 4, at);
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_EVENT_QUEUE, 16}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_EVENT_QUEUE, 16}));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     int peer = accept(listener, NULL, NULL);
@@ -209,7 +313,7 @@ static void eight_threads_send(void)
     p2p_conn other = join_nodes(&a, &c, NULL);
     b.also = c.also = whole_lines;
     total = 0;
-    long n = scaled(50000, 500);
+    long n = scaled(usual_dialect() == P2P_DIALECT_CLASSIC ? 50000 : 5000, 500);
     for (int i = 0; i < THREADS; i++) {
         s[i] = (struct sender){.number = i, .n = n, .conns = {at_a, other}};
         next_of[0][i] = 0, next_of[1][i] = 1;
@@ -266,7 +370,7 @@ static void *only_line_ends(void *arg)
 }
 static void taking_one_event_returns_under_a_flood_of_empty_lines(void)
 {
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_RECV_BUFFER, 1 << 18}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_RECV_BUFFER, 1 << 18}));
     atomic_store(&heard, 0);
     flood_socket = raw_connect(a.at, "127.0.0.7");
     REQUIRE(flood_socket >= 0);
@@ -291,7 +395,11 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     RUN(a_million_lines_both_ways);
+    RUN(twenty_thousand_encrypted_lines_both_ways);
     RUN(back_pressure);
+    RUN(events_kept_hold_the_peer_back);
+    RUN(a_paused_classic_connection);
+    RUN(a_paused_secure_connection);
     RUN(writable_events_do_not_pile_up);
     RUN(eight_threads_send);
     RUN(a_sender_at_full_speed_still_receives);

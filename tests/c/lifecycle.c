@@ -287,7 +287,8 @@ static void free_with_unsent_data(void)
     struct node a;
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 4, at);
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_CLOSE_TIMEOUT_MS, 100}, {P2P_OPT_SEND_BUFFER, 1 << 22}));
+    node_open(&a, "127.0.0.2",
+              OPTIONS(CLASSIC, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}, {P2P_OPT_SEND_BUFFER, 1 << 22}));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     int peer = accept(listener, NULL, NULL);

@@ -60,13 +60,15 @@ static unsigned char *pattern(size_t len)
 
 static void every_size_around_the_buffers(void)
 {
-    const size_t max = 1 << 20;
+    /* Encryption is slow in a library that is not optimised, and very slow where that is watched. */
+    const int whole = check_scale >= 100 || usual_dialect() == P2P_DIALECT_CLASSIC;
+    const size_t max = whole ? 1 << 20 : 1 << 17;
     unsigned char *p = pattern(max + 2);
     pair(OPTIONS({P2P_OPT_MAX_LINE, (long)max}));
     for (size_t n = 1; n < 300; n++)
         send_and_compare(p, n);
     static const size_t around[] = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288};
-    for (size_t i = 0; i < sizeof around / sizeof *around; i++)
+    for (size_t i = 0; i < sizeof around / sizeof *around && around[i] < max; i++)
         for (size_t n = around[i] - 4; n <= around[i] + 4; n++)
             send_and_compare(p, n);
     for (size_t n = 301; n <= 70000; n += check_scale >= 100 ? 97 : 1997)

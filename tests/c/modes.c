@@ -40,8 +40,8 @@ static void broadcast_says_who_had_no_room(void)
 {
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 1, at);
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_CLOSE_TIMEOUT_MS, 50}));
-    node_open(&b, "127.0.0.3", NULL);
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_CLOSE_TIMEOUT_MS, 50}));
+    node_open(&b, "127.0.0.3", OPTIONS(CLASSIC));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     UNTIL(done_of(&a, request), pump(&a));
@@ -148,7 +148,11 @@ static void raw_bytes_arrive_as_they_are(void)
     }
     UNTIL(have == sizeof out, pump2(&a, &b));
     CHECK(memcmp(bytes, out, sizeof out) == 0);
-    CHECK_INT(net_stats(b.net).bytes_in, sizeof out);
+    uint64_t in = net_stats(b.net).bytes_in;
+    if (usual_dialect() == P2P_DIALECT_CLASSIC)
+        CHECK_INT(in, sizeof out);
+    else
+        CHECK(in > sizeof out, "%llu", (unsigned long long)in); /* frames */
     node_free(&a);
     node_free(&b);
 }
@@ -159,13 +163,14 @@ static void raw_bytes_arrive_as_they_are(void)
     {                                    \
         P2P_OPT_NET_TYPE, P2P_NET_DIRECT \
     }
+#define CLASSIC_DIRECT CLASSIC, DIRECT
 static char zeros[64];
 
 static void the_connector_of_a_direct_net_sends_a_nonce(void)
 {
     char at[P2P_ADDR_LEN], got[64 + 7];
     int listener = raw_listen("127.0.0.7", 1, at);
-    node_open(&a, "127.0.0.2", OPTIONS(DIRECT));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC_DIRECT));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     int peer = accept(listener, NULL, NULL);
@@ -185,7 +190,7 @@ static void the_acceptor_takes_exactly_the_nonce(void)
 {
     static const size_t first[] = {64, 1, 63};
     for (size_t i = 0; i < 3; i++) {
-        node_open(&a, "127.0.0.2", OPTIONS(DIRECT));
+        node_open(&a, "127.0.0.2", OPTIONS(CLASSIC_DIRECT));
         int s = raw_connect(a.at, "127.0.0.7");
         raw_send(s, zeros, first[i]);
         if (first[i] < 64) {
@@ -204,7 +209,7 @@ static void the_acceptor_takes_exactly_the_nonce(void)
 static void a_peer_without_a_nonce_is_dropped(void)
 {
     char byte;
-    node_open(&a, "127.0.0.2", OPTIONS(DIRECT, {P2P_OPT_HANDSHAKE_TIMEOUT_MS, 50}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC_DIRECT, {P2P_OPT_HANDSHAKE_TIMEOUT_MS, 50}));
     int s = raw_connect(a.at, "127.0.0.7");
     raw_send(s, zeros, 63);
     CHECK_INT(raw_read(s, &byte, 1), 0);
@@ -221,7 +226,8 @@ static void two_direct_nets_talk(void)
 {
     node_open(&a, "127.0.0.2", OPTIONS(DIRECT));
     node_open(&b, "127.0.0.3", OPTIONS(DIRECT));
-    for (int i = 0; i < 3; i++) {
+    /* Several classic ones at one address may be several nodes; a secure one is known by its key. */
+    for (int i = 0; i < (usual_dialect() == P2P_DIALECT_CLASSIC ? 3 : 1); i++) {
         p2p_conn theirs, ours = join_nodes(&a, &b, &theirs);
         forget(&a), forget(&b);
         CHECK_OK(p2p_send_line(a.net, ours, "there", 5));

@@ -8,12 +8,19 @@
 
 static void one_life(int i)
 {
-    struct node a;
-    node_open(&a, "127.0.0.2", NULL);
+    struct node a, b;
+    /* A plain socket is a peer of a classic net only. */
+    int classic = i % 2 == 0;
+    node_open(&a, "127.0.0.2", classic ? OPTIONS(CLASSIC) : OPTIONS(SECURE));
     char at[P2P_ADDR_LEN];
     ptrdiff_t fd;
     if (i % 3 == 0)
         CHECK_OK(p2p_fd(a.net, &fd));
+    if (i % 9 == 1 && !classic) {
+        node_open(&b, "127.0.0.3", OPTIONS(SECURE));
+        join_nodes(&b, &a, NULL);
+        node_free(&b);
+    }
     if (i % 4 == 0) {
         int s = raw_connect(a.at, "127.0.0.7");
         RAW_SAY(s, "hello\r\n");
@@ -23,7 +30,7 @@ static void one_life(int i)
     if (i % 5 == 0) {
         int listener = raw_listen("127.0.0.7", 4, at);
         CHECK_OK(p2p_connect(a.net, at, NULL, NULL, NULL, NULL));
-        if (i % 2)
+        if (classic && i % 4)
             UNTIL(seen(&a, P2P_EVENT_DONE), pump(&a));
         close(listener);
     }
@@ -58,7 +65,7 @@ static void a_broken_connection_raises_no_sigpipe(void)
     signal(SIGPIPE, SIG_DFL);
     struct node a;
     for (int i = 0; i < 20; i++) {
-        node_open(&a, "127.0.0.2", NULL);
+        node_open(&a, "127.0.0.2", OPTIONS(CLASSIC));
         int s = raw_connect(a.at, "127.0.0.7");
         UNTIL(seen(&a, P2P_EVENT_OPENED), pump(&a));
         p2p_conn conn = seen(&a, P2P_EVENT_OPENED)->conn;

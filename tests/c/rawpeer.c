@@ -1,4 +1,5 @@
-/* Peers that are not ours: garbage, half lines, resets, one byte at a time, and never an end. */
+/* Peers that are not ours: garbage, half lines, resets, one byte at a time, and never an end. Of the classic dialect; in the
+ * secure one a peer that has not shown who it is does not get that far. */
 #include "check.h"
 
 static struct node a;
@@ -6,7 +7,7 @@ static struct node a;
 /* A raw peer of a fresh node; the node's connection id in *conn. */
 static int peer_of(const struct set *options, p2p_conn *conn)
 {
-    node_open(&a, "127.0.0.2", options);
+    node_open(&a, "127.0.0.2", options ? options : OPTIONS(CLASSIC));
     int s = raw_connect(a.at, "127.0.0.7");
     REQUIRE(s >= 0);
     UNTIL(seen(&a, P2P_EVENT_OPENED), pump(&a));
@@ -25,7 +26,7 @@ static struct seen *wait_closed(void)
 
 static void an_over_long_line(void)
 {
-    int s = peer_of(OPTIONS({P2P_OPT_MAX_LINE, 1000}), NULL);
+    int s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_MAX_LINE, 1000}), NULL);
     char *line = malloc(100000);
     memset(line, 'x', 100000);
     CHECK(RAW_SAY(s, "before\r\n"));
@@ -38,7 +39,7 @@ static void an_over_long_line(void)
     close(s);
     node_free(&a);
     /* Exactly the limit is fine; one more, with its end, is not, and what came before is delivered. */
-    s = peer_of(OPTIONS({P2P_OPT_MAX_LINE, 1000}), NULL);
+    s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_MAX_LINE, 1000}), NULL);
     raw_send(s, line, 1000);
     CHECK(RAW_SAY(s, "\r\n"));
     raw_send(s, line, 1001);
@@ -53,7 +54,7 @@ static void an_over_long_line(void)
 
 static void endless_bytes_use_little_memory(void)
 {
-    int s = peer_of(OPTIONS({P2P_OPT_MAX_LINE, 1 << 24}), NULL);
+    int s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_MAX_LINE, 1 << 24}), NULL);
     long before = rss_kib();
     char *zeros = calloc(1, 1 << 20);
     for (int i = 0; i < 24 && raw_send(s, zeros, 1 << 20); i++)
@@ -154,7 +155,7 @@ static void thousands_of_line_ends(void)
 
 static void connects_and_leaves_at_once(void)
 {
-    node_open(&a, "127.0.0.2", NULL);
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC));
     for (int i = 0; i < 200; i++) {
         int s = raw_connect(a.at, "127.0.0.7");
         REQUIRE(s >= 0);
@@ -173,7 +174,7 @@ static void connects_and_leaves_at_once(void)
 static void what_arrived_before_a_reset_is_delivered(void)
 {
     p2p_conn conn;
-    int s = peer_of(OPTIONS({P2P_OPT_RECV_BUFFER, 1024}), &conn);
+    int s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_RECV_BUFFER, 1024}), &conn);
     const int n = 3000;
     for (int i = 0; i < n; i++) {
         char line[20];
@@ -204,7 +205,7 @@ static void what_arrived_before_a_reset_is_delivered(void)
 static void stopping_does_not_wait_for_what_nobody_takes(void)
 {
     p2p_conn conn;
-    int s = peer_of(OPTIONS({P2P_OPT_RECV_BUFFER, 1024}, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}), &conn);
+    int s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_RECV_BUFFER, 1024}, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}), &conn);
     char bulk[40000];
     for (size_t i = 0; i < sizeof bulk; i++)
         bulk[i] = "abcdefg\r\n "[i % 10];
@@ -245,7 +246,7 @@ static void last_words_arrive_after_close(void)
 static void close_does_not_wait_for_ever(void)
 {
     p2p_conn conn;
-    int s = peer_of(OPTIONS({P2P_OPT_CLOSE_TIMEOUT_MS, 100}, {P2P_OPT_SEND_BUFFER, 1 << 26}), &conn);
+    int s = peer_of(OPTIONS(CLASSIC, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}, {P2P_OPT_SEND_BUFFER, 1 << 26}), &conn);
     char *line = malloc(60000);
     memset(line, 'y', 60000);
     /* More than the system's buffers on both sides can grow to: some of it stays with us. */
@@ -261,9 +262,34 @@ static void close_does_not_wait_for_ever(void)
     node_free(&a);
 }
 
+/* What is no handshake shows nothing to the program but one warning, and is sent away with three bytes. */
+static void a_secure_node_talks_to_no_stranger(void)
+{
+    static const char *const said[] = {"hello\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\xff\xff\xff",
+                                       "\x01\x01"};
+    node_open(&a, "127.0.0.2", OPTIONS(SECURE));
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        char answer[4];
+        int s = raw_connect(a.at, "127.0.0.7");
+        CHECK(raw_send(s, said[i], strlen(said[i])));
+        CHECK_INT(raw_read(s, answer, sizeof answer), 3);
+        CHECK(memcmp(answer, "\0\1\3", 3) == 0);
+        close(s);
+        pump(&a);
+    }
+    UNTIL(seen(&a, P2P_EVENT_LOG), pump(&a));
+    CHECK_INT(seen(&a, P2P_EVENT_LOG)->code, P2P_LOG_WARN);
+    CHECK_HAS(seen(&a, P2P_EVENT_LOG)->data, "127.0.0.7:");
+    node_stop(&a);
+    CHECK_INT(count_of(&a, P2P_EVENT_LOG), 1);
+    CHECK_INT(count_of(&a, P2P_EVENT_OPENED), 0);
+    node_free(&a);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
+    RUN(a_secure_node_talks_to_no_stranger);
     RUN(an_over_long_line);
     RUN(endless_bytes_use_little_memory);
     RUN(garbage_is_lines_like_any_other);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the tests of the C ABI: builds the library and the programs in this folder, and runs them.
 
-    run.py [plain|bare|valgrind|asan|symbols|consumer|all] [--release] [--only PROGRAM]
+    run.py [plain|classic|bare|valgrind|asan|symbols|consumer|all] [--release] [--only PROGRAM]
 
-plain     the programs as they are, full load
+plain     the programs as they are, full load: nets speak the secure dialect unless a test says otherwise
+classic   smaller loads once more, nets speak the classic dialect unless a test says otherwise
 bare      what depends on the library's optional parts, with a library that has none of them
 valgrind  smaller loads under valgrind: no error, no leak
 asan      AddressSanitizer, LeakSanitizer and UBSan; the library too where a nightly compiler is installed
@@ -11,7 +12,7 @@ symbols   what the shared library exports is what the header declares and symbol
 consumer  the header and the libraries, shared and static, with gcc and g++
 
 The last line is "N passed, N failed, N skipped"; the exit code is 0 if nothing failed. A tool that is missing is a skip
-with its reason. --release takes the optimised library, as users have it, for plain and consumer.
+with its reason. --release takes the optimised library, as users have it, for plain, classic and consumer.
 """
 
 import argparse
@@ -30,10 +31,10 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 SYSTEM = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
 TRIPLE = "x86_64-unknown-linux-gnu"
 # Load in per cent of the full one, and minutes until a program counts as hung.
-LOAD = {"plain": 100, "bare": 100, "valgrind": 2, "asan": 5}
+LOAD = {"plain": 100, "classic": 20, "bare": 100, "valgrind": 2, "asan": 5}
 HUNG = 600
 # What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
-ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17}
+ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17, "relay": 1 << 18}
 BARE = ["settings", "report", "dht"]
 
 passed, failed, skips = 0, 0, []
@@ -164,6 +165,11 @@ def plain(args):
     run_programs("plain", folder, env=with_mainline(), only=args.only)
 
 
+def classic(args):
+    folder = compile_programs("plain", build(args.release), [], only=args.only)
+    run_programs("classic", folder, env={**with_mainline(), "CHECK_DIALECT": "classic"}, only=args.only)
+
+
 def bare(args):
     library = build(bare=True)
     folder = compile_programs("bare", library, [], only=args.only, programs=BARE)
@@ -245,7 +251,8 @@ def consumer(args):
                 count(code == 0, f"{what} runs", f"exit code {code}\n{out}")
 
 
-MODES = {"symbols": symbols, "consumer": consumer, "plain": plain, "bare": bare, "asan": asan, "valgrind": valgrind}
+MODES = {"symbols": symbols, "consumer": consumer, "plain": plain, "classic": classic, "bare": bare, "asan": asan,
+         "valgrind": valgrind}
 
 
 def main():

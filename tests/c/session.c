@@ -6,11 +6,6 @@
 static struct node a, b;
 static p2p_conn at_a, at_b;
 
-#define SECURE                              \
-    {                                       \
-        P2P_OPT_DIALECT, P2P_DIALECT_SECURE \
-    }
-
 /* A proxy of one connection, moved along by the test itself. */
 static struct proxy {
     int listener, client, server;
@@ -135,8 +130,8 @@ static void messages(void)
     free(want);
     end_pair();
     /* A classic net has none. */
-    node_open(&a, "127.0.0.2", NULL);
-    node_open(&b, "127.0.0.3", NULL);
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC));
+    node_open(&b, "127.0.0.3", OPTIONS(CLASSIC));
     at_a = join_nodes(&a, &b, NULL);
     CHECK_IS(p2p_send(a.net, at_a, "x", 1), P2P_ERR_UNSUPPORTED);
     node_free(&a);
@@ -167,6 +162,7 @@ static void a_link_breaks(void)
     CHECK_INT(info.resumptions, 1);
     CHECK_INT(info.path, P2P_PATH_RESUMED);
     CHECK(strcmp(info.peer, proxy.at) == 0);
+    CHECK(strcmp(info.relay, "") == 0);
     void *user = p2p_conn_get_user(a.net, at_a);
     CHECK(user == &mark);
     /* An orderly end: everything was acknowledged. */
@@ -211,7 +207,7 @@ static p2p_conn to_peer(const struct set *options)
 
 static void the_socket_is_taken_over(void)
 {
-    p2p_conn conn = to_peer(NULL);
+    p2p_conn conn = to_peer(OPTIONS(CLASSIC));
     char buf[100], text[100];
     int fd = -1;
     size_t len = 77;
@@ -257,7 +253,7 @@ static void taken_over_in_a_callback(void)
 {
     char at[P2P_ADDR_LEN], text[10];
     int listener = raw_listen("127.0.0.7", 1, at);
-    node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_FRAMING, P2P_FRAMING_RAW}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_FRAMING, P2P_FRAMING_RAW}));
     a.also = take_at_once;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, NULL, NULL));
     peer = accept(listener, NULL, NULL);
@@ -274,7 +270,7 @@ static void taken_over_in_a_callback(void)
 static void not_taken_over(void)
 {
     /* What was sent does not get away. */
-    p2p_conn conn = to_peer(OPTIONS({P2P_OPT_CLOSE_TIMEOUT_MS, 100}));
+    p2p_conn conn = to_peer(OPTIONS(CLASSIC, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}));
     char line[10000], buf[10];
     int fd = -1;
     size_t len = 0;

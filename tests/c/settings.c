@@ -15,7 +15,7 @@ static struct stub stub;
 static void features_are_those_of_the_build(void)
 {
     const char *want = getenv("CHECK_FEATURES");
-    uint64_t have = p2p_features(), parts = P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP | 1 << 16 | 1 << 17;
+    uint64_t have = p2p_features(), parts = P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP | 7 << 16;
     CHECK((have & ~parts) == 0, "%llu", (unsigned long long)have);
     CHECK((have & (P2P_FWD_NATPMP | P2P_FWD_PCP)) == (P2P_FWD_NATPMP | P2P_FWD_PCP));
     if (want)
@@ -46,6 +46,7 @@ static void options_name_themselves_and_what_they_take(void)
         {P2P_OPT_MAPPING_LEASE_MS, "mapping_lease_ms", 1000, 604800000, 3600000},
         {P2P_OPT_VERIFY_INTERVAL_MS, "verify_interval_ms", 0, 604800000, 1200000},
         {P2P_OPT_NETWORK_MONITOR, "network_monitor", 0, 1, 1},
+        {P2P_OPT_DIALECT, "dialect", 1, 2, P2P_DIALECT_SECURE},
         {P2P_OPT_FORWARDING, "forwarding", 0, 15, P2P_FWD_UPNP | P2P_FWD_NATPMP | P2P_FWD_PCP},
     };
     p2p_config *cfg = p2p_config_new();
@@ -187,6 +188,27 @@ static void servers_have_the_form_of_their_kind(void)
     p2p_config_free(cfg);
 }
 
+/* A node relays for its network if and only if the build can; who asks for it in vain is told, and before the net is made. */
+static void relaying_is_a_part_of_the_build(void)
+{
+    int built = (p2p_features() & 1 << 18) != 0;
+    p2p_config *cfg = p2p_config_new();
+    p2p_error err = {.struct_size = sizeof err};
+    p2p_net *net = NULL;
+    CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_RELAY_SESSIONS, 4, NULL));
+    CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, NULL));
+    CHECK_IS(p2p_net_new(cfg, &net, &err), P2P_ERR_INVALID);
+    CHECK_HAS(err.message, "dialect");
+    CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_DIALECT, P2P_DIALECT_SECURE, NULL));
+    CHECK_IS(p2p_net_new(cfg, &net, &err), built ? P2P_OK : P2P_ERR_UNSUPPORTED);
+    if (built)
+        p2p_net_free(net);
+    else
+        CHECK_HAS(err.message, "cargo feature \"relay\"");
+    CHECK_IS(p2p_config_set_int(cfg, P2P_OPT_RELAY_PER_ADDRESS, 0, &err), P2P_ERR_RANGE);
+    p2p_config_free(cfg);
+}
+
 /* BitTorrent's DHT is there if and only if the build says so; who asks for it in vain is told, and before the net is made. */
 static void the_public_dht_is_a_part_of_the_build(void)
 {
@@ -204,8 +226,11 @@ static void the_public_dht_is_a_part_of_the_build(void)
         p2p_net *net = NULL;
         CHECK_IS(p2p_config_add_server(cfg, P2P_SERVER_MAINLINE, "nowhere", &err), P2P_ERR_INVALID);
         CHECK_HAS(err.message, "expected host:port");
+        CHECK_OK(p2p_net_new(cfg, &net, &err));
+        CHECK_OK(p2p_net_free(net));
+        CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, NULL));
         CHECK_IS(p2p_net_new(cfg, &net, &err), P2P_ERR_INVALID);
-        CHECK_HAS(err.message, "dialect");
+        CHECK_HAS(err.message, "P2P_OPT_DIALECT");
     }
     /* What it would tell there can be said in any build. */
     CHECK_OK(p2p_config_set_int(cfg, P2P_OPT_MAINLINE, P2P_MAINLINE_PUBLISH | P2P_MAINLINE_LETTERS, NULL));
@@ -238,6 +263,7 @@ int main(int argc, char **argv)
     RUN(gateways_are_addresses);
     RUN(a_state_dir_is_made_when_it_is_needed);
     RUN(servers_have_the_form_of_their_kind);
+    RUN(relaying_is_a_part_of_the_build);
     RUN(the_public_dht_is_a_part_of_the_build);
     RUN(peers_are_allowed_by_key_or_locator);
     return check_end();

@@ -80,7 +80,9 @@ static void lines_and_moving()
     check(own_dones == 1 && dones == 0 && request != 0, "a request's own handler gets its DONE, nobody else");
     check(moved.set_user(to, mark) == P2P_OK && moved.user(to) == mark, "user pointer");
     check(moved.conns() == std::vector<p2p_conn>{to} && a.conns().size() == 1, "the list of connections");
-    check(moved.conn_info(to).via == P2P_VIA_DIRECT && moved.info().outbound == 1, "info");
+    check(moved.conn_info(to).via == P2P_VIA_LAN && moved.info().outbound == 1, "info");
+    check(std::strlen(moved.conn_info(to).peer_id) == 43, "who the peer is");
+    check(moved.relayed_by(to).empty(), "by no relay");
     const std::string_view part = std::string_view("hello world").substr(0, 5); // no NUL behind it
     check(moved.send_line(to, part) == P2P_OK, "send_line");
     check(moved.send_line(to, std::string_view()) == P2P_ERR_INVALID, "an empty line is refused");
@@ -317,8 +319,7 @@ static void locators()
     const auto secure = [&] {
         p2p::Config cfg;
         check(!cfg.allow_peer("nobody", f) && f.code() == P2P_ERR_INVALID, "neither a key nor a locator");
-        check(cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_SECURE, f) &&
-                  cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
+        check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.1", f) && cfg.set(P2P_OPT_PASSIVE_PORT, 0, f),
               f.message());
         p2p::Net net = p2p::Net::make(cfg, f);
         check(static_cast<bool>(net), f.message());
@@ -350,9 +351,119 @@ static void locators()
     check(!b.unl_connect("p2p3", {}, request, f) && f.code() == P2P_ERR_INVALID, "not a locator");
 }
 
+// Two nets whose messages the program carries itself; what it carries them with may throw.
+static void messages()
+{
+    p2p::Failure f;
+    p2p::Net a, b, none;
+    int arrived = 0, done = 0, refused = 0;
+    const auto make = [&](p2p::DhtSend send) {
+        p2p::Config cfg;
+        check(cfg.set(P2P_OPT_PASSIVE_BIND, "127.0.0.2", f) &&
+                  cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, f) && cfg.set_dht("", std::move(send), f),
+              f.message());
+        return p2p::Net::make(cfg, f); // the options go, the function stays
+    };
+    a = make([&](std::string_view to, std::string_view message) {
+        if (message.find("refuse") != message.npos)
+            return P2P_ERR_LIMIT;
+#ifdef __cpp_exceptions
+        if (message.find("throw") != message.npos)
+            throw 1;
+#else
+        if (message.find("throw") != message.npos)
+            return P2P_ERR_IO;
+#endif
+        check(to == b.dht_id(), "whom it is for");
+        return b.dht_deliver(a.dht_id(), message);
+    });
+    b = make({});
+    check(a.dht_id().size() == 40 && none.dht_id().empty(), "names");
+    check(a.start(f) && b.start(f), f.message());
+    a.on_event([&](const p2p::Event &ev) {
+        done += ev.kind() == P2P_EVENT_DONE && ev.ok();
+        refused += ev.kind() == P2P_EVENT_DONE && (ev.result() == P2P_ERR_LIMIT || ev.result() == P2P_ERR_IO);
+    });
+    b.on_event(
+        [&](const p2p::Event &ev) { arrived += ev.kind() == P2P_EVENT_DHT_MESSAGE && ev.data() == "hi"; });
+    p2p_request request = 0;
+    check(!a.dht_put("nobody", "hi", request, f) && f.code() == P2P_ERR_INVALID, "not a name");
+    check(a.dht_put(b.dht_id(), std::string_view("hi there").substr(0, 2), request, f), f.message());
+    poll_until(a, b, [&] { return arrived == 1 && done == 1; });
+    check(a.dht_put(b.dht_id(), "refuse this", request, f) &&
+              a.dht_put(b.dht_id(), "throw at this", request, f),
+          f.message());
+    poll_until(a, b, [&] { return refused == 2; });
+    check(none.dht_deliver("", "x") == P2P_ERR_INVALID, "an empty net takes no messages");
+}
+
+// A text may be part of another one, and a NUL inside is an error, not the end.
+static void texts()
+{
+    p2p::Failure f;
+    p2p::Config cfg;
+    const std::string_view two = "127.0.0.2127.0.0.3";
+    check(cfg.set(P2P_OPT_PASSIVE_BIND, two.substr(0, 9), f), f.message());
+    check(!cfg.set(P2P_OPT_PASSIVE_BIND, std::string_view("127.0.0.2\0x", 11), f) &&
+              f.code() == P2P_ERR_INVALID && has(f.message(), "NUL"),
+          f.message());
+    check(!cfg.add_server(P2P_SERVER_RENDEZVOUS, std::string_view("127.0.0.2:1\0", 12), f), "a server");
+    check(!p2p::unl_check(std::string_view("\0", 1), f) && f.code() == P2P_ERR_INVALID, "a locator");
+    std::int64_t value = 0;
+    check(cfg.set(P2P_OPT_PASSIVE_PORT, 4711, f) && cfg.get(P2P_OPT_PASSIVE_PORT, value, f) && value == 4711,
+          "an option read back");
+    check(!cfg.get(P2P_OPT_PASSIVE_BIND, value, f) && f.code() == P2P_ERR_UNSUPPORTED, "not a number");
+    check(p2p::version() == P2P_VERSION_NUMBER, "the library's version is the header's");
+}
+
+// What only the classic dialect has: the socket of a connection, locators with other facts, connection ids.
+static void classic()
+{
+    p2p::Failure f;
+    const auto make = [&](const char *bind) {
+        p2p::Config cfg;
+        check(cfg.set(P2P_OPT_PASSIVE_BIND, bind, f) && cfg.set(P2P_OPT_DIALECT, P2P_DIALECT_CLASSIC, f) &&
+                  cfg.set(P2P_OPT_NET_TYPE, P2P_NET_DIRECT, f) && cfg.set(P2P_OPT_WAN_IP, bind, f),
+              f.message());
+        p2p::Net net = p2p::Net::make(cfg, f);
+        check(net.start(f), f.message());
+        return net;
+    };
+    p2p::Net a = make("127.0.0.2"), b = make("127.0.0.3"), none;
+    p2p_conn to = 0, from = 0;
+    a.on_event([&](const p2p::Event &ev) { from = ev.kind() == P2P_EVENT_OPENED ? ev.conn() : from; });
+    b.on_event([](const p2p::Event &) {});
+    std::string unl;
+    check(a.unl_construct({"wan_ip=203.0.113.7", "listen_port=6881"}, unl, f), f.message());
+    p2p_unl_info info;
+    check(p2p::unl_info(unl, info, f) && info.version == 2 && has(info.candidates[0].address, ":6881"),
+          unl.c_str());
+    check(!a.unl_construct({"colour=green"}, unl, f) && f.code() == P2P_ERR_INVALID && *f.message(),
+          "no such fact");
+    p2p_request request = 0;
+    check(a.unl(unl, f) && !b.unl_connect_classic(unl, "short", 0, {}, request, f) &&
+              f.code() == P2P_ERR_INVALID && *f.message(),
+          f.message());
+    const auto opened = [&](const p2p::Event &ev) { to = ev.conn(); };
+    check(b.connect(address(a, "127.0.0.2"), opened, request, f), f.message());
+    poll_until(a, b, [&] { return to != 0 && from != 0; });
+    std::int32_t fd = -1;
+    std::string rest = "x";
+    check(none.take_fd(to, fd, rest) == P2P_ERR_INVALID && fd == -1 && rest.empty(), "of an empty net");
+    check(b.take_fd(to, fd, rest) == P2P_OK && fd >= 0 && rest.empty(), "the socket of a connection");
+    int lines = 0;
+    a.on_event([&](const p2p::Event &ev) { lines += ev.kind() == P2P_EVENT_LINE && ev.data() == "by hand"; });
+    check(write(fd, "by hand\r\n", 9) == 9, "written by hand");
+    poll_until(a, b, [&] { return lines == 1; });
+    close(fd);
+}
+
 int main()
 {
     failures();
+    texts();
+    messages();
+    classic();
     lines_and_moving();
     locators();
     handlers_that_meddle();

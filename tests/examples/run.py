@@ -158,12 +158,34 @@ def bob_comes_first_and_waits():
 
 
 @check
-def alice_does_not_pass_control_characters_on():
+def a_peer_does_not_reach_the_terminal():
+    with Process([built("epoll_loop"), "--bind", "127.0.0.5"]) as a:
+        at = a.wait_for(r"listening on (\S+)")[1]
+        with Process([built("epoll_loop"), "--bind", "127.0.0.6", "--connect", at]) as b:
+            b.wait_for("is here")
+            b.type("\x1b[31mred\x00\x7f\n")
+            a.wait_for(r"< \?\[31mred\?\?$")
+
+
+@check
+def a_stranger_is_not_heard():
     with Server(SERVER) as server, Process([built("alice"), "--port", "0", "--server", server.address]) as alice:
         port = int(alice.wait_for(r"listening on 127.0.0.2:(\d+)")[1])
         with alice.connection("127.0.0.2", port) as raw:
-            raw.sendall(b"\x1b[31mred\x00\x7f\r\n")
-            alice.wait_for(r"^< \?\[31mred\?\?$")
+            raw.sendall(b"hello\r\n")
+            assert raw.recv(100) == b"\0\1\3"
+        alice.interrupt()
+        assert alice.ended() == 0
+        assert "hello" not in alice.text() and "connected" not in alice.text()
+
+
+@check
+def nothing_is_left_behind():
+    """Keys are made in memory unless a program names a file."""
+    empty = WORK / "empty"
+    empty.mkdir()
+    run([built("direct")], cwd=empty, env={"HOME": str(empty), "XDG_CONFIG_HOME": str(empty), "TMPDIR": str(empty)})
+    assert not list(empty.iterdir()), list(empty.iterdir())
 
 
 @check

@@ -12,7 +12,7 @@ use crate::topology::{Lab, Nat};
 /// One way on each home's line: 25 ms from one home to the other.
 const LINE_MS: u64 = 12;
 
-/// Shows it. The exit status is that of `p2p connect`, or 1 if the connection was not punched.
+/// Shows it. The exit status is that of `p2p connect`, or 1 if the connection was not punched, or not encrypted.
 pub(crate) fn run() -> Result<ExitCode> {
     let lab = Lab::new().home("a", Nat::kernel(Kind::Seq)).home("b", Nat::kernel(Kind::Preserve));
     let network = lab.delay_ms(LINE_MS).build()?;
@@ -49,11 +49,12 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     drop(bob);
     server_thread.stop();
-    let punched = story.contains("(punch)") && story.lines().any(|line| line == "Sup Bob.");
+    let encrypted = story.contains("encrypted; the peer has proved that it owns the key");
+    let punched = story.contains("(punch)") && story.lines().any(|line| line == "Sup Bob.") && encrypted;
     println!(
         "\ndemo: {}",
         if status == 0 && punched {
-            "ok: alice reached bob through both NATs, and her line came back"
+            "ok: alice reached bob through both NATs, and her line came back, encrypted (the secure dialect)"
         } else {
             "FAILED: no punched connection, or no answer on it"
         }

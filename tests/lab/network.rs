@@ -19,8 +19,8 @@ use crate::{Result, kernel_nat, sys, world};
 
 /// A lab that is up; it goes down when dropped.
 pub(crate) struct Network {
-    /// The lines with our thread in them.
-    _wires: Vec<Wire>,
+    /// The lines with our thread in them, by the router whose they are.
+    wires: Vec<(String, Wire)>,
     hosts: Vec<Host>,
     homes: Vec<Running>,
     ipv6: bool,
@@ -65,7 +65,7 @@ impl Network {
                 let device = |host: &Host, name: &str| host.enter(|| sys::tun(name));
                 let (inside, outside) = (device(find(a)?, a_name)?, device(find(b)?, b_name)?);
                 let nat = nat.as_ref().map(|(nat, wan, answer)| Translator::new(nat, *wan, *answer));
-                wires.push(Wire::start(inside, outside, *line, nat)?);
+                wires.push((a.clone(), Wire::start(inside, outside, *line, nat)?));
                 continue;
             }
             let (a, b) = (find(a)?.label(), find(b)?.label());
@@ -109,8 +109,7 @@ impl Network {
             })
         });
         let homes = homes.collect::<Result<Vec<Running>>>()?;
-        let network =
-            Network { hosts, homes, ipv6: lab.has_ipv6(), _wires: wires, bring_up: begun.elapsed() };
+        let network = Network { hosts, homes, ipv6: lab.has_ipv6(), wires, bring_up: begun.elapsed() };
         BRING_UPS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -194,6 +193,42 @@ impl Network {
         }
         here.wan4 = Some(new);
         Ok(new)
+    }
+
+    /// The home's router forgets whom it has let out, as when it was switched off and on: a box its mappings, a NAT of the kernel
+    /// its connections, and it takes up none in their middle. Where one is to (as Linux does by itself), `loose`.
+    pub(crate) fn forget_nat(&self, home: &str, loose: bool) -> Result {
+        let router = self.router(home);
+        if let Nat::Boxed(_) = self.home(home).plan.nat {
+            let wire = self.wires.iter().find(|(name, _)| name == router.name());
+            return wire.ok_or("that home has no box")?.1.forget();
+        }
+        if !world::installed("conntrack") {
+            return skip("conntrack is not installed");
+        }
+        let loose = if loose { "1" } else { "0" };
+        router.enter(|| std::fs::write("/proc/sys/net/netfilter/nf_conntrack_tcp_loose", loose))?;
+        router.run("conntrack", &["-F"]).map(drop)
+    }
+
+    /// Another cable to a host, from a home that is not its own: `name` is the interface in the host. It has an address there, and
+    /// no route by it yet; gives the gateway.
+    pub(crate) fn plug_in(&self, host: &str, home: &str, name: &str) -> Result<Ipv4Addr> {
+        let (host, router) = (self.host(host), self.router(home));
+        let (own, gateway) = (Ipv4Addr::new(192, 168, 240, 77), Ipv4Addr::new(192, 168, 240, 1));
+        let cable = format!(
+            "link add guest netns {} type veth peer name {name} netns {}\n",
+            router.label(),
+            host.label()
+        );
+        find(&self.hosts, NET)?.feed("ip", &["-batch", "-"], &cable)?;
+        let up =
+            |device: &str, ip: Ipv4Addr| format!("link set {device} up\naddr add {ip}/24 dev {device}\n");
+        router.feed("ip", &["-batch", "-"], &up("guest", gateway))?;
+        host.feed("ip", &["-batch", "-"], &up(name, own))?;
+        router.wait_for_links()?;
+        host.wait_for_links()?;
+        Ok(gateway)
     }
 
     /// The address under which the internet sees the home's first host.

@@ -113,12 +113,13 @@ def new_error():
 
 
 class Net:
-    """One of our nodes. Options are names of P2P_OPT_* in lower case."""
+    """One of our nodes, which speaks as PyP2P does. Options are names of P2P_OPT_* in lower case."""
 
     def __init__(self, ip, port=0, servers=(), mailbox=None, **options):
         options.setdefault("passive_bind", ip)
         options.setdefault("passive_port", port)
         options.setdefault("node_type", C["P2P_NODE_PASSIVE"])
+        options.setdefault("dialect", C["P2P_DIALECT_CLASSIC"])
         self.ip, self.port = ip, port
         # Taken from the library and not yet asked for.
         self.events = collections.deque()

@@ -83,6 +83,10 @@ impl World {
             Output::Bind { slot, listen } => {
                 self.net.later(Duration::from_micros(20), Event::Bound(i, punch, slot, listen));
             }
+            Output::Listen { slot } => {
+                let port = self.nodes[i].punches.get(&punch).and_then(|p| p.slots.get(&slot).copied());
+                self.net.homes[i].host.listeners.extend(port);
+            }
             Output::Ask { slot } => self.ask(i, punch, slot),
             Output::Connect { conn, slot, to, at, short } => {
                 assert!(to.port() >= LOWEST_PORT);

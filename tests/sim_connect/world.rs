@@ -95,7 +95,9 @@ impl World {
     fn node(&mut self, i: usize, identity: Identity) -> Node {
         let locator = self.locator(i, &identity);
         let key = identity.public();
-        let settings = Settings { punch: self.plan.options.clone(), ..Settings::new(key, None) };
+        // A connection is its link in here; tests/sim_session has sessions.
+        let settings =
+            Settings { punch: self.plan.options.clone(), sessions: false, ..Settings::new(key, None) };
         let own = self.own(i, &locator);
         let servers = own.servers.iter().cloned().collect();
         let seals = Seals::new(self.net.now, Myself::new(&identity), random(&mut self.net.rng));

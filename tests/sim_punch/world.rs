@@ -205,6 +205,11 @@ impl World {
                     let after = Duration::from_micros(self.net.rng.u64(5..40));
                     self.net.later(after, Event::Bound(i, slot, listen));
                 }
+                Output::Listen { slot } => {
+                    if let Some(port) = self.peers[i].slots.get(&slot).copied() {
+                        let _ = self.net.homes[i].host.listeners.insert(port);
+                    }
+                }
                 Output::Ask { slot } => self.ask(i, slot),
                 Output::Connect { conn, slot, to, at, short } => {
                     assert_eq!(to.ip(), self.net.outside(1 - i), "only the peer");

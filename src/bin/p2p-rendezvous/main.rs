@@ -1,6 +1,9 @@
 //! The rendezvous server as a program: reads the command line, runs [`p2pnet::server::Server`] until it is told to
 //! stop.
 
+#[cfg(test)]
+#[path = "../p2p/man_pages.rs"]
+mod man_pages;
 mod options;
 mod relay;
 mod signal;
@@ -110,5 +113,43 @@ impl Options {
             options::LogFormat::Text => Format::Text,
             options::LogFormat::Json => Format::Json,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, man_pages};
+    use clap::CommandFactory;
+
+    const SECTIONS: man_pages::Sections = &[
+        (
+            "PORTS",
+            ".TP\n8000/tcp\nRendezvous: nodes register, find each other, arrange hole punching, signal to each other, and are relayed \
+             if nothing else connects them.\n.TP\n8001/tcp\nThe same on a second port: nodes compare the two to learn how their NAT \
+             behaves.\n.TP\n8080/tcp\nHTTP: \"what is my address\", \"is my port reachable\", the mailbox, /healthz, /metrics.\n.PP\n\
+             All of them have to be open in the firewall. No reverse proxy before HTTP: addresses are taken from the connections.",
+        ),
+        ("SIGNALS", "SIGTERM and SIGINT stop it cleanly, within three seconds."),
+        (
+            "FILES",
+            ".TP\n.I p2p\\-rendezvous.redb\nThe mailbox, in the folder where it was started, unless\n.B \\-\\-store\nnames another.",
+        ),
+        (
+            "EXIT STATUS",
+            "0 when it was told to stop; 1 if it could not start, with the reason and what to change; 2 if the command line is wrong.",
+        ),
+        (
+            "EXAMPLES",
+            "All three ports on all addresses:\n.PP\n.RS\n.B p2p\\-rendezvous\n.RE\n.PP\nRendezvous on 9000 and 9001 only:\n.PP\n.RS\n\
+             .B p2p\\-rendezvous \\-\\-listen 0.0.0.0:9000 \\-\\-http off \\-\\-store memory\n.RE\n.PP\n\
+             For tests, free ports, told on standard output:\n.PP\n.RS\n\
+             .B p2p\\-rendezvous \\-\\-listen 127.0.0.1:0 \\-\\-http 127.0.0.1:0 \\-\\-store memory \\-\\-print\\-addrs\n.RE",
+        ),
+        ("SEE ALSO", ".BR p2p (1)"),
+    ];
+
+    #[test]
+    fn man_pages_and_completions_are_what_the_command_line_says() {
+        man_pages::check(Options::command(), |_| SECTIONS);
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Options {
 /// Runs it. The exit status is 0 if the connection came about.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let paint = Paint::new(std::io::stdout().is_terminal());
+    options.node.check(&options.locator)?;
     let net = options.node.start(Some(Duration::from_secs_f64(options.timeout)))?;
     if !options.json {
         println!("Finding out where this machine is ...");
@@ -52,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     until(&net, START, |e| e.kind == Kind::Ready, |_| ());
     let request = net.unl_connect(&options.locator)?;
     if !options.json {
-        println!("Connecting ...");
+        println!("Connecting ({}) ...", options.node.dialect());
     }
     let done = until(&net, HUNG, |e| e.kind == Kind::Done && e.request == request, |_| ());
     if let Ok(story) = net.explain(request) {
@@ -69,6 +70,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(1));
         }
     };
+    let key = net.conn_info(conn).ok().and_then(|info| info.peer_key);
+    if let Some(key) = key.filter(|_| !options.json) {
+        println!("  encrypted; the peer has proved that it owns the key {key}");
+    }
     for line in &options.say {
         // The buffer of a fresh connection takes what a command line can hold.
         if let Err(code) = net.send_line(conn, line.as_bytes()) {

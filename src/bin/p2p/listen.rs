@@ -35,6 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         }
     };
     until(&net, START, |e| e.kind == Kind::Ready, |_| ());
+    eprintln!("* {}", options.node.dialect());
     show(&net);
     let typed = typed();
     loop {

@@ -6,6 +6,8 @@ mod advice;
 mod connect;
 mod doctor;
 mod listen;
+#[cfg(test)]
+mod man_pages;
 mod node;
 mod page;
 mod timeline;
@@ -42,4 +44,53 @@ fn main() -> ExitCode {
         eprintln!("p2p {name}: {e}");
         ExitCode::from(2)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, man_pages};
+    use clap::CommandFactory;
+
+    const MAIN: man_pages::Sections = &[
+        (
+            "EXIT STATUS",
+            "0 if it went well, 1 if not (a connection that did not come about), 2 if the command line is wrong or the node cannot start.",
+        ),
+        (
+            "EXAMPLES",
+            "What keeps programs on this machine from being reached:\n.PP\n.RS\n.B p2p doctor \\-\\-server rendezvous.example:8000\n.RE\n.PP\n\
+             On one machine, and on another with the locator that the first one shows:\n.PP\n.RS\n\
+             .B p2p listen \\-\\-server rendezvous.example:8000\n.br\n\
+             .B p2p connect \\-\\-server rendezvous.example:8000\n.I LOCATOR\n.RE",
+        ),
+        (
+            "ENVIRONMENT",
+            "With\n.B NO_COLOR\nset there are no colours. With a proxy set by\n.BR http_proxy ,\n.B all_proxy\n\
+             or the like, routers are not asked by UPnP.",
+        ),
+        ("SEE ALSO", ".BR p2p\\-rendezvous (1)"),
+    ];
+    const DOCTOR: man_pages::Sections = &[
+        (
+            "EXIT STATUS",
+            "0 if others can reach this machine; 1 if not, or if nobody could tell; 2 if the command line is wrong or the node cannot start.",
+        ),
+        ("SEE ALSO", ".BR p2p (1),\n.BR p2p\\-rendezvous (1)"),
+    ];
+    const TALK: man_pages::Sections = &[
+        (
+            "STANDARD INPUT",
+            "Each line that is typed is sent to whoever is connected; the end of input ends the program.",
+        ),
+        ("SEE ALSO", ".BR p2p (1),\n.BR p2p\\-rendezvous (1)"),
+    ];
+
+    #[test]
+    fn man_pages_and_completions_are_what_the_command_line_says() {
+        man_pages::check(Options::command(), |page| match page {
+            "p2p" => MAIN,
+            "p2p-doctor" => DOCTOR,
+            _ => TALK,
+        });
+    }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use p2pnet::config::{Config, Dialect, NetType, ServerKind};
 use p2pnet::event::{Event, Kind, LogLevel};
-use p2pnet::{Error, Net};
+use p2pnet::proto::unl::Info;
+use p2pnet::{Code, Error, Net};
 
 /// How to run the node.
 #[derive(clap::Args)]
@@ -14,7 +15,7 @@ pub(crate) struct NodeOptions {
     /// Rendezvous server, HOST:PORT: by it peers find each other and learn of their NATs. May be given several times.
     #[arg(short, long = "server", value_name = "HOST:PORT")]
     servers: Vec<String>,
-    /// Speak PyP2P's protocol, with locators of version 2.
+    /// Speak PyP2P's protocol, in clear text and with locators of version 2, instead of the secure dialect.
     #[arg(long)]
     classic: bool,
     /// Name of the network; nodes of others are turned away.
@@ -48,6 +49,25 @@ pub(crate) struct NodeOptions {
 }
 
 impl NodeOptions {
+    /// What is spoken, for people.
+    pub(crate) fn dialect(&self) -> &'static str {
+        match self.classic {
+            true => "classic dialect (PyP2P's): in clear text, and a peer is whoever is at the address",
+            false => "secure dialect: encrypted, and peers are known by their keys",
+        }
+    }
+
+    /// Whether a locator is one of this dialect; what is none is the library's to refuse.
+    pub(crate) fn check(&self, locator: &str) -> Result<(), Error> {
+        let version = Info::parse(locator).map(|info| info.version).unwrap_or_default();
+        let help = match (self.classic, version) {
+            (false, 2) => "one of PyP2P's protocol: say --classic",
+            (true, 3) => "one of the secure dialect: leave --classic out",
+            _ => return Ok(()),
+        };
+        Err(Error::new(Code::Invalid, format!("that is a locator of version {version}, {help}")))
+    }
+
     /// Starts the node.
     pub(crate) fn start(&self, limit: Option<Duration>) -> Result<Net, Error> {
         let mut c = Config { net_type: NetType::Direct, passive_port: self.port, ..Config::default() };

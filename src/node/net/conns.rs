@@ -115,6 +115,17 @@ impl Net {
         })
     }
 
+    /// Stops reading from a connection (`on`), or goes on. What was read before still comes.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub fn pause(&self, conn: u64, on: bool) -> Result<()> {
+        self.with_conn(conn, |c| {
+            c.hold(on);
+            Ok(())
+        })
+    }
+
     /// Takes the socket of a classic connection over, once what was sent is written: it is the program's then, and CLOSED is the
     /// connection's last event. Lines or bytes that were read before are events before that; what was read of a line that is
     /// not finished, `room` bytes at most, comes with the socket. Waits for the connection's task, at most about

@@ -51,15 +51,24 @@ impl Net {
     /// A node that does nothing yet.
     ///
     /// # Errors
-    /// [`Code::Invalid`] if two options contradict each other.
+    /// [`Code::Invalid`] if two options contradict each other, [`Code::Unsupported`] for one that this build has no use for.
     pub fn new(config: Config) -> Result<Net> {
+        if config.volunteer.is_on() && config.dialect != Dialect::Secure {
+            let message = "to relay for a network (option relay_sessions) is the secure dialect's, and this net speaks the \
+                           classic one (option dialect)";
+            return Err(Error::new(Code::Invalid, message));
+        }
+        if config.volunteer.is_on() && !cfg!(feature = "relay") {
+            let message = "relay_sessions: this build does not relay (cargo feature \"relay\")";
+            return Err(Error::new(Code::Unsupported, message));
+        }
         if config.own_dht.is_some() && config.servers_of(ServerKind::Dht).next().is_some() {
             let message = "p2p_config_set_dht and P2P_SERVER_DHT exclude each other: messages are carried by one of them";
             return Err(Error::new(Code::Invalid, message));
         }
         if config.dialect != Dialect::Secure && config.servers_of(ServerKind::Mainline).next().is_some() {
             let message = "BitTorrent's DHT (P2P_SERVER_MAINLINE) is the secure dialect's, and this net speaks the classic \
-                           one (option dialect)";
+                           one (P2P_OPT_DIALECT)";
             return Err(Error::new(Code::Invalid, message));
         }
         let (commands, receiver) = unbounded_channel();
@@ -108,7 +117,8 @@ impl Net {
         let shared = Arc::clone(&self.shared);
         // Handed over once the thread is there: if there is none, the start can be tried again.
         let (hand_over, take) = std::sync::mpsc::sync_channel(1);
-        let thread = std::thread::Builder::new().name("p2pnet".into());
+        // std's default, said here: std would look for RUST_MIN_STACK in the environment.
+        let thread = std::thread::Builder::new().name("p2pnet".into()).stack_size(2 << 20);
         let body = move || {
             if let Ok((runtime, commands, listeners)) = take.recv() {
                 main(runtime, shared, commands, listeners, bound);

@@ -62,13 +62,13 @@ impl Net {
             (Dialect::Classic, version) if version != 3 => {
                 if config.net_type != crate::config::NetType::Direct {
                     let message =
-                        "connecting by locator in the classic dialect needs a direct net (net_type)";
+                        "connecting by locator in the classic dialect needs a direct net (P2P_OPT_NET_TYPE)";
                     return Err(Error::new(Code::Unsupported, message));
                 }
             }
             (dialect, version) => {
                 let message = format!(
-                    "that is a locator of version {version}, and this net speaks the {} dialect (option dialect)",
+                    "that is a locator of version {version}, and this net speaks the {} dialect (P2P_OPT_DIALECT)",
                     if dialect == Dialect::Secure { "secure" } else { "classic" }
                 );
                 return Err(Error::new(Code::Invalid, message));

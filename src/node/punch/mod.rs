@@ -180,6 +180,7 @@ fn carry_out(
                 Some(port) => held.handle(Input::Bound { slot, port }),
                 None => held.handle(Input::BindFailed { slot }),
             },
+            Output::Listen { slot } => sockets.listen(slot),
             Output::Ask { slot } => sockets.ask(slot, ask),
             Output::Connect { conn, slot, to, at, short } => sockets.connect(conn, slot, to, at, short),
             Output::Frame { conn, frame } => sockets.say(conn, &frame),

@@ -55,10 +55,12 @@ impl Port {
 
     /// Listens on it; the bell rings when somebody comes.
     pub(super) fn listen(&mut self, bell: Waker) -> io::Result<()> {
-        if let Some(socket) = self.held.take() {
-            socket.listen(BACKLOG)?;
-            self.listener = Some((TcpListener::from_std(socket.into())?, bell));
-        }
+        let socket = match self.held.take() {
+            Some(held) => held,
+            None => sock::shared(self.at)?,
+        };
+        socket.listen(BACKLOG)?;
+        self.listener = Some((TcpListener::from_std(socket.into())?, bell));
         Ok(())
     }
 

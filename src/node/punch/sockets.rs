@@ -114,6 +114,14 @@ impl Sockets {
         }
     }
 
+    /// Listens on a local port that has been used to connect from only.
+    pub(super) fn listen(&mut self, slot: SlotId) {
+        let bell = self.wakes.bell(Key::Listener(slot));
+        if let Some(Err(e)) = self.ports.get_mut(&slot).map(|port| port.listen(bell)) {
+            self.met(&e);
+        }
+    }
+
     fn met(&mut self, e: &io::Error) {
         if let Some(errno) = e.raw_os_error() {
             *self.errors.entry(errno).or_default() += 1;

@@ -8,11 +8,9 @@ use std::time::Instant;
 
 use super::{Keeper, Order, Over, Report, Word};
 use crate::error::{Code, Error, Result};
-use crate::event::Kind;
 use crate::node::receive::End;
 use crate::proto::handshake::FrameError;
 use crate::proto::session::Due;
-use crate::queue::Item;
 
 /// What the task has been woken for.
 enum Ready {
@@ -195,23 +193,15 @@ impl<R: Fn(Report)> Keeper<R> {
                 let taken =
                     taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
                 if taken.room_is_news {
-                    self.tell_writable();
+                    self.shared.tell_writable(&self.conn);
                 }
                 if taken.nothing {
                     return Ok(true);
                 }
             }
-            match stream.try_write(self.writing.get(self.written..).unwrap_or_default()) {
-                Ok(n) => {
-                    self.written += n;
-                    let mut out = self.conn.out.lock();
-                    out.written(n);
-                    let news = out.room_is_news();
-                    drop(out);
-                    if news {
-                        self.tell_writable();
-                    }
-                }
+            match self.shared.write(&self.conn, stream, self.writing.get(self.written..).unwrap_or_default())
+            {
+                Ok(n) => self.written += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     *blocked = true;
                     return Ok(false);
@@ -222,18 +212,17 @@ impl<R: Fn(Report)> Keeper<R> {
         }
     }
 
-    fn tell_writable(&self) {
-        let notice = self.shared.notice(Kind::Writable, &self.conn);
-        self.shared.queue.push(Item::Notice(Box::new(notice)));
-    }
-
     fn failed(&self, doing: &str, e: &io::Error) -> Error {
         Error::io(format_args!("{doing} {}", self.conn.peer.to_string_lossy()), e)
     }
 
     fn read(&mut self) -> Option<Over> {
         let stream = self.stream.as_ref()?;
-        let Err(end) = self.receiver.read(stream, &self.conn, &self.shared.queue) else { return None };
+        let read = self.receiver.read(stream, &self.conn, &self.shared.queue);
+        if let Some(at) = self.receiver.take_relays() {
+            (self.report)(Report::Relays { at });
+        }
+        let Err(end) = read else { return None };
         let protocol = |message: String| Error::new(Code::Protocol, message);
         let config = &self.shared.config;
         let broken = match end {

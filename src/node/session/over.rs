@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -22,15 +22,7 @@ impl<R: Fn(Report)> Keeper<R> {
     /// Tells the program, the actor and the peer.
     pub(super) async fn finish(mut self, over: Over, closed: impl FnOnce()) {
         let unsettled = self.conn.out.unsettled();
-        {
-            let mut out = self.conn.out.lock();
-            out.close();
-            let counters = &self.shared.counters;
-            counters.lines_out.add(out.lines);
-            counters.bytes_out.add(out.bytes_written);
-            counters.bytes_in.add(self.conn.bytes_in.load(Relaxed));
-            counters.closed.add(1);
-        }
+        self.shared.close_books(&self.conn, &mut self.conn.out.lock());
         self.conn.closed.store(true, SeqCst);
         let notice = self.obituary(&over, unsettled);
         // What is left to be said: nothing more of the program's.

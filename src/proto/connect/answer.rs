@@ -28,7 +28,8 @@ impl Pair {
         offer: Option<punch::Message>,
         core: &mut Core,
     ) {
-        if self.open.is_some_and(|(_, since)| now.saturating_duration_since(since) < ECHO) {
+        let fresh = |(_, since)| now.saturating_duration_since(since) < ECHO;
+        if self.open.is_some_and(fresh) && !self.is_relayed() {
             return;
         }
         if !core.heard.is_fresh(now, self.peer, token) {

@@ -181,6 +181,8 @@ impl Pair {
             let error = Error::new(Code::Canceled, "the net was stopped");
             self.drop_request(now, request, error, core);
         }
+        self.better = None;
+        self.abandon(now, core);
         self.end_called(now, core);
         self.stop_punch(now, Result::GivenUp, core);
         let opening = self.links.iter().filter(|(_, link)| link.step < Step::Open);
@@ -256,7 +258,8 @@ impl Pair {
 
     /// Ends the attempt if nothing is left that could come of it.
     pub(super) fn fail_if_hopeless(&mut self, now: Instant, core: &mut Core) {
-        let busy = !self.rungs.is_empty() || !self.links.is_empty() || self.punch.is_some();
+        let opening = self.links.values().any(|link| link.step < Step::Open);
+        let busy = opening || !self.rungs.is_empty() || self.punch.is_some();
         let Some(attempt) = self.attempt.as_ref().filter(|_| !busy) else { return };
         let searching = attempt.search.as_ref().is_some_and(Search::is_open);
         if !attempt.call.is_over(now) || attempt.wish.is_open() || searching {

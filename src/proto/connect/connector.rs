@@ -1,6 +1,7 @@
 //! The connector: finds the pair that an input concerns, lets it do what follows, and knows when it is to be woken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -15,7 +16,7 @@ use super::tale::Tale;
 use super::types::{Closing, ConnId, Input, Output, Token};
 use crate::error::{Code, Error};
 use crate::proto::identity::PublicKey;
-use crate::proto::unl::{Check, UnlV3};
+use crate::proto::unl::{Check, Server, UnlV3};
 
 /// All connections by locator of one node. See the module's page for the contract with the I/O.
 pub struct Connector {
@@ -40,7 +41,15 @@ impl Connector {
 
     /// What the node knows of itself has changed. What goes on goes on with what it was begun with.
     pub fn set_own(&mut self, now: Instant, own: Own) {
+        let moved = match (&self.core.own.locator, &own.locator) {
+            (Some(old), Some(new)) => !old.has_same_addresses(new),
+            (old, new) => old.is_some() != new.is_some(),
+        };
         self.core.own = own;
+        let relayed = self.pairs.values().filter(|pair| moved && pair.better.is_some());
+        for peer in relayed.map(|pair| pair.peer).collect::<Vec<_>>() {
+            self.with(now, peer, |pair, _| pair.hurry_better(now));
+        }
         let waiting = |(_, pair): &(&PublicKey, &Pair)| pair.attempt.is_some();
         let waiting: Vec<PublicKey> = self.pairs.iter().filter(waiting).map(|(peer, _)| *peer).collect();
         for peer in waiting {
@@ -110,6 +119,14 @@ impl Connector {
         }
     }
 
+    /// The node is at a signalling server where it was not. [`Connector::set_own`] comes first.
+    pub fn entered(&mut self, now: Instant) {
+        let recovering = self.pairs.iter().filter(|(_, pair)| pair.recovery.is_some());
+        for peer in recovering.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.with(now, peer, |pair, core| pair.server_entered(now, core));
+        }
+    }
+
     /// Takes what has happened. What concerns something unknown is ignored, or closed.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.core.seals.pass(now);
@@ -175,6 +192,18 @@ impl Connector {
                 }
             }
         }
+    }
+
+    /// A connected peer says that it relays for the network.
+    pub fn relays(&mut self, peer: &PublicKey, at: SocketAddr) {
+        if self.open(peer).is_some() {
+            self.core.volunteers.told(*peer, at);
+        }
+    }
+
+    /// Nodes that relay for the network and that the node's locator is to name, if they are others than before.
+    pub fn take_volunteers(&mut self) -> Option<Vec<Server>> {
+        self.core.volunteers.take()
     }
 
     /// What is to be done next.

@@ -12,6 +12,7 @@ use super::search::MAINLINE;
 use super::settings::{Own, Settings};
 use super::tokens::Tokens;
 use super::types::{Closing, ConnId, Output, PunchId, Token};
+use super::volunteers::Volunteers;
 use crate::proto::identity::PublicKey;
 
 /// See the module.
@@ -23,6 +24,8 @@ pub(super) struct Core {
     /// Calls that were heard.
     pub(super) heard: Tokens,
     pub(super) outputs: VecDeque<Output>,
+    /// Peers that relay for the network.
+    pub(super) volunteers: Volunteers,
     /// Whose each connection is.
     pub(super) conns: BTreeMap<ConnId, PublicKey>,
     /// Whose each punch is, until it has ended, and by which servers that peer is told of it.
@@ -50,6 +53,7 @@ impl Core {
             settings,
             own: Own::default(),
             outputs: VecDeque::new(),
+            volunteers: Volunteers::default(),
             conns: BTreeMap::new(),
             punches: BTreeMap::new(),
             requests: BTreeMap::new(),

@@ -30,9 +30,11 @@
 //! * **Afterwards.** [`Input::Chosen`] for a CHOOSE that arrives, [`Output::Choose`] to send one. [`Output::Open`]: the
 //!   connection is the program's from now on. [`Input::Closed`] once for each connection that ends by itself, or by the
 //!   program, at whatever time after it was named; not for one that [`Output::Close`] has ended.
-//! * **Relays.** On [`Output::Relay`] connect to that server and say `RELAY` with the token ([`crate::proto::relay`]); when it
+//! * **Relays.** On [`Output::Relay`] connect to that server, or node of the network, and say `RELAY` with the token
+//!   ([`crate::proto::relay`]); when it
 //!   says GO, [`Input::Relayed`], and if it is the peer's idea run the handshake as acceptor and say `Came`; or
-//!   [`Input::DialFailed`]. What comes behind GO is the peer's.
+//!   [`Input::DialFailed`]. What comes behind GO is the peer's. The node's locator is to name the relays of
+//!   [`Connector::take_volunteers`].
 //! * **Time.** The connector has all time limits. Give [`Input::Wake`] at [`Connector::deadline`].
 //! * **Signalling.** [`Output::Tell`] is [`super::signal::Signalling::tell`], whose errors come back as
 //!   [`super::signal::Outcome::NotTaken`]. Tags are the connector's. `Happening::Told`, `Done` and `Message` are fed to it.
@@ -62,11 +64,13 @@
 //! | `core` | what all pairs share: names, limits, outputs |
 //! | `pair` | everything between us and one peer |
 //! | `recover` | another link for a session whose link has broken |
+//! | `better` | a direct connection in place of a relayed one |
 //! | `race`, `patience` | which connection of several is kept; how long each is waited for |
 //! | `attempt` | requests of the program, from begin to end |
 //! | [`rungs`], `dial` | which addresses may be dialled, and when; dialling them |
 //! | `call`, `answer` | calling the peer; being called |
 //! | `relay` | the last way: a meeting at a server that passes on what both send |
+//! | `volunteers` | nodes of the network that do the same |
 //! | `search` | looking for the peer in BitTorrent's DHT, leaving a letter there |
 //! | `punching`, `aim` | when a punch begins, and whose it is; at which address |
 //! | `limits` | how much strangers can make us do |
@@ -81,6 +85,7 @@
 mod aim;
 mod answer;
 mod attempt;
+mod better;
 mod call;
 pub mod classic;
 mod connector;
@@ -104,6 +109,7 @@ mod settings;
 mod tale;
 mod tokens;
 mod types;
+mod volunteers;
 mod why;
 
 #[cfg(test)]

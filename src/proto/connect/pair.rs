@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::better::Better;
 use super::core::Core;
 use super::recover::{Recovery, Way};
-use super::report::Technique;
+use super::report::{Result, Technique};
 use super::rungs::Rung;
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Token};
@@ -130,6 +131,8 @@ pub(super) struct Pair {
     pub(super) session: Option<Token>,
     /// Its link has broken.
     pub(super) recovery: Option<Recovery>,
+    /// Its link goes by a relay, and a better one is wanted.
+    pub(super) better: Option<Better>,
     /// When it is to be looked at again.
     pub(super) wake: Option<Instant>,
 }
@@ -154,6 +157,7 @@ impl Pair {
             way: Way::default(),
             session: None,
             recovery: None,
+            better: None,
             wake: None,
         }
     }
@@ -172,7 +176,8 @@ impl Pair {
             self.end_called(now, core);
         }
         self.recover_if_due(now, core);
-        if self.open.is_none() || self.called.is_some() {
+        self.better_if_due(now, core);
+        if self.open.is_none() || self.called.is_some() || self.attempt.is_some() {
             self.launch(now, core);
             self.call_if_due(now, core);
             self.punch_if_due(now, core);
@@ -181,6 +186,12 @@ impl Pair {
         }
         self.report_vain(core);
         self.fail_if_hopeless(now, core);
+        let wanted = self.attempt.is_some() || self.called.is_some() || self.recovery.is_some();
+        if self.open.is_none() && !wanted {
+            // It went on behind a relayed connection, which has ended.
+            self.stop_punch(now, Result::GivenUp, core);
+        }
+        self.better_if_due(now, core);
         if self.attempt.is_none() && self.called.is_none() && self.recovery.is_none() {
             self.rungs.clear();
             self.dialled.clear();
@@ -201,6 +212,7 @@ impl Pair {
             .chain(self.impatient_at())
             .chain(self.confirm_at())
             .chain(self.recovery.as_ref().map(Recovery::deadline))
+            .chain(self.better_at())
             .min()
     }
 
@@ -240,7 +252,7 @@ impl Pair {
         now: Instant,
         conn: ConnId,
         why: Closing,
-        result: super::report::Result,
+        result: Result,
         core: &mut Core,
     ) {
         if let Some(link) = self.take_link(conn, core) {

@@ -176,6 +176,7 @@ impl Pair {
         // A spare one of the race that the open one has won comes soon after that. Whoever comes later, or names the session
         // that we hold, has lost the open one or wants another.
         let held = self.open.map_or(now, |(_, since)| since + core.settings.held).max(now);
+        let relayed = core.settings.sessions && self.is_relayed();
         let Some(link) = self.links.get_mut(&conn) else { return };
         if link.step == Step::Greeted || !link.ours && link.greeted < now {
             link.trip = Some(now.saturating_duration_since(link.greeted));
@@ -192,7 +193,7 @@ impl Pair {
             return;
         }
         link.until = Some(match busy {
-            true if link.resumes => now,
+            true if link.resumes || relayed && link.relay.is_none() => now,
             true => held,
             false => now + CHOICE,
         });
@@ -230,10 +231,14 @@ impl Pair {
         let Some(link) = self.links.get_mut(&conn) else { return };
         (link.step, link.until) = (Step::Open, None);
         let link = link.clone();
-        self.remember_way(&link);
+        self.remember_way(&link, core);
         if let Some((old, _)) = self.open {
-            self.tale = Tale::begin(now);
-            self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
+            if self.is_relayed() && link.relay.is_none() {
+                self.tale.note(now, "in place of the one by a relay");
+            } else {
+                self.tale = Tale::begin(now);
+                self.tale.note(now, "the peer has come back by this connection: it has lost the one before");
+            }
             self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
         let via = via(&link);
@@ -242,6 +247,7 @@ impl Pair {
         self.open = Some((conn, now));
         self.confirmed = confirmed;
         self.recovered();
+        self.want_better(now, link.ours && core.settings.sessions);
         self.close_others(now, core);
         if self.chooser {
             self.choice = Some(conn);
@@ -258,7 +264,8 @@ impl Pair {
     /// Ends what is not needed any more beside the open connection.
     fn close_others(&mut self, now: Instant, core: &mut Core) {
         let least = if self.confirmed { Step::Open } else { Step::Awaited };
-        if self.confirmed {
+        // A punch behind a relayed connection may yet lead to a better one.
+        if self.confirmed && !(core.settings.sessions && self.is_relayed()) {
             self.stop_punch(now, Result::GivenUp, core);
         }
         let others = self.links.iter().filter(|(_, link)| link.step < least);
@@ -283,6 +290,9 @@ impl Pair {
         if link.step < Step::Open {
             self.tale.ended(link.entry, now, Result::Failed, os_error, text);
             self.failed_dial(&link, text);
+        }
+        if let Some(relay) = link.relay.filter(|_| link.step == Step::Awaited) {
+            core.volunteers.failed(&relay);
         }
         self.after_losses(now, core);
     }

@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::attempt::Attempt;
+use super::call::Call;
 use super::core::Core;
 use super::limits::{Bucket, Rate};
 use super::pair::{Link, Pair, Step};
@@ -28,7 +30,7 @@ pub(super) struct Way {
     /// How often links have broken.
     broken: Bucket,
     /// Its newest locator that we have seen.
-    unl: Option<Box<UnlV3>>,
+    pub(super) unl: Option<Box<UnlV3>>,
     /// The address that we dialled last.
     address: Option<(SocketAddr, Technique)>,
 }
@@ -53,12 +55,13 @@ impl Recovery {
 
 impl Pair {
     /// Remembers how this link came about, for when it breaks.
-    pub(super) fn remember_way(&mut self, link: &Link) {
+    pub(super) fn remember_way(&mut self, link: &Link, core: &mut Core) {
         if link.ours && link.punch.is_none() {
             self.way.address = Some((link.at, link.technique));
         }
         let unl = self.attempt.as_ref().map(|attempt| &attempt.unl);
         if let Some(unl) = unl.or(self.called.as_ref().map(|called| &called.unl)) {
+            core.volunteers.note(self.peer, unl.record().relays_first());
             self.way.unl = Some(Box::new(unl.clone()));
         }
     }
@@ -78,6 +81,18 @@ impl Pair {
             let pause = self.recovery.map_or(FIRST, |recovery| recovery.pause);
             let next = if at_once { now } else { now + pause.max(Duration::from_secs(1)) };
             self.recovery = Some(Recovery { until, next, pause, ends: None });
+        }
+    }
+
+    /// We are at a server where we were not. What has cut the link may have cut the way to the servers, too, and a call that nobody
+    /// has heard may be heard now: the ladder is begun anew.
+    pub(super) fn server_entered(&mut self, now: Instant, core: &mut Core) {
+        let Some(recovery) = self.recovery else { return };
+        let in_vain = |a: &Attempt| a.waiting.is_empty() && matches!(a.call, Call::Over(_));
+        let other_hope = self.called.is_some() || self.links.values().any(|link| link.step >= Step::Proved);
+        if !other_hope && self.attempt.as_ref().is_none_or(in_vain) {
+            self.abandon(now, core);
+            self.recovery = Some(Recovery { next: now, ends: None, ..recovery });
         }
     }
 

@@ -5,12 +5,11 @@
 //! it is a connection like any other: the caller greets, the handshake shows who is there, and it runs in the race. A
 //! connection that was proved before stays the one.
 //!
-//! A peer goes only to a relay that its own program has named or is one of its servers, or that the caller's signed locator
-//! names; so an offer leads nowhere where a call does not.
+//! A peer goes only to a relay that its own program or its own locator names or is one of its servers, or that the caller's
+//! signed locator names; so an offer leads nowhere where a call does not. Relays that are no servers but nodes of the network
+//! (`volunteers`) come last.
 //!
-//! A relayed connection stays relayed until it ends: to replace it by a direct one without losing a line takes sessions that
-//! outlive their connections. Then [`Pair::relay_if_due`] need not wait for a punch, and the attempt has to go on behind the
-//! relayed connection instead of ending with it (`Pair::open_link`, `Pair::succeed`).
+//! Once it is open, a direct one is looked for behind it (`better`).
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,14 +23,16 @@ use super::pair::{Link, MOST_LINKS, Pair, Step};
 use super::report::{Result, Technique};
 use super::rungs::Ladder;
 use super::types::{Closing, ConnId, Output, Token};
+use super::volunteers::text;
 use crate::proto::punch::Technique as Punch;
 use crate::proto::rdv_msg::RelayToken;
+use crate::proto::unl::UnlV3;
 
 /// How often the peer is told of a meeting, and how long after each other.
 const MOST_OFFERS: u8 = 3;
 const AGAIN: Duration = Duration::from_millis(1500);
 /// Most relays that an attempt goes to, and that are gone to for a call.
-const MOST_RELAYS: usize = 2;
+const MOST_RELAYS: usize = 3;
 /// An address that is not known yet.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -81,6 +82,10 @@ impl Pair {
     pub(super) fn wish_to_relay(&mut self, now: Instant, ladder: &Ladder, core: &Core) {
         let patient = ladder.reachable || core.own.is_reachable() || self.dials_near();
         let Some(attempt) = &mut self.attempt else { return };
+        if self.open.is_some() {
+            // It is this what we want to get away from.
+            return;
+        }
         if !core.settings.relay {
             attempt.relay.trouble = Some("this node uses none".to_owned());
             return;
@@ -149,19 +154,20 @@ impl Pair {
     fn no_relay(&mut self) {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.relay.stage = Stage::Over;
-        let why = "none of the signalling servers of the two is known to relay";
+        let why = "none of the signalling servers of the two is known to relay, and no node that does is";
         attempt.relay.trouble.get_or_insert_with(|| why.to_owned());
     }
 
     /// A relay that the peer will go to: where it was heard, where it stays, where we stay.
     fn choose_relay(&self, core: &Core) -> Option<String> {
         let attempt = self.attempt.as_ref().filter(|attempt| attempt.relay.tried.len() < MOST_RELAYS)?;
-        let ours = core.own.locator.iter().flat_map(|unl| unl.record().servers.iter().map(lower));
-        let named: Vec<String> = attempt.unl.record().servers.iter().map(lower).chain(ours).collect();
+        let ours = core.own.locator.iter().flat_map(|unl| unl.record().servers.iter().map(text));
+        let named: Vec<String> = attempt.unl.record().servers.iter().map(text).chain(ours).collect();
         let heard = self.server.iter().filter(|server| named.contains(server)).cloned();
         let relays = |server: &String| core.own.relays.contains(server);
         let known = heard.chain(named.iter().cloned()).filter(relays);
-        let mut all = known.chain(core.settings.relays.iter().cloned());
+        let volunteers = core.volunteers_for(attempt.unl.record());
+        let mut all = known.chain(core.settings.relays.iter().cloned()).chain(volunteers);
         all.find(|server| !attempt.relay.tried.contains(server))
     }
 
@@ -189,6 +195,9 @@ impl Pair {
         // Where we are only for a peer's sake its name may lead elsewhere by now.
         let mut trusted = core.own.servers.iter().chain(&core.settings.relays);
         let guest = !trusted.any(|own| own.eq_ignore_ascii_case(&server));
+        let unl = self.attempt.as_ref().map(|attempt| &attempt.unl).filter(|_| ours);
+        let unl = unl.or(self.called.as_ref().map(|called| &called.unl));
+        let prove = !core.is_server(&server, unl.map(UnlV3::record));
         let conn = ConnId(core.name());
         let entry = self.tale.began(now, Technique::Relay, None);
         let link = Link {
@@ -211,7 +220,7 @@ impl Pair {
         self.links.insert(conn, link);
         core.conns.insert(conn, self.peer);
         let token = RelayToken(token);
-        core.push(Output::Relay { conn, peer: self.peer, server, guest, token, ours });
+        core.push(Output::Relay { conn, peer: self.peer, server, guest, prove, token, ours });
     }
 
     /// The peer wants to meet us at a relay.
@@ -229,7 +238,9 @@ impl Pair {
         }
         let ours = core.own.servers.iter().chain(&core.own.relays).chain(&core.settings.relays);
         let ours = core.settings.relay && ours.into_iter().any(|own| own.eq_ignore_ascii_case(&server));
-        let theirs = called.unl.record().servers.iter().any(|named| lower(named) == server);
+        let record = called.unl.record();
+        let theirs = record.servers.iter().any(|named| text(named) == server)
+            || core.volunteers_for(record).contains(&server);
         let reason = if !core.settings.relay || !ours && !theirs {
             Some(Refusal::NoRelay)
         } else if usize::from(called.relays) >= MOST_RELAYS
@@ -291,8 +302,4 @@ impl Pair {
             attempt.relay.stage = Stage::Due;
         }
     }
-}
-
-fn lower(server: &crate::proto::unl::Server) -> String {
-    server.to_string().to_ascii_lowercase()
 }

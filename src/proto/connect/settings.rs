@@ -24,6 +24,8 @@ pub struct Settings {
     pub relay: bool,
     /// Relays that the program has named, as `host:port`, beside the servers that say that they relay.
     pub relays: Vec<String>,
+    /// Whether connections are sessions that outlive their links: only those can go from a relay to a better way. Default yes.
+    pub sessions: bool,
     /// Whether there is BitTorrent's DHT to be asked where a peer is. Default no; without the feature `mainline` never.
     pub mainline: bool,
     /// Whether letters are left there. Default no.
@@ -69,6 +71,7 @@ impl Settings {
             punching: true,
             relay: true,
             relays: Vec::new(),
+            sessions: true,
             mainline: false,
             letters: false,
             punch: Options::default(),

@@ -1,5 +1,6 @@
 //! One connector against a script: what it says in answer to what.
 
+mod better;
 mod hostile;
 mod racing;
 mod recover;

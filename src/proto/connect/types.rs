@@ -162,7 +162,7 @@ pub enum Output {
         /// Whom it is meant for.
         peer: PublicKey,
     },
-    /// Connect to a relay, name this token, and wait there for the peer.
+    /// Connect to a relay, a server or a node of the network, name this token, and wait there for the peer.
     Relay {
         /// What to call it.
         conn: ConnId,
@@ -172,6 +172,8 @@ pub enum Output {
         server: String,
         /// Whether only the peer names it: think twice about where that leads.
         guest: bool,
+        /// Whether it may be a node that relays for our network: show it that we are of that.
+        prove: bool,
         /// What to name there.
         token: RelayToken,
         /// Whether it is us who greet ([`Output::Greet`] follows [`Input::Relayed`]); else the peer's greeting is awaited.

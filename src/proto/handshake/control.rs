@@ -10,13 +10,16 @@
 //!  8 ping     number(4)
 //!  9 pong     number(4)
 //! 10 close    sent(8)
+//! 11 relays   address(16) port(2)   a volunteer; an IPv4 address as IPv6 maps it
 //! ```
 //!
 //! Numbers are big-endian. There is one way to write each, and nothing else is read.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 
 use super::wire::Answer;
+use crate::proto::unl::is_host;
 
 /// The first byte of a control frame that holds a part of a message, and of its last part.
 pub(super) const PART: u8 = 4;
@@ -64,6 +67,11 @@ pub enum Control {
         /// So much was sent since the session's begin.
         sent: u64,
     },
+    /// I relay for our network.
+    Relays {
+        /// Where.
+        at: SocketAddr,
+    },
 }
 
 /// A message as it is sent.
@@ -104,6 +112,13 @@ impl Control {
             Control::Ping { number } => Encoded::of(&[&[8], &number.to_be_bytes()]),
             Control::Pong { number } => Encoded::of(&[&[9], &number.to_be_bytes()]),
             Control::Close { sent } => Encoded::of(&[&[10], &sent.to_be_bytes()]),
+            Control::Relays { at } => {
+                let ip = match at.ip() {
+                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                    IpAddr::V6(ip) => ip,
+                };
+                Encoded::of(&[&[11], &ip.octets(), &at.port().to_be_bytes()])
+            }
         }
     }
 
@@ -125,6 +140,12 @@ impl Control {
             (8, rest) => Some(Control::Ping { number: u32::from_be_bytes(rest.try_into().ok()?) }),
             (9, rest) => Some(Control::Pong { number: u32::from_be_bytes(rest.try_into().ok()?) }),
             (10, rest) => Some(Control::Close { sent: number(rest)? }),
+            (11, rest) => {
+                let (ip, port) = rest.split_first_chunk::<16>()?;
+                let ip = Ipv6Addr::from(*ip).to_canonical();
+                let at = SocketAddr::new(ip, u16::from_be_bytes(port.try_into().ok()?));
+                (is_host(ip) && at.port() != 0).then_some(Control::Relays { at })
+            }
             _ => None,
         }
     }

@@ -53,7 +53,7 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::NotAHandshake { found, expected } => write!(
                 f,
-                "no handshake of p2pnet's secure dialect: a message of {found} bytes where one of {expected} is expected"
+                "no handshake of the secure dialect: a message of {found} bytes where one of {expected} is expected"
             ),
             Self::NotForUs => write!(
                 f,
@@ -75,9 +75,11 @@ impl fmt::Display for HandshakeError {
             Self::Busy => write!(f, "too many handshakes at the moment"),
             Self::Refused(Refusal::NotForUs) => write!(
                 f,
-                "the peer says the greeting is not for it: it has another key, is of another network or has another network key"
+                "the peer says the greeting is not for it: it has another key, is of another network or has another network key \
+                 (P2P_OPT_NETWORK, P2P_OPT_NETWORK_KEY)"
             ),
             Self::Refused(Refusal::Busy) => write!(f, "the peer is busy, or has no room for strangers"),
+            Self::Refused(Refusal::NoGreeting) => write!(f, "the peer has not understood the greeting"),
             Self::TurnedAway => write!(f, "the peer does not let this node in"),
             Self::Full => write!(f, "the peer has no room for another connection"),
             Self::NotAKey => {

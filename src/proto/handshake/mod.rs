@@ -35,10 +35,12 @@ pub use budget::Budget;
 pub use control::{Control, Encoded};
 pub use error::HandshakeError;
 pub use transport::{FrameError, Opened, Opener, Sealer, Transport};
+pub(crate) use wire::sent_by_secure;
 pub use wire::{Answer, Hello, Refusal, Token};
 
 use super::identity::{Identity, PublicKey};
 use super::network::{NETWORK_ID_LEN, NetworkId};
+pub(in crate::proto) use noise::hmac;
 use noise::{KEY, Noise, Pattern, Setup, StaticKeys};
 
 /// The network of nodes that have none.
@@ -294,6 +296,9 @@ impl Handshake {
         let (Some(expected), Some(found)) = (self.expected(), self.length()) else { return Ok(()) };
         if !expected.contains(&found) {
             let expected = expected.first().copied().unwrap_or_default();
+            if self.state == State::Greeting {
+                self.out = Some(Refusal::NoGreeting.message().to_vec());
+            }
             return Err(HandshakeError::NotAHandshake { found, expected });
         }
         if self.wants() > 0 {

@@ -139,7 +139,7 @@ impl Noise {
 }
 
 /// HMAC-SHA256 (RFC 2104) of `data`.
-pub(super) fn hmac(key: &[u8; KEY], data: &[u8]) -> [u8; KEY] {
+pub(in crate::proto) fn hmac(key: &[u8; KEY], data: &[u8]) -> [u8; KEY] {
     let mut mac = [0; KEY];
     Sha::default().hmac(key, data, &mut mac);
     mac

@@ -408,6 +408,30 @@ fn calls_out_of_order_are_errors() {
     }
 }
 
+#[test]
+fn who_does_not_greet_is_told_so_and_a_classic_node_knows_the_words() {
+    for bytes in [&b"hello\r\n"[..], b"GET / HTTP/1.1\r\n", &[b'0'; 64], &[0, 0], &[0xff, 0xff]] {
+        let mut a = accept();
+        assert!(matches!(a.input(bytes), Err(HandshakeError::NotAHandshake { .. })));
+        let word = a.output().unwrap();
+        assert_eq!(word, [0, 1, 3]);
+        assert!(sent_by_secure(&word) && !sent_by_secure(bytes) && !sent_by_secure(b""));
+        let mut c = connect(None);
+        drop(c.output());
+        assert_eq!(c.input(&word), Err(HandshakeError::Refused(Refusal::NoGreeting)));
+    }
+    let keyed = Myself::new(&id(1)).in_network(NetworkId::of("chess"), Some(&[9; 32]));
+    let keyed = Handshake::connect(&keyed, None, TOKEN, false, &[11; 32]).unwrap();
+    for mut c in [connect(Some(2)), connect(None), keyed] {
+        let greeting = c.output().unwrap();
+        assert!(sent_by_secure(&greeting));
+        assert!((0..greeting.len()).all(|len| !sent_by_secure(&greeting[..len])));
+        assert!(!sent_by_secure(&[&greeting[..], b"x"].concat()));
+        // Only who accepts says it: a connector that hears no reply hangs up.
+        assert!(c.input(b"hello\r\n").is_err() && c.output().is_none());
+    }
+}
+
 /// An acceptor whose identity in XX is not the one that encrypts.
 #[test]
 fn nobody_borrows_an_identity() {

@@ -118,6 +118,9 @@ pub enum Refusal {
     NotForUs,
     /// Too many handshakes at the moment.
     Busy,
+    /// What came is no greeting, or nothing came. Said to whoever speaks another language, so that a classic node of ours can
+    /// tell its program why there is no talk ([`sent_by_secure`]).
+    NoGreeting,
 }
 
 impl Refusal {
@@ -126,6 +129,7 @@ impl Refusal {
         let reason = match self {
             Refusal::NotForUs => 1,
             Refusal::Busy => 2,
+            Refusal::NoGreeting => 3,
         };
         [0, REFUSAL as u8, reason]
     }
@@ -134,9 +138,22 @@ impl Refusal {
         match byte {
             1 => Some(Refusal::NotForUs),
             2 => Some(Refusal::Busy),
+            3 => Some(Refusal::NoGreeting),
             _ => None,
         }
     }
+}
+
+/// Whether all that a peer has sent looks like what a node of the secure dialect says to somebody who answers nothing that it
+/// understands: a greeting, or that it has got none. For the classic dialect, to which it is the beginning of a line.
+pub(crate) fn sent_by_secure(bytes: &[u8]) -> bool {
+    let Some((head, body)) = bytes.split_first_chunk::<HEAD>() else { return false };
+    let greeting = match body.first() {
+        Some(&PATTERN_IK) => body.len() == IK_GREETING,
+        Some(&PATTERN_XX) => body.len() == XX_GREETING || body.len() == XX_KEYED_GREETING,
+        _ => false,
+    };
+    usize::from(u16::from_be_bytes(*head)) == body.len() && greeting || bytes == Refusal::NoGreeting.message()
 }
 
 /// The code at the end of a greeting: shows for the price of a few hashes that the connector knows whom it greets (IK), or in

@@ -57,6 +57,8 @@ pub struct Session {
     rtt: Rtt,
     round: Round,
     slots: BTreeMap<SlotId, Slot>,
+    /// Of a spray's earlier round: the ports whose ways are still open.
+    kept: Vec<SlotId>,
     next_slot: u16,
     /// Ports that are being bound or asked for.
     pending: usize,
@@ -117,6 +119,7 @@ impl Session {
             rtt: Rtt::default(),
             round: Round::default(),
             slots: BTreeMap::new(),
+            kept: Vec::new(),
             next_slot: 0,
             pending: 0,
             half: BTreeMap::new(),

@@ -48,6 +48,36 @@ impl FromStr for RelayToken {
     }
 }
 
+/// Shows a node that volunteers to relay that who asks it is of its network ([`crate::proto::relay::Membership`]).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RelayProof(pub [u8; 16]);
+
+impl fmt::Debug for RelayProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayProof(..)")
+    }
+}
+
+impl fmt::Display for RelayProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Reads what follows `RELAY `: the token, and the proof if there is one. For who reads nothing else; a server reads
+/// [`Request`](super::Request)s.
+pub fn parse_relay(rest: &str) -> (Option<RelayToken>, Option<RelayProof>) {
+    let (token, more) = match rest.split_once(' ') {
+        // Words behind the proof are a later version's.
+        Some((token, more)) => (token, Some(more.split(' ').next().unwrap_or_default())),
+        None => (rest, None),
+    };
+    let mut proof = [0; 16];
+    let read = more.is_some_and(|text| hex::read(text, &mut proof));
+    let token = token.parse().ok().filter(|_| more.is_none_or(|text| !text.is_empty()));
+    (token, Some(RelayProof(proof)).filter(|_| read && token.is_some()))
+}
+
 /// What counts in a relayed connection, told with GO. A field that is missing has no limit, or none that is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayTerms {
@@ -94,13 +124,15 @@ pub enum RelayReason {
     Time,
     /// The address asks too often.
     Rate,
+    /// This relay is a node's, for its network, and nothing shows that who asks is of that.
+    Member,
     /// One that this version does not know.
     Other,
 }
 
 impl RelayReason {
     /// All, in the order of the enumeration.
-    pub const ALL: [RelayReason; 9] = [
+    pub const ALL: [RelayReason; 10] = [
         RelayReason::Line,
         RelayReason::Order,
         RelayReason::Off,
@@ -109,6 +141,7 @@ impl RelayReason {
         RelayReason::Token,
         RelayReason::Time,
         RelayReason::Rate,
+        RelayReason::Member,
         RelayReason::Other,
     ];
 
@@ -123,6 +156,7 @@ impl RelayReason {
             RelayReason::Token => "TOKEN",
             RelayReason::Time => "TIME",
             RelayReason::Rate => "RATE",
+            RelayReason::Member => "MEMBER",
             RelayReason::Other => "OTHER",
         }
     }
@@ -219,11 +253,18 @@ mod tests {
         ] {
             assert_eq!(
                 Request::parse(&format!("RELAY {bad}")),
-                Some(Request::Relay { token: None }),
+                Some(Request::Relay { token: None, proof: None }),
                 "{bad:?}"
             );
         }
-        assert_eq!(Request::parse("RELAY"), Some(Request::Relay { token: None }));
+        assert_eq!(Request::parse("RELAY"), Some(Request::Relay { token: None, proof: None }));
+        let proved = format!("{line} 0123456789abcdef0123456789abcdef");
+        assert_eq!(Request::parse(&proved).map(|r| r.to_string()).as_deref(), Some(&proved[..]));
+        assert_eq!(Request::parse(&format!("{proved} more to come")), Request::parse(&proved));
+        // What cannot be read is no proof, and a server that needs none does not mind.
+        for other in ["x", "0123456789abcdef", "0123456789abcdef0123456789abcdeg"] {
+            assert_eq!(Request::parse(&format!("{line} {other}")), Request::parse(&line));
+        }
         for line in ["RELAYS", "relay x", " RELAY x", "R"] {
             assert_eq!(Request::parse(line), None, "{line:?}");
         }
@@ -253,13 +294,14 @@ mod tests {
         #[test]
         fn what_we_write_is_read_back(
             token in any::<[u8; 16]>(),
+            proof in any::<Option<[u8; 16]>>(),
             kind in 0..3,
             terms in (any::<Option<u32>>(), any::<Option<u32>>(), any::<Option<u64>>()),
             reason in prop::sample::select(RelayReason::ALL.to_vec()),
             text in "([!-~]{1,5}( [!-~]{1,5}){0,4})?",
         ) {
             prop_assume!(token != [0; 16]);
-            let request = Request::Relay { token: Some(RelayToken(token)) };
+            let request = Request::Relay { token: Some(RelayToken(token)), proof: proof.map(RelayProof) };
             let line = request.to_string();
             prop_assert_eq!(Request::parse(&line), Some(request));
             let reply = Reply::Relay(match kind {
@@ -272,7 +314,7 @@ mod tests {
 
         #[test]
         fn near_misses_are_read_or_refused(
-            line in "RELAY( |)(WAIT|GO|REFUSED|[0-9a-f]{31,33}|)( |)((FULL|LINE|idle=|rate=|bytes=|[0-9]{1,21}|\u{7}|ä)( |)){0,4}",
+            line in "RELAY( |)(WAIT|GO|REFUSED|[0-9a-f]{31,33}|)( |)([0-9a-f]{31,33}|)( |)((FULL|LINE|idle=|rate=|bytes=|[0-9]{1,21}|\u{7}|ä)( |)){0,4}",
         ) {
             if let Some(request) = Request::parse(&line) {
                 let written = request.to_string();

@@ -1,7 +1,9 @@
 //! What a node says to the rendezvous server.
 
 use super::signal::{Misspelt, SignalRequest};
-use super::{RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports};
+use super::{
+    RelayProof, RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports,
+};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -59,10 +61,12 @@ pub enum Request<'a> {
     Clear,
     /// `QUIT`: close this connection.
     Quit,
-    /// `RELAY token`: connect me with whoever says the same. Ours.
+    /// `RELAY token [proof]`: connect me with whoever names the same. Ours.
     Relay {
         /// Which meeting; `None`: it cannot be read, which is answered.
         token: Option<RelayToken>,
+        /// For a node that relays for its network only. A server has no use for it.
+        proof: Option<RelayProof>,
     },
     /// A line of signalling: ours, like OBSERVE.
     Signal(SignalRequest<'a>),
@@ -95,8 +99,11 @@ impl<'a> Request<'a> {
             },
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
             b'R' => match line.strip_prefix("RELAY")?.strip_prefix(' ') {
-                Some(token) => Some(Request::Relay { token: token.parse().ok() }),
-                None => (line == "RELAY").then_some(Request::Relay { token: None }),
+                Some(rest) => {
+                    let (token, proof) = super::parse_relay(rest);
+                    Some(Request::Relay { token, proof })
+                }
+                None => (line == "RELAY").then_some(Request::Relay { token: None, proof: None }),
             },
             b'E' | b'H' | b'L' | b'P' | b'T' => {
                 SignalRequest::parse(line).map(|read| read.map_or_else(Request::Misspelt, Request::Signal))
@@ -174,8 +181,9 @@ impl fmt::Display for Request<'_> {
             }
             Request::Clear => f.write_str("CLEAR"),
             Request::Quit => f.write_str("QUIT"),
-            Request::Relay { token: Some(token) } => write!(f, "RELAY {token}"),
-            Request::Relay { token: None } => f.write_str("RELAY"),
+            Request::Relay { token: Some(token), proof: Some(proof) } => write!(f, "RELAY {token} {proof}"),
+            Request::Relay { token: Some(token), proof: None } => write!(f, "RELAY {token}"),
+            Request::Relay { token: None, .. } => f.write_str("RELAY"),
             Request::Signal(request) => request.fmt(f),
             Request::Misspelt(misspelt) => misspelt.fmt(f),
         }

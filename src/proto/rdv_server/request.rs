@@ -37,7 +37,7 @@ impl Rendezvous {
         let request = match request {
             None => return self.ignore(peer, "not a request"),
             Some(Request::Misspelt(misspelt)) => return self.misspelt(conn, misspelt),
-            Some(Request::Relay { token }) => return self.relay(now, conn, peer, token),
+            Some(Request::Relay { token, .. }) => return self.relay(now, conn, peer, token),
             Some(request) => request,
         };
         self.touch(now, conn, matches!(request, Request::SimultaneousReady { .. }));

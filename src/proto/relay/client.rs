@@ -1,15 +1,15 @@
 //! A node's part at a relay: what it says, and what it hears until it is connected.
 
-use crate::proto::rdv_msg::{RelayReason, RelayReply, RelayTerms, RelayToken, Reply, Request};
+use crate::proto::rdv_msg::{RelayProof, RelayReason, RelayReply, RelayTerms, RelayToken, Reply, Request};
 use std::borrow::Cow;
 use std::fmt;
 
 /// Longest line that is waited for, in bytes with its end.
 const MAX_LINE: usize = 1024;
 
-/// What a node says first.
-pub fn request(token: RelayToken) -> String {
-    format!("{}\r\n", Request::Relay { token: Some(token) })
+/// What a node says first; the proof is for a relay that may be a node of the network.
+pub fn request(token: RelayToken, proof: Option<RelayProof>) -> String {
+    format!("{}\r\n", Request::Relay { token: Some(token), proof })
 }
 
 /// Why a relay does not connect us.
@@ -94,7 +94,10 @@ mod tests {
         let said = b"RELAY WAIT\r\nRELAY GO idle=7\r\nRELAY GO\r\n";
         let terms = RelayTerms { idle: Some(7), ..RelayTerms::default() };
         assert_eq!(Client::default().read(said), Ok((29, Some(terms))));
-        assert_eq!(request(RelayToken([0xab; 16])), format!("RELAY {}\r\n", "ab".repeat(16)));
+        let (token, line) = (RelayToken([0xab; 16]), "ab".repeat(16));
+        assert_eq!(request(token, None), format!("RELAY {line}\r\n"));
+        let proof = Some(RelayProof([1; 16]));
+        assert_eq!(request(token, proof), format!("RELAY {line} {}\r\n", "01".repeat(16)));
     }
 
     #[test]

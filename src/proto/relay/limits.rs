@@ -1,4 +1,4 @@
-//! What relaying may cost a server.
+//! What relaying may cost a server, or a node that volunteers.
 
 use crate::proto::rdv_msg::RelayTerms;
 use std::time::Duration;
@@ -43,6 +43,22 @@ impl Default for RelayLimits {
             rate_in_all: 32 * 1024 * 1024,
             bytes: 16 * 1024 * 1024 * 1024,
             buffer: 128 * 1024,
+        }
+    }
+}
+
+impl RelayLimits {
+    /// For a node that volunteers, on a line for other things: 256 KiB/s and 1 MiB at once for a session, 1 MiB/s in all,
+    /// 8 nodes of an address, and no sessions until it is told how many.
+    pub fn of_a_volunteer() -> RelayLimits {
+        RelayLimits {
+            sessions: 0,
+            waiting: 0,
+            per_address: 8,
+            rate: 256 * 1024,
+            burst: 1024 * 1024,
+            rate_in_all: 1024 * 1024,
+            ..RelayLimits::default()
         }
     }
 }

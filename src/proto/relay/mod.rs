@@ -13,10 +13,13 @@
 //! also shows that the other one is who it should be; so whoever guesses or steals a token gains nothing but a
 //! connection that comes to nothing.
 //!
-//! The lines are in [`crate::proto::rdv_msg`]; the I/O of the server is `server/relay.rs`.
+//! A node may volunteer to relay for its network ([`Membership`]); then it is the server here.
+//!
+//! The lines are in [`crate::proto::rdv_msg`]; the I/O is in `relay`, of one who goes there in `node/relay`.
 
 mod client;
 mod limits;
+mod member;
 mod pace;
 mod server;
 
@@ -25,4 +28,5 @@ mod tests;
 
 pub use client::{Client, Unwilling, request};
 pub use limits::RelayLimits;
+pub use member::{Membership, Seen};
 pub use server::{Asked, Counters, End, Next, Output, Refusal, Relay, SessionId, Summary};

@@ -4,6 +4,7 @@
 //! [`Session::may_send`], send something new and hand it over with [`Session::sent`]. Tell what arrives by
 //! [`Session::received`] and [`Session::heard`], and look at [`Session::due`] when [`Session::deadline`] has come.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::live::{Live, Times, Verdict};
@@ -41,6 +42,8 @@ pub enum Heard {
     Nothing,
     /// Some of what was sent has arrived: there may be room to send more.
     Room,
+    /// The peer relays for its network.
+    Relays(SocketAddr),
     /// The peer has closed the session, and will send `missing` units never that it had accepted from its program.
     Closed {
         /// 0, unless the peer's time to send them had run out.
@@ -64,6 +67,8 @@ pub enum Due {
 struct Up {
     /// To be said first.
     hello: Option<Control>,
+    /// Where we relay, to be said.
+    relays: Option<SocketAddr>,
     live: Live,
     pong: Option<u32>,
     /// What the peer was told last that we have.
@@ -88,6 +93,8 @@ pub struct Session {
     rtt: Option<Duration>,
     resumptions: u64,
     resent: u64,
+    /// Where we relay.
+    relays: Option<SocketAddr>,
 }
 
 impl Session {
@@ -105,6 +112,17 @@ impl Session {
             rtt: None,
             resumptions: 0,
             resent: 0,
+            relays: None,
+        }
+    }
+
+    /// From now on we relay for our network, there; or we do not. The peer is told where, on this link and each that follows.
+    pub fn set_relays(&mut self, at: Option<SocketAddr>) {
+        if self.relays != at {
+            self.relays = at;
+            if let Some(up) = &mut self.up {
+                up.relays = at;
+            }
         }
     }
 
@@ -130,7 +148,7 @@ impl Session {
     /// [`Violation`] if that cannot be.
     pub fn resume(&mut self, now: Instant, received: u64) -> Result<(), Violation> {
         self.window.resume(received)?;
-        self.up = Some(Up::new(now, None, self.received));
+        self.up = Some(Up { relays: self.relays, ..Up::new(now, None, self.received) });
         self.resumptions += 1;
         self.resent += self.window.behind();
         Ok(())
@@ -151,6 +169,9 @@ impl Session {
         if let Some(hello) = up.hello.take() {
             return Some(hello);
         }
+        if let Some(at) = up.relays.take_if(|_| !up.close_said) {
+            return Some(Control::Relays { at });
+        }
         if let Some(number) = up.pong.take() {
             return Some(Control::Pong { number });
         }
@@ -170,7 +191,8 @@ impl Session {
 
     /// Whether [`Session::control`] has something to say, the end aside.
     pub fn has_word(&self) -> bool {
-        let word = |up: &Up| up.hello.is_some() || up.pong.is_some() || up.ack_now || up.live.wants_to_ask();
+        let news = |up: &Up| up.hello.is_some() || up.relays.is_some() && !up.close_said;
+        let word = |up: &Up| news(up) || up.pong.is_some() || up.ack_now || up.live.wants_to_ask();
         self.up.as_ref().is_some_and(word)
     }
 
@@ -231,6 +253,7 @@ impl Session {
                 self.closed_by_peer = true;
                 return Ok(Heard::Closed { missing: sent.saturating_sub(self.received) });
             }
+            Control::Relays { at } => return Ok(Heard::Relays(*at)),
             // What a session it holds is of no matter where one has begun; that it comes once is seen to elsewhere.
             Control::Session { .. } | Control::Verdict { .. } | Control::Choose | Control::Unwelcome(_) => {}
         }
@@ -323,7 +346,16 @@ impl Session {
 
 impl Up {
     fn new(now: Instant, hello: Option<Control>, told: u64) -> Up {
-        Up { hello, live: Live::new(now), pong: None, told, ack_at: None, ack_now: false, close_said: false }
+        Up {
+            hello,
+            relays: None,
+            live: Live::new(now),
+            pong: None,
+            told,
+            ack_at: None,
+            ack_now: false,
+            close_said: false,
+        }
     }
 }
 

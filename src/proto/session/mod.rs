@@ -109,4 +109,6 @@ impl fmt::Display for Violation {
 impl std::error::Error for Violation {}
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;

@@ -247,3 +247,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_a_node_relays_is_said_once_on_each_link_and_not_behind_the_end() {
+    let (now, at) = (Instant::now(), "192.0.2.1:7".parse().unwrap());
+    let mut a = Session::begin(now, [1; 16], Settings::default(), true);
+    a.set_relays(Some(at));
+    let words = |a: &mut Session| -> Vec<Control> { std::iter::from_fn(|| a.control(now, true)).collect() };
+    let said = |words: &[Control]| words.iter().filter(|word| **word == Control::Relays { at }).count();
+    assert!(a.has_word());
+    assert_eq!(said(&words(&mut a)), 1);
+    a.set_relays(Some(at));
+    assert_eq!(said(&words(&mut a)), 0, "nothing new");
+    a.lost();
+    a.resume(now, 0).unwrap();
+    assert_eq!(said(&words(&mut a)), 1);
+    let mut b = Session::begin(now, [1; 16], Settings::default(), true);
+    assert_eq!(b.heard(now, &Control::Relays { at }), Ok(Heard::Relays(at)));
+    a.close();
+    words(&mut a);
+    a.set_relays(None);
+    a.set_relays(Some(at));
+    assert_eq!(words(&mut a), []);
+}

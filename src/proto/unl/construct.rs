@@ -140,6 +140,7 @@ impl Overrides {
             nat: own.nat,
             candidates: self.candidates.clone().unwrap_or(own.candidates),
             servers: self.servers.clone().unwrap_or(own.servers),
+            relays: own.relays,
         };
         if let Some(nat_type) = self.nat_type {
             record.nat.nat_type = nat_type;

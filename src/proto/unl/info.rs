@@ -28,6 +28,8 @@ pub struct Info {
     pub candidates: Vec<Candidate>,
     /// Servers that know it (version 3).
     pub servers: Vec<Server>,
+    /// Nodes of its network that relay, itself among them if one is at an address of its own (version 3).
+    pub relays: Vec<Server>,
     /// The network it is for (version 3).
     pub network: Option<NetworkId>,
     /// Unix time in seconds from which on it is of no use (version 3).
@@ -83,6 +85,7 @@ impl From<&UnlV3> for Info {
             forwarding: record.forwarding,
             candidates: record.candidates,
             servers: record.servers,
+            relays: record.relays,
             network: record.network,
             expires: record.expires,
         }
@@ -103,6 +106,7 @@ impl From<&UnlV2> for Info {
                 Candidate::new(CandidateKind::Lan, unl.lan_ip, unl.listen_port),
             ],
             servers: Vec::new(),
+            relays: Vec::new(),
             network: None,
             expires: None,
         }

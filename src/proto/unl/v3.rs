@@ -32,7 +32,7 @@ use crate::proto::identity::{Identity, KEY_LEN, PublicKey, SIGNATURE_LEN};
 
 pub use check::Check;
 pub use error::V3Error;
-pub use record::{MAX_CANDIDATES, MAX_DELTA, MAX_EXPIRES, MAX_SERVERS, Record, RecordError};
+pub use record::{MAX_CANDIDATES, MAX_DELTA, MAX_EXPIRES, MAX_RELAYS, MAX_SERVERS, Record, RecordError};
 
 /// What every locator of this version begins with.
 pub const PREFIX: &str = "p2p3";

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use p2pnet::error::Code;
+use p2pnet::server::Server;
 
 use crate::Result;
 use crate::kernel_nat::Kind;
@@ -38,6 +39,12 @@ pub(crate) fn cases() -> Vec<Case> {
     all.push(Case::new("connect::peer-gone", what, peer_gone));
     let what = "the relay ends while two are connected by it: both are told";
     all.push(Case::new("connect::relay-ends", what, relay_ends));
+    for (who, callers) in [("caller", &["a"][..]), ("called", &["b"]), ("both", &["a", "b"])] {
+        let what =
+            "random NATs, no relay, and a node of the network that volunteers and was connected before";
+        let name = format!("connect::volunteer-known-to-{who}");
+        all.push(Case::new(name, what, move |notes| by_a_volunteer(callers, notes)));
+    }
     let what = "the program gives up: that is the end, and the next call works";
     all.push(Case::new("connect::cancel", what, cancel));
     all
@@ -151,6 +158,40 @@ fn relay_ends(notes: &Notes) -> Result {
     b.alone()?;
     a.quit()?;
     b.quit()
+}
+
+/// Those of the two who know the volunteer have been connected with it.
+fn by_a_volunteer(knowing: &[&str], notes: &Notes) -> Result {
+    if let Some(reason) = peer::obstacle() {
+        return skip(reason);
+    }
+    let random = || Nat::kernel(Kind::Random);
+    let lab = Lab::new().home("a", random()).home("b", random()).home("c", Nat::Public).delay_ms(5);
+    let network = lab.build()?;
+    let mut config = network.rendezvous();
+    config.limits.relay.sessions = 0;
+    let _server = network.server().enter(|| Server::spawn(config))?;
+    let mut c = Peer::start(&network, "c", &["--dialect", "2", "--relay-sessions", "4"])?;
+    let [mut a, mut b] = start(&network, ["a", "b"])?;
+    c.ready()?;
+    let failed = a.connect(&b.locator()?)?;
+    assert_eq!(failed.code, NO_PATH, "{}", failed.story);
+    for (name, node) in [("a", &mut a), ("b", &mut b)] {
+        if knowing.contains(&name) {
+            let outcome = node.connect(&c.locator()?)?;
+            assert_eq!(outcome.via.as_deref(), Ok("direct"), "{}", outcome.story);
+        }
+    }
+    let outcome = a.connect(&b.locator()?)?;
+    assert_eq!(outcome.via.as_deref(), Ok("relay"), "{}", outcome.story);
+    let by = outcome.winner().map(|winner| peer::plain(&winner["text"])).unwrap_or_default();
+    let address = network.host("c").ip().to_string();
+    assert!(by.contains(&format!("by the relay {address}:")), "{by}");
+    notes.note("opened_ms", outcome.opened.as_millis() as u64);
+    for node in [a, b, c] {
+        node.quit()?;
+    }
+    Ok(())
 }
 
 fn cancel(_: &Notes) -> Result {

@@ -14,6 +14,7 @@ mod meeting;
 mod nat;
 pub(crate) mod portmap;
 mod punch;
+mod sessions;
 mod situation;
 mod table;
 mod topologies;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Case> {
         hostile::cases(),
         crate::matrix::tests::cases(),
         fight::cases(),
+        sessions::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -144,7 +144,8 @@ fn try_once(pair: &mut Pair<'_>, caller: usize, cell: &mut Cell) -> Result {
     if good == 0 && all >= IN_VAIN {
         return Ok(());
     }
-    let tried = pair.attempt(caller)?;
+    let only_relay = cell.class == Some(Class::Hopeless) || cell.expected.as_deref() == Some("relay");
+    let tried = pair.attempt(caller, only_relay)?;
     cell.tries.push(tried.outcome);
     cell.disagreed.extend(tried.disagreed);
     Ok(())

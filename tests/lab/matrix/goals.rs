@@ -22,6 +22,8 @@ impl Goal {
 const RELAY: &str = "relay";
 /// The slowest failure of what cannot be, in milliseconds.
 const FAILS_WITHIN: f64 = 5000.0;
+/// How long a connection may be relayed that can go direct, in milliseconds.
+const MOVES_WITHIN: f64 = 5000.0;
 const PUNCHED_MEDIAN: f64 = 300.0;
 const PUNCHED_WORST: f64 = 2000.0;
 /// How long the library itself may take over the round trips of a plain connection.
@@ -33,17 +35,24 @@ const REVERSE_TRIPS: f64 = 2.5;
 /// All goals that this record can tell of.
 pub(crate) fn of(record: &Record) -> Vec<Goal> {
     let mut goals = Vec::new();
-    let unrelayed = |c: &&&Cell| c.good().filter(|t| t.via.as_deref() != Ok(RELAY)).count();
+    let unrelayed = |c: &&&Cell| c.good().filter(|t| t.way() != Ok(RELAY)).count();
     for class in [Class::Direct, Class::Reverse, Class::Predict] {
         let cells = of_class(record, class);
         let whole = cells.iter().filter(|c| unrelayed(c) == c.tries.len()).count();
-        count(&mut goals, class.what(), "every try of every pair, not by a relay", &cells, whole);
+        count(&mut goals, class.what(), "every try of every pair, in the end not by a relay", &cells, whole);
     }
     let cells = of_class(record, Class::Spray);
     let whole = cells.iter().filter(|c| unrelayed(c) * 10 >= c.tries.len() * 9).count();
-    count(&mut goals, Class::Spray.what(), "18 of 20 of every pair, not by a relay", &cells, whole);
+    count(
+        &mut goals,
+        Class::Spray.what(),
+        "18 of 20 of every pair, in the end not by a relay",
+        &cells,
+        whole,
+    );
     special(&mut goals, record);
     relays(&mut goals, record);
+    moves(&mut goals, record);
     failures(&mut goals, record);
     times(&mut goals, record);
     let disagreed: Vec<&String> = everything(record).flat_map(|c| &c.disagreed).collect();
@@ -99,7 +108,7 @@ pub(crate) fn as_expected(cell: &Cell) -> bool {
     let expected = cell.expected.as_deref().unwrap_or_default();
     match expected {
         "fails" => cell.tries.iter().all(fails_well),
-        ways => cell.tries.iter().all(|t| t.via.as_ref().is_ok_and(|via| ways.split(',').any(|w| w == via))),
+        ways => cell.tries.iter().all(|t| t.way().is_ok_and(|way| ways.split(',').any(|w| w == way))),
     }
 }
 
@@ -135,6 +144,28 @@ fn relays(goals: &mut Vec<Goal>, record: &Record) {
             slowest / 1e3
         ),
         met: relayed().count() == tries().count() && slowest <= PUNCHED_WORST,
+    });
+}
+
+/// What is relayed and can go direct, by the kinds of the two NATs, does so soon.
+fn moves(goals: &mut Vec<Goal>, record: &Record) {
+    let can = |c: &&Cell| matches!(c.class, Some(Class::Direct | Class::Reverse | Class::Predict));
+    let tries = || record.cells.iter().filter(can).flat_map(|c| &c.tries);
+    let relayed = || tries().filter(|t| t.via.as_deref() == Ok(RELAY));
+    let late = |t: &Try| t.moved.as_ref().map(|(_, after)| after - t.opened);
+    let moved = relayed().filter_map(late);
+    let slowest = moved.clone().max_by(f64::total_cmp).unwrap_or_default();
+    if tries().next().is_none() {
+        return;
+    }
+    goals.push(Goal {
+        what: "relayed at first, though there is a direct way",
+        wanted: format!("direct within {:.0} s", MOVES_WITHIN / 1e3),
+        found: match relayed().count() {
+            0 => "none was".into(),
+            all => format!("{} of {all} went over, the slowest after {:.2} s", moved.count(), slowest / 1e3),
+        },
+        met: relayed().all(|t| late(t).is_some_and(|after| after <= MOVES_WITHIN)),
     });
 }
 

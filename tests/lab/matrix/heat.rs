@@ -119,7 +119,7 @@ fn median_failure(cell: &Cell) -> Option<f64> {
 /// One letter for a way.
 pub(crate) fn letter(via: &str) -> char {
     // Reverse has the small one.
-    if via == "relay" { 'R' } else { via.chars().next().unwrap_or('?') }
+    if via.starts_with("relay") { 'R' } else { via.chars().next().unwrap_or('?') }
 }
 
 fn legend(svg: &mut Svg, times: usize) {

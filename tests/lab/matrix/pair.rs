@@ -4,6 +4,8 @@
 //! failure, and the routers then forget everything, so that nothing of one is left for the next. (Not in between: what
 //! still comes of the last connection would be a stranger's to them, and its refusal takes a port in a row.)
 
+use std::time::Duration;
+
 use p2pnet::proto::rdv_server::Rate;
 use p2pnet::server::{Server, ServerThread};
 
@@ -13,6 +15,8 @@ use crate::peer::Peer;
 use crate::topology::Nat;
 use crate::{Result, world};
 
+/// How long a relayed connection is looked at: whether it becomes a direct one.
+const PATIENCE: Duration = Duration::from_secs(8);
 const PLENTY: Rate = Rate::new(10_000, 10_000);
 /// Tries before the nodes are started anew.
 const FRESH: usize = 5;
@@ -63,8 +67,9 @@ impl<'a> Pair<'a> {
         Ok(Pair { network, _server: server, hosts: hosts.map(str::to_owned), options, nodes: None, used: 0 })
     }
 
-    /// One try: a node, the first or the second (0, 1), connects to the other by its locator.
-    pub(crate) fn attempt(&mut self, caller: usize) -> Result<Tried> {
+    /// One try: a node, the first or the second (0, 1), connects to the other by its locator. `only_relay`: nothing else is to
+    /// be expected, and nothing is waited for behind it.
+    pub(crate) fn attempt(&mut self, caller: usize, only_relay: bool) -> Result<Tried> {
         let [a, b] = self.nodes()?;
         let (caller, called) = if caller == 0 { (a, b) } else { (b, a) };
         let locator = called.locator()?;
@@ -77,6 +82,8 @@ impl<'a> Pair<'a> {
             }
         }
         let outcome = caller.connect(&locator)?;
+        let relayed = outcome.via.as_deref() == Ok("relay") && !only_relay;
+        let moved = relayed.then(|| caller.leaves_relay(PATIENCE)).flatten();
         if outcome.via.is_ok() {
             caller.close()?;
             called.alone()?;
@@ -98,7 +105,8 @@ impl<'a> Pair<'a> {
         if outcome.via.is_err() || disagreed.is_some() || self.used >= FRESH {
             self.stop()?;
         }
-        Ok(Tried { outcome: Try::of(&outcome), disagreed })
+        let outcome = Try { moved: moved.map(|(via, at)| (via, at - outcome.begun)), ..Try::of(&outcome) };
+        Ok(Tried { outcome, disagreed })
     }
 
     /// Both nodes, ready.

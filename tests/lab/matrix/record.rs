@@ -19,6 +19,8 @@ pub(crate) struct Try {
     pub(crate) usable: f64,
     /// What the winner says of itself, or of a failure the story.
     pub(crate) story: Value,
+    /// The way that a relayed connection went later, and how long after the call that began; in ms.
+    pub(crate) moved: Option<(String, f64)>,
 }
 
 impl Try {
@@ -34,13 +36,24 @@ impl Try {
             opened: ms(outcome.opened),
             usable: ms(outcome.usable),
             story,
+            moved: None,
+        }
+    }
+
+    /// The way that it goes in the end.
+    pub(crate) fn way(&self) -> std::result::Result<&str, &str> {
+        match (&self.moved, &self.via) {
+            (Some((way, _)), _) | (_, Ok(way)) => Ok(way),
+            (_, Err(why)) => Err(why),
         }
     }
 
     fn to_json(&self) -> Value {
         match &self.via {
             Ok(via) => {
-                json!({ "via": via, "opened_ms": self.opened, "usable_ms": self.usable, "story": self.story })
+                let moved = self.moved.as_ref().map(|(via, after)| json!({ "via": via, "after_ms": after }));
+                json!({ "via": via, "opened_ms": self.opened, "usable_ms": self.usable, "story": self.story,
+                    "moved": moved })
             }
             Err(why) => {
                 json!({ "failed": why, "code": self.code, "took_ms": self.opened, "story": self.story })
@@ -54,11 +67,15 @@ impl Try {
         match value["failed"].as_str() {
             Some(why) => {
                 let code = value["code"].as_i64()?;
-                Some(Try { via: Err(why.into()), code, opened: number("took_ms")?, usable: 0.0, story })
+                let opened = number("took_ms")?;
+                Some(Try { via: Err(why.into()), code, opened, usable: 0.0, story, moved: None })
             }
             None => {
                 let via = Ok(value["via"].as_str()?.to_owned());
-                Some(Try { via, code: 0, opened: number("opened_ms")?, usable: number("usable_ms")?, story })
+                let moved = &value["moved"];
+                let moved = moved["after_ms"].as_f64().map(|after| (plain(&moved["via"]), after));
+                let (opened, usable) = (number("opened_ms")?, number("usable_ms")?);
+                Some(Try { via, code: 0, opened, usable, story, moved })
             }
         }
     }
@@ -142,10 +159,13 @@ impl Cell {
     /// The ways that won, the most frequent first, with how often they did.
     pub(crate) fn ways(&self) -> Vec<(String, usize)> {
         let mut ways: Vec<(String, usize)> = Vec::new();
-        for via in self.good().filter_map(|t| t.via.as_ref().ok()) {
-            match ways.iter_mut().find(|(name, _)| name == via) {
+        for tried in self.good() {
+            let Ok(via) = &tried.via else { continue };
+            let way =
+                tried.moved.as_ref().map_or_else(|| via.clone(), |(way, _)| format!("{via} then {way}"));
+            match ways.iter_mut().find(|(name, _)| *name == way) {
                 Some((_, number)) => *number += 1,
-                None => ways.push((via.clone(), 1)),
+                None => ways.push((way, 1)),
             }
         }
         ways.sort_by_key(|(_, number)| std::cmp::Reverse(*number));

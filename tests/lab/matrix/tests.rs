@@ -73,12 +73,31 @@ fn classes() {
 }
 
 fn good(via: &str, opened: f64) -> Try {
-    Try { via: Ok(via.into()), code: 0, opened, usable: opened + 50.0, story: "two rounds".into() }
+    Try {
+        via: Ok(via.into()),
+        code: 0,
+        opened,
+        usable: opened + 50.0,
+        story: "two rounds".into(),
+        moved: None,
+    }
+}
+
+/// Relayed at first.
+fn moved(after: f64) -> Try {
+    Try { moved: Some(("punch".into(), after)), ..good("relay", 250.0) }
 }
 
 fn bad(why: &str, took: f64) -> Try {
     let code = crate::peer::NO_PATH;
-    Try { via: Err(why.into()), code, opened: took, usable: 0.0, story: json!({ "state": "failed" }) }
+    Try {
+        via: Err(why.into()),
+        code,
+        opened: took,
+        usable: 0.0,
+        story: json!({ "state": "failed" }),
+        moved: None,
+    }
 }
 
 fn cell(caller: &str, called: &str, class: Class, tries: Vec<Try>) -> Cell {
@@ -114,7 +133,9 @@ fn hopeless(opened: f64) -> Try {
 }
 
 fn record() {
-    let before = example();
+    let mut before = example();
+    before.cells[1].tries.push(moved(4000.0));
+    assert_eq!(before.cells[1].ways()[1].0, "relay then punch");
     let text = before.to_json().to_string();
     let after = Record::of_json(&serde_json::from_str::<Value>(&text).expect("JSON")).expect("a record");
     assert_eq!(before, after);
@@ -146,9 +167,11 @@ fn goals_of_a_record() {
     );
     assert_eq!(
         spoilt(|r| r.cells[0].tries[0] = good("relay", 230.0)),
-        1,
-        "so is one of what can be foreseen"
+        2,
+        "so is one of what can be foreseen, and it stays so"
     );
+    assert_eq!(spoilt(|r| r.cells[0].tries[0] = moved(5200.0)), 0, "or not");
+    assert_eq!(spoilt(|r| r.cells[0].tries[0] = moved(5300.0)), 1, "or for too long");
     assert_eq!(spoilt(|r| r.cells[1].tries[1].opened = 2001.0), 1, "one is slow");
     assert_eq!(spoilt(|r| r.cells[0].tries.iter_mut().for_each(|t| t.opened = 390.0)), 1, "most are slow");
     assert_eq!(

@@ -99,6 +99,13 @@ impl Table {
         }
     }
 
+    /// Begins anew, but not with the same random ports.
+    pub(crate) fn forget_all(&mut self) {
+        self.mappings.clear();
+        self.ports.clear();
+        self.last.clear();
+    }
+
     /// The external port for a packet from inside, which may answer from now on. `None`: every port is taken.
     pub(crate) fn outbound(
         &mut self,

@@ -29,6 +29,11 @@ impl Translator {
         Translator { table: Table::new(nat.rules), wan, hairpin: nat.hairpin, unsolicited }
     }
 
+    /// Knows no mapping any more.
+    pub(crate) fn forget(&mut self) {
+        self.table.forget_all();
+    }
+
     /// A packet from inside. `None`: it is dropped.
     pub(crate) fn outward(&mut self, now: Duration, mut data: Vec<u8>) -> Option<Exit> {
         if is_v6(&data) {

@@ -25,6 +25,7 @@ pub(crate) struct Line {
 
 /// A running wire; it ends when dropped.
 pub(crate) struct Wire {
+    /// A byte: forget; its end: stop.
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
@@ -46,6 +47,12 @@ impl Wire {
         };
         let thread = thread::Builder::new().name("wire".into()).spawn(move || engine.run())?;
         Ok(Wire { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Its box forgets all mappings, as if it were switched off and on. (A line without one does nothing.)
+    pub(crate) fn forget(&self) -> Result {
+        let mut order = self.stop.as_ref().ok_or("it has ended")?;
+        Ok(order.write_all(&[1])?)
     }
 }
 
@@ -98,6 +105,9 @@ impl Engine {
             let files = [self.home.as_fd(), self.internet.as_fd(), self.stopped.as_fd()];
             match sys::wait_readable(files, wait) {
                 Ok([_, _, false]) => {}
+                Ok(_) if matches!((&self.stopped).read(&mut [0]), Ok(1..)) => {
+                    self.nat.iter_mut().for_each(Translator::forget);
+                }
                 Ok(_) | Err(_) => return,
             }
         }

@@ -28,7 +28,7 @@ fn make() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let beside = this.parent().ok_or("this program is nowhere")?;
     let library = beside.join("libp2pnet.a");
-    let sources = ["peer.c", "clock.c"].map(|name| root.join("tests/lab/peer").join(name));
+    let sources = ["peer.c", "stream.c", "clock.c"].map(|name| root.join("tests/lab/peer").join(name));
     let header = root.join("include/p2pnet.h");
     let folder = beside.join("lab-peer");
     fs::create_dir_all(&folder)?;
@@ -37,8 +37,8 @@ fn make() -> Result<PathBuf> {
     let lock = File::create(folder.join("lock"))?;
     lock.lock()?;
     let age = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
-    let parts = [sources[0].as_path(), &sources[1], &library, &header];
-    let newest = parts.into_iter().map(age).try_fold(std::time::UNIX_EPOCH, |a, b| b.map(|b| a.max(b)))?;
+    let parts = sources.iter().map(PathBuf::as_path).chain([library.as_path(), &header]);
+    let newest = parts.map(age).try_fold(std::time::UNIX_EPOCH, |a, b| b.map(|b| a.max(b)))?;
     if age(&made).is_ok_and(|made| made > newest) {
         return Ok(made);
     }

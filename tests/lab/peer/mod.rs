@@ -48,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) usable: Duration,
     /// The story, or null.
     pub(crate) story: Value,
+    /// When it was called, as the peer's clock has it; in ms.
+    pub(crate) begun: f64,
 }
 
 impl Outcome {
@@ -137,6 +139,24 @@ impl Peer {
         self.kept.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
 
+    /// What was heard is to be heard again.
+    pub(crate) fn keep(&mut self, value: Value) {
+        self.kept.push(value);
+    }
+
+    /// What it was told of the paths of its connections, in short; it stays to be heard.
+    pub(crate) fn paths(&mut self) -> String {
+        self.kept.extend(self.said.try_iter());
+        let paths = self.kept.iter().filter(|v| v["event"] == "path");
+        let words = paths.map(|v| match v["code"].as_i64() {
+            Some(1) => format!("lost ({})", plain(&v["text"])),
+            Some(2) => format!("resumed by {}", plain(&v["via"])),
+            Some(3) => format!("moved to {}", plain(&v["via"])),
+            _ => v.to_string(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// Takes what it has said so far and nobody has heard.
     pub(crate) fn unheard(&mut self) -> Vec<Value> {
         let more = self.said.try_iter();
@@ -198,6 +218,7 @@ impl Peer {
                 opened,
                 usable: Duration::ZERO,
                 story: said["explain"].take(),
+                begun: 0.0,
             });
         }
         let number = said["number"].clone();
@@ -213,7 +234,22 @@ impl Peer {
             opened: time(&said["opened_ms"]),
             usable: time(&said["usable_ms"]),
             story,
+            begun: said["begun_ms"].as_f64().unwrap_or_default(),
         })
+    }
+
+    /// Waits so long for its connection to leave the relay: the way it goes then, and when, by the peer's clock in ms.
+    pub(crate) fn leaves_relay(&mut self, patience: Duration) -> Option<(String, f64)> {
+        let until = Instant::now() + patience;
+        loop {
+            let direct = |v: &Value| v["event"] == "path" && v["code"] == 3 && v["via"] != "relay";
+            if let Some(at) = self.kept.iter().position(direct) {
+                let path = self.kept.remove(at);
+                return Some((plain(&path["via"]), path["at_ms"].as_f64()?));
+            }
+            let more = self.said.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?;
+            self.kept.push(more);
+        }
     }
 
     /// Closes its connections and waits until the last is gone, also those the other side closes.

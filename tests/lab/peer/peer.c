@@ -10,6 +10,9 @@
  *   close              closes all connections               -> closed for each
  *   connections        which are open                       -> connections
  *   report             p2p_net_report()                     -> report
+ *   stream SALT        numbered lines without end, on the connection there is; stream.c has the rest
+ *   until NUMBER       when so many of the peer's have come  -> reached
+ *   rest               sends no more; when the peer has all  -> rested
  *   quit               stops the net and ends; so does the end of stdin
  *
  * It answers every line "ping X" by "pong X". A connection counts as usable when a line has gone both ways: `connected`
@@ -17,6 +20,7 @@
  * share. One thread, one poll(): no waiting for time to pass. The table below has the options. */
 #define _GNU_SOURCE
 #include "clock.h"
+#include "stream.h"
 #include <errno.h>
 #include <p2pnet.h>
 #include <poll.h>
@@ -75,6 +79,7 @@ static const struct option {
                {"--punch-per-minute", P2P_OPT_PUNCH_PER_MINUTE, false},
                {"--local-peers", P2P_OPT_LOCAL_PEERS, false},
                {"--relay", P2P_OPT_RELAY, false},
+               {"--relay-sessions", P2P_OPT_RELAY_SESSIONS, false},
                {"--wan-ip", P2P_OPT_WAN_IP, true},
                {"--network", P2P_OPT_NETWORK, true},
                {"--key", P2P_OPT_KEY, true}};
@@ -104,7 +109,7 @@ static void quoted(const char *text, size_t len)
 
 /* One line: {"event": ..., "at_ms": ..., and what the format says, in pairs of a name and a value of the kind
  * s (text), d (number), f (milliseconds), j (JSON as it is; may be NULL). */
-static void tell(const char *event, const char *kinds, ...)
+void tell(const char *event, const char *kinds, ...)
 {
     va_list values;
     va_start(values, kinds);
@@ -252,6 +257,10 @@ static void on_line(const p2p_event *ev)
 {
     char pong[64];
     unsigned number;
+    if (ev->len > 1 && ev->data[0] == '#') {
+        stream_line(me.net, ev);
+        return;
+    }
     if (ev->len < 32 && sscanf(ev->data, "ping %u", &number) == 1) {
         snprintf(pong, sizeof pong, "pong %u", number);
         p2p_send_line(me.net, ev->conn, pong, P2P_AUTO_LEN);
@@ -268,7 +277,6 @@ static void on_line(const p2p_event *ev)
 
 static void on_event(p2p_net *net, const p2p_event *ev, void *user)
 {
-    (void)net;
     (void)user;
     p2p_conn_info info;
     switch (ev->kind) {
@@ -292,6 +300,14 @@ static void on_event(p2p_net *net, const p2p_event *ev, void *user)
             if (me.attempts[i].done && me.attempts[i].conn == ev->conn)
                 failed(&me.attempts[i], ev->result, ev->os_error, "closed before a line had come back");
         tell("closed", "dds", "conn", (long long)ev->conn, "result", (long long)ev->result, "text", ev->data);
+        break;
+    case P2P_EVENT_PATH:
+        connection(ev->conn, &info);
+        tell("path", "ddsss", "conn", (long long)ev->conn, "code", (long long)ev->code, "via",
+             via_name(info.via), "peer", ev->peer, "text", ev->data);
+        break;
+    case P2P_EVENT_WRITABLE:
+        stream_writable(net);
         break;
     case P2P_EVENT_INFO:
         tell_report("info");
@@ -362,6 +378,12 @@ static void obey(char *line)
         connections(false);
     else if (strcmp(line, "report") == 0)
         tell_report("report");
+    else if (strcmp(line, "stream") == 0 && value)
+        stream_begin(me.net, value);
+    else if (strcmp(line, "until") == 0 && value)
+        stream_until(me.net, value);
+    else if (strcmp(line, "rest") == 0)
+        stream_rest(me.net);
     else if (strcmp(line, "quit") == 0) {
         me.quitting = true;
         p2p_net_stop(me.net);

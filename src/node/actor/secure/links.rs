@@ -21,6 +21,7 @@ use crate::node::log::log;
 use crate::node::session::Handed;
 use crate::node::table::{Entry, State};
 use crate::node::usher::{Step, Word, usher};
+use crate::node::volunteer::Came;
 use crate::os::sock;
 use crate::proto::admit::party;
 use crate::proto::connect::{Closing, ConnId, Input, Token};
@@ -35,8 +36,8 @@ const MAX_HALF_OPEN: usize = 128;
 pub(super) enum Link {
     /// A task dials.
     Dialling(AbortHandle),
-    /// It stands, and nothing has been said on it yet.
-    Standing(TcpStream, SocketAddr),
+    /// It stands, and nothing has been said on it yet. Perhaps it goes by a relay.
+    Standing(TcpStream, SocketAddr, Option<Arc<str>>),
     /// An usher has it.
     Ushered(Ushered),
 }
@@ -69,8 +70,10 @@ pub(super) struct Ushered {
     task: AbortHandle,
     /// Whether the peer was told that it is welcome.
     welcomed: bool,
-    /// The peer's end.
+    /// The peer's end, or the relay's.
     at: SocketAddr,
+    /// The relay by which it goes.
+    relay: Option<Arc<str>>,
     /// Whether we opened it.
     ours: bool,
     /// Its entry in the table, if it has one: those that came in by the listener.
@@ -86,7 +89,7 @@ pub(super) struct Ushered {
 impl Actor {
     pub(super) fn secure_dial(&mut self, conn: ConnId, to: SocketAddr) {
         #[cfg(feature = "testing")]
-        if self.shared.config.test_unreachable {
+        if self.shared.config.test_unreachable.load(std::sync::atomic::Ordering::Relaxed) {
             let text = "unreachable, as this test wants it".to_owned();
             return self.secure_input(Input::DialFailed { conn, os_error: 0, text });
         }
@@ -114,7 +117,7 @@ impl Actor {
         });
         match ready {
             Ok((stream, at)) => {
-                secure.links.insert(conn, Link::Standing(stream, at));
+                secure.links.insert(conn, Link::Standing(stream, at, None));
                 self.secure_input(Input::Connected { conn });
             }
             Err(e) => {
@@ -128,7 +131,7 @@ impl Actor {
     /// A connection that a punch has made, under the name that the connector is told.
     pub(super) fn secure_stands(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr) {
         if let Some(secure) = &mut self.secure {
-            secure.links.insert(conn, Link::Standing(stream, at));
+            secure.links.insert(conn, Link::Standing(stream, at, None));
         }
     }
 
@@ -137,16 +140,16 @@ impl Actor {
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
         let role = Role::Connect { to: None, token: Token::default(), chosen: false };
-        self.see_through(conn, stream, at, role, Some(id));
+        self.see_through(conn, stream, (at, None), role, Some(id));
     }
 
     /// Begins to talk to the node that should be there.
     pub(super) fn greet(&mut self, conn: ConnId, peer: PublicKey, token: Token, chosen: bool) {
         let Some(secure) = &mut self.secure else { return };
         match secure.links.remove(&conn) {
-            Some(Link::Standing(stream, at)) => {
+            Some(Link::Standing(stream, at, relay)) => {
                 let role = Role::Connect { to: Some(peer), token, chosen };
-                self.see_through(conn, stream, at, role, None);
+                self.see_through(conn, stream, (at, relay), role, None);
             }
             Some(other) => drop(secure.links.insert(conn, other)),
             None => {}
@@ -158,7 +161,9 @@ impl Actor {
     pub(super) fn receive(&mut self, conn: ConnId) {
         let Some(secure) = &mut self.secure else { return };
         match secure.links.remove(&conn) {
-            Some(Link::Standing(stream, at)) => self.see_through(conn, stream, at, Role::Accept, None),
+            Some(Link::Standing(stream, at, relay)) => {
+                self.see_through(conn, stream, (at, relay), Role::Accept, None);
+            }
             Some(other) => drop(secure.links.insert(conn, other)),
             None => {}
         }
@@ -170,14 +175,37 @@ impl Actor {
         let Some(secure) = &mut self.secure else { return };
         let conn = secure.connector.next_conn();
         let id = self.shared.new_id();
-        self.see_through(conn, stream, from, Role::Accept, Some(id));
+        self.see_through(conn, stream, (from, None), Role::Accept, Some(id));
     }
 
-    fn see_through(&mut self, conn: ConnId, stream: TcpStream, at: SocketAddr, role: Role, id: Option<u64>) {
+    fn see_through(
+        &mut self,
+        conn: ConnId,
+        stream: TcpStream,
+        (at, relay): (SocketAddr, Option<Arc<str>>),
+        role: Role,
+        id: Option<u64>,
+    ) {
         let ours = matches!(role, Role::Connect { .. });
         let (words, heard) = unbounded_channel();
         let (shared, report) = (Arc::clone(&self.shared), self.report_secure());
+        let volunteer = self.secure.as_ref().and_then(|secure| secure.volunteer.clone());
+        let volunteer = volunteer.filter(|_| !ours && id.is_some());
         let task = self.spawn(async move {
+            let stream = match volunteer {
+                None => stream,
+                Some(volunteer) => match volunteer.sort(stream, at).await {
+                    Came::Peer(stream) => stream,
+                    Came::Relay(guest) => {
+                        report(News::ForRelay { conn, guest });
+                        return None;
+                    }
+                    Came::Nobody(e) => {
+                        report(News::Usher { conn, step: Step::Closed(e) });
+                        return None;
+                    }
+                },
+            };
             usher(shared, stream, at, role, heard, |step| report(News::Usher { conn, step })).await;
             None
         });
@@ -198,6 +226,7 @@ impl Actor {
                 task: abort,
                 welcomed: false,
                 at,
+                relay,
                 ours,
                 id,
                 known,
@@ -231,8 +260,9 @@ impl Actor {
         };
         let mut each: BTreeMap<IpAddr, usize> = BTreeMap::new();
         half_open().for_each(|(_, ip)| *each.entry(ip).or_default() += 1);
-        let most = each.iter().max_by_key(|(_, n)| **n).map(|(ip, _)| *ip);
-        let Some((conn, _)) = half_open().find(|(_, ip)| Some(*ip) == most) else { return };
+        // Of several that have as many the oldest has to go: an address is no reason.
+        let most = each.values().max();
+        let Some((conn, _)) = half_open().find(|(_, ip)| each.get(ip) == most) else { return };
         self.shared.counters.rejected.add(1);
         let why = "another stranger took its place in the middle of the handshake";
         if self.let_go(conn, Error::new(Code::Limit, why)) {
@@ -323,7 +353,7 @@ impl Actor {
 
     /// Forgets a connection that is not open; the requests that were to have it end with `why`. Whether the connector
     /// knows of it.
-    fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
+    pub(super) fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
         let Some(secure) = &mut self.secure else { return false };
         match secure.links.remove(&conn) {
             Some(Link::Ushered(Ushered { id, known, opening, task, peer, .. })) => {
@@ -375,12 +405,12 @@ impl Actor {
         let Some(Link::Ushered(ushered)) = self.secure.as_mut().and_then(|s| s.links.remove(&conn)) else {
             return;
         };
-        let Ushered { ours, id, opening, .. } = ushered;
+        let Ushered { ours, id, opening, relay, .. } = ushered;
         let (via, mut requests) = opening.unwrap_or((Via::Accept, Vec::new()));
         // That of a dial of ours.
         let own = id.and_then(|id| self.table.get_mut(id)).map(|entry| std::mem::take(&mut entry.request));
         requests.extend(own.filter(|request| *request != 0));
-        let handed = Handed { conn, via, ours, greeted: Box::new(passed), requests };
+        let handed = Handed { conn, via, relay, ours, greeted: Box::new(passed), requests };
         self.link_made(id, handed);
     }
 

@@ -6,7 +6,8 @@
 //!                                    └───────────┘ ◀─ says, ends ─ punches (one task each), BitTorrent's DHT (one task)
 //! ```
 //!
-//! `links` has the connections, `signalling`, `punches`, `relays` and `mainline` the tasks, `own` what the node knows of itself.
+//! `links` has the connections, `signalling`, `punches`, `relays`, `volunteer` and `mainline` the tasks, `own` what the node
+//! knows of itself.
 
 mod links;
 #[cfg_attr(not(feature = "mainline"), path = "no_mainline.rs")]
@@ -16,8 +17,10 @@ mod punches;
 mod relays;
 mod sessions;
 mod signalling;
+mod volunteer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -33,6 +36,7 @@ use crate::node::greet::Greeted;
 use crate::node::log::log;
 use crate::node::session::Report;
 use crate::node::shared::{Outcome, Shared};
+use crate::node::volunteer::{Guest, Volunteer};
 use crate::node::{key, punch, signal, usher};
 use crate::proto::connect::{ConnId, Connector, Input, Output, Own, PunchId, Seals};
 use crate::proto::handshake::Answer;
@@ -63,6 +67,12 @@ pub(super) struct Secure {
     budget: Arc<Mutex<Budget>>,
     /// Servers where we are now that relay.
     relays: Vec<String>,
+    /// The relay of this node, if it volunteers.
+    volunteer: Option<Arc<Volunteer>>,
+    /// Whether the program was told that this node relays, or does not.
+    relays_itself: Option<bool>,
+    /// Where it does, as peers are told.
+    relays_at: Option<SocketAddr>,
     signal: Option<mpsc::Sender<signal::Order>>,
     happenings: Option<mpsc::Receiver<Happening>>,
     mainline: mainline::Desk,
@@ -83,7 +93,14 @@ pub(crate) enum News {
     /// A dial has ended.
     Dialled { conn: ConnId, outcome: Result<tokio::net::TcpStream> },
     /// A relay has connected us, or has not.
-    Relayed { conn: ConnId, ours: bool, outcome: Result<(tokio::net::TcpStream, std::net::SocketAddr)> },
+    Relayed {
+        conn: ConnId,
+        ours: bool,
+        relay: Arc<str>,
+        outcome: Result<(tokio::net::TcpStream, SocketAddr)>,
+    },
+    /// One who has come by the listener wants to be relayed.
+    ForRelay { conn: ConnId, guest: Box<Guest> },
     /// A connection says something.
     Usher { conn: ConnId, step: usher::Step },
     /// A session says something.
@@ -128,6 +145,9 @@ impl Secure {
             punches: BTreeMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             relays: Vec::new(),
+            volunteer: None,
+            relays_itself: None,
+            relays_at: None,
             signal: None,
             happenings: None,
             mainline: mainline::Desk::default(),
@@ -248,8 +268,8 @@ impl Actor {
         while let Some(output) = self.secure.as_mut().and_then(|s| s.connector.poll_output()) {
             match output {
                 Output::Dial { conn, to, .. } => self.secure_dial(conn, to),
-                Output::Relay { conn, server, guest, token, ours, .. } => {
-                    self.begin_relay(conn, server, guest, token, ours);
+                Output::Relay { conn, server, guest, prove, token, ours, .. } => {
+                    self.begin_relay(conn, server, guest, (token, prove), ours);
                 }
                 Output::Greet { conn, peer, token, chosen } => self.greet(conn, peer, token, chosen),
                 Output::Answer { conn, chosen } => {
@@ -294,13 +314,15 @@ impl Actor {
                 false => secure.stories_at.or_else(|| Some(Instant::now() + STORY_TIME)),
             };
         }
+        self.renew_volunteers();
     }
 
     /// Takes what a task of this part reports.
     pub(super) fn secure_news(&mut self, news: News) {
         match news {
             News::Dialled { conn, outcome } => self.secure_dialled(conn, outcome),
-            News::Relayed { conn, ours, outcome } => self.relayed(conn, ours, outcome),
+            News::Relayed { conn, ours, relay, outcome } => self.relayed(conn, ours, relay, outcome),
+            News::ForRelay { conn, guest } => self.leave_to_relay(conn, *guest),
             News::Usher { conn, step } => self.usher_says(conn, step),
             News::Session { id, report } => self.session_says(id, report),
             News::Met { conn, outcome } => self.met_ended(conn, outcome),
@@ -319,6 +341,7 @@ impl Actor {
         let Some(secure) = self.secure.take() else { return };
         secure.links.values().for_each(Link::abort);
         secure.sessions.abort();
+        secure.volunteer.iter().for_each(|volunteer| volunteer.stop());
         if let Some(signal) = &secure.signal {
             let _ = signal.try_send(signal::Order::Leave);
         }

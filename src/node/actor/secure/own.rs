@@ -20,6 +20,7 @@ pub(super) fn settings(config: &Config, identity: PublicKey) -> Settings {
         local_peers: config.local_peers,
         punching: config.simultaneous,
         relay: config.relay,
+        sessions: !config.resume_grace.is_zero(),
         relays: config.servers_of(ServerKind::Relay).map(str::to_ascii_lowercase).collect(),
         mainline: config.uses_mainline(),
         letters: config.mainline & LETTERS != 0,
@@ -73,6 +74,7 @@ impl Actor {
             full: secure.full,
             clock: Some((Instant::now(), unix)),
         };
+        self.note_volunteering(own.locator.as_ref());
         let life = self.shared.config.unl_lifetime;
         if let Some(secure) = &mut self.secure {
             // A locator's end is rounded to such a part of its life: this is when the next one differs.

@@ -40,21 +40,24 @@ impl Actor {
         conn: ConnId,
         server: String,
         guest: bool,
-        token: RelayToken,
+        (token, prove): (RelayToken, bool),
         ours: bool,
     ) {
+        let proof = prove.then(|| self.shared.membership().proof(token));
+        let name = Arc::from(server.as_str());
         let known = self.shared.config.rendezvous().any(|own| own.eq_ignore_ascii_case(&server));
         let meeting = Meeting {
             server,
             guest: guest && !known,
             token,
+            proof,
             limit: self.shared.config.connect_timeout,
             keep_alive: self.keep_alive(),
         };
         let (ways, report) = (self.ways(), self.report_secure());
         let task = self.spawn(async move {
             let outcome = meet(meeting, ways).await;
-            report(News::Relayed { conn, ours, outcome });
+            report(News::Relayed { conn, ours, relay: name, outcome });
             None
         });
         if let Some(secure) = &mut self.secure {
@@ -62,14 +65,20 @@ impl Actor {
         }
     }
 
-    pub(super) fn relayed(&mut self, conn: ConnId, ours: bool, outcome: Result<(TcpStream, SocketAddr)>) {
+    pub(super) fn relayed(
+        &mut self,
+        conn: ConnId,
+        ours: bool,
+        relay: Arc<str>,
+        outcome: Result<(TcpStream, SocketAddr)>,
+    ) {
         let Some(secure) = &mut self.secure else { return };
         if !matches!(secure.links.get(&conn), Some(Link::Dialling(_))) {
             return;
         }
         match outcome {
             Ok((stream, at)) => {
-                secure.links.insert(conn, Link::Standing(stream, at));
+                secure.links.insert(conn, Link::Standing(stream, at, Some(relay)));
                 self.secure_input(Input::Relayed { conn, at });
                 if !ours {
                     self.receive(conn);

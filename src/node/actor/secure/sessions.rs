@@ -1,7 +1,7 @@
 //! The sessions: which peer has which, to whom a new link goes, what is done when a link is gone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,7 @@ struct Meeting {
     peer: PublicKey,
     /// Without the link.
     via: crate::event::Via,
+    relay: Option<Arc<str>>,
     requests: Vec<u64>,
 }
 
@@ -111,7 +112,9 @@ impl Actor {
             }
             return;
         }
-        match secure.sessions.epitaph(now, &peer).filter(|_| !handed.ours) {
+        // A peer that comes because we have called it is wanted, whatever it holds.
+        let wanted = handed.ours || !handed.requests.is_empty();
+        match secure.sessions.epitaph(now, &peer).filter(|_| !wanted) {
             Some(epitaph) => self.meet(id, handed, epitaph),
             None => self.begin_session(id, handed, false),
         }
@@ -119,15 +122,18 @@ impl Actor {
 
     /// A session begins with this link. `said`: on it both have said that they hold no other.
     fn begin_session(&mut self, id: Option<u64>, handed: Handed, said: bool) {
-        let Handed { conn, via, ours, greeted, requests } = handed;
+        let Handed { conn, via, relay, ours, greeted, requests } = handed;
         let (at, peer) = (greeted.at, greeted.peer.key);
         let Made { stream, sealer, opening, name } = greeted.into_link();
         let known = id.is_some();
         let id = id.unwrap_or_else(|| self.shared.new_id());
-        let session = Session::begin(Instant::now(), name, settings(&self.shared.config), said);
+        let mut session = Session::begin(Instant::now(), name, settings(&self.shared.config), said);
+        session.set_relays(self.secure.as_ref().and_then(|secure| secure.relays_at));
         let opening = Opening { announced: opening.announced || said, ..opening };
         let from = (id, via, !ours, at);
-        let open = Arc::new(Conn::secure(from, stream, &self.shared.config, peer, sealer, session));
+        let open = Conn::secure(from, stream, &self.shared.config, peer, sealer, session);
+        open.set_relay(relay);
+        let open = Arc::new(open);
         if !known {
             let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
             let dialler = None;
@@ -180,12 +186,19 @@ impl Actor {
                     None => {}
                 }
                 secure.connector.recover(now, peer, now + self.shared.config.resume_grace);
+                // What has taken the link may have taken the way to the servers as well, and by them another one is arranged:
+                // who does not answer now is entered anew.
+                self.order_signal(crate::node::signal::Order::Measure);
                 self.secure_act();
             }
             Report::Carried { requests } => {
                 for request in requests {
                     self.secure_succeeded(request, id);
                 }
+            }
+            Report::Relays { at } => {
+                secure.connector.relays(&peer, at);
+                self.secure_act();
             }
             Report::Anew(handed) => {
                 secure.sessions.ended(id);
@@ -208,7 +221,7 @@ impl Actor {
 
     /// A peer has come with whom a session has ended not long ago.
     fn meet(&mut self, id: Option<u64>, handed: Handed, epitaph: Epitaph) {
-        let Handed { conn, via, greeted, requests, .. } = handed;
+        let Handed { conn, via, relay, greeted, requests, .. } = handed;
         let (peer, report) = (greeted.peer.key, self.report_secure());
         let limits = (self.shared.config.handshake_timeout, self.shared.config.close_timeout);
         let task = self.spawn(async move {
@@ -217,19 +230,31 @@ impl Actor {
             None
         });
         if let Some(secure) = &mut self.secure {
-            secure.sessions.meetings.insert(conn, Meeting { task, id, peer, via, requests });
+            secure.sessions.meetings.insert(conn, Meeting { task, id, peer, via, relay, requests });
+        }
+    }
+
+    /// Tells all peers where this node relays.
+    pub(super) fn say_relays(&self, at: Option<SocketAddr>) {
+        for id in self.secure.iter().flat_map(|secure| secure.sessions.held.keys()) {
+            let Some(conn) = self.shared.conn(*id) else { continue };
+            if let Some(mut seal) = conn.out.session() {
+                seal.session.set_relays(at);
+            }
+            conn.out.wake.notify_one();
         }
     }
 
     /// It has said which session it holds.
     pub(super) fn met_ended(&mut self, conn: ConnId, outcome: Result<Option<Box<Greeted>>>) {
         let Some(secure) = &mut self.secure else { return };
-        let Some(Meeting { id, peer, via, requests, .. }) = secure.sessions.meetings.remove(&conn) else {
+        let Some(Meeting { id, peer, via, relay, requests, .. }) = secure.sessions.meetings.remove(&conn)
+        else {
             return;
         };
         let why = match outcome {
             Ok(Some(greeted)) if secure.sessions.id_of(&peer).is_none() => {
-                let handed = Handed { conn, via, ours: false, greeted, requests };
+                let handed = Handed { conn, via, relay, ours: false, greeted, requests };
                 return self.begin_session(id, handed, true);
             }
             Ok(_) => Error::new(Code::Closed, "the peer wanted to go on with a session that is over"),

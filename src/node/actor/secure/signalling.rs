@@ -18,6 +18,7 @@ const QUEUE: usize = 64;
 impl Actor {
     /// Enters the rendezvous servers, so that peers find this node by its key.
     pub(in super::super) fn begin_secure(&mut self) {
+        self.begin_volunteering();
         self.begin_mainline();
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let (Some(_), Ok(identity)) = (&self.secure, self.shared.identity()) else { return };
@@ -81,6 +82,10 @@ impl Actor {
                     }
                 }
                 self.secure_refresh();
+                if let Some(secure) = &mut self.secure {
+                    secure.connector.entered(std::time::Instant::now());
+                }
+                self.secure_act();
             }
             Happening::Left { server, entered, end } => {
                 log!(self.shared, Info, "signalling: {server}: {end}");

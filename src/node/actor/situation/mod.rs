@@ -204,6 +204,10 @@ impl Actor {
     fn ready(&mut self) {
         self.publish();
         self.shared.ready.store(true, Relaxed);
+        if self.shared.config.volunteers() {
+            // If it is of no use, that can be told now.
+            self.secure_refresh();
+        }
         let text = summary(&self.shared.info.lock());
         self.shared
             .queue

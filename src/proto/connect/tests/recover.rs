@@ -141,3 +141,27 @@ fn a_session_that_ends_stops_all_that() {
     bench.pass(MS * 20_000);
     assert!(bench.connector.is_empty(), "{:?}", bench.connector);
 }
+
+/// What has cut the link has cut the way to the servers as well, and that is noticed later: calls went nowhere.
+#[test]
+fn at_a_server_again_the_peer_is_called_at_once() {
+    let calls = |outputs: &[Output]| {
+        let is_call = |output: &&Output| match output {
+            Output::Tell { message, .. } => matches!(Message::decode(message), Ok(Message::Call { .. })),
+            _ => false,
+        };
+        outputs.iter().filter(is_call).count()
+    };
+    for recovering in [true, false] {
+        let (mut bench, conn) = with_session(true);
+        if recovering {
+            assert_eq!(calls(&lose(&mut bench, conn, MS * 30_000)), 1);
+            bench.pass(MS * 5500);
+            bench.connector.entered(bench.now);
+            assert_eq!(calls(&bench.out()), 1, "and not seconds later");
+        }
+        // Nobody is called twice for that, nor who has a link.
+        bench.connector.entered(bench.now);
+        assert_eq!(calls(&bench.out()), 0);
+    }
+}

@@ -136,7 +136,7 @@ fn the_peer_is_told_again_and_another_relay_is_tried() {
     let mut bench = Bench::with(true, |settings, own| {
         settings.punching = false;
         own.relays = vec![SERVER.to_owned()];
-        settings.relays = vec!["other.example:1".to_owned(), "third.example:1".to_owned()];
+        settings.relays = ["other", "third", "fourth"].map(|name| format!("{name}.example:1")).to_vec();
     });
     let unl = blind_peer(&bench);
     let mut out = bench.connect(1, &unl);
@@ -154,9 +154,13 @@ fn the_peer_is_told_again_and_another_relay_is_tried() {
     let (second, _, token) = meeting(&out);
     // The peer does not know that one.
     let out = bench.hears(&Message::Refuse { token, reason: Refusal::NoRelay });
-    assert_eq!(short(&out), [format!("close {} GivenUp", second.0), "done 1 NoPath".to_owned()]);
+    let more = ["relay third.example:1", "relay by signal"].map(str::to_owned);
+    assert_eq!(short(&out), [&[format!("close {} GivenUp", second.0)], &more[..]].concat());
+    // And no fourth one.
+    let out = fail(&mut bench, meeting(&out).0, "it is full, too");
+    assert_eq!(short(&out), ["done 1 NoPath"]);
     let reason = done(&out).1;
-    assert!(reason.contains("no relay: other.example:1: the peer refused"), "{reason}");
+    assert!(reason.contains("no relay: third.example:1: it is full, too"), "{reason}");
     assert!(bench.connector.is_at_rest());
 }
 
@@ -247,10 +251,10 @@ fn nobody_can_send_it_to_many_relays() {
         let offer = Message::Relay { token: [8; 16], relay: [n; 16], server: SERVER.to_owned() };
         relays += short(&bench.hears(&offer)).iter().filter(|what| what.starts_with("relay")).count();
     }
-    assert_eq!(relays, 1, "two for a call");
+    assert_eq!(relays, 2, "three for a call");
     // When the caller does not want it any more, or its time is over, nothing is left.
     let out = bench.hears(&Message::Refuse { token: [8; 16], reason: Refusal::Cancelled });
-    assert_eq!(short(&out).iter().filter(|what| what.starts_with("close")).count(), 2);
+    assert_eq!(short(&out).iter().filter(|what| what.starts_with("close")).count(), 3);
     assert!(bench.connector.is_empty());
 }
 
@@ -296,4 +300,97 @@ fn a_hopeless_punch_leads_to_the_relay_and_its_reason_stays() {
         bench.give(Input::Punched { punch: punch.unwrap(), outcome: Err(failure), text: String::new() });
     let reason = done(&out).1;
     assert!(reason.contains("unforeseeable") && reason.contains("no relay: none of"), "{reason}");
+}
+
+/// A locator of that node, which names these relays.
+fn names(identity: &Identity, candidates: &[&str], relays: &[&str]) -> UnlV3 {
+    let relays = relays.iter().map(|at| at.parse().unwrap()).collect();
+    UnlV3::sign(Record { relays, ..record(candidates) }, identity).unwrap()
+}
+
+/// The relay that is gone to, and whether it is shown that we are of its network.
+fn proves(outputs: &[Output]) -> Option<(String, bool)> {
+    outputs.iter().find_map(|output| match output {
+        Output::Relay { server, prove, .. } => Some((server.clone(), *prove)),
+        _ => None,
+    })
+}
+
+#[test]
+fn nodes_of_the_network_relay_if_no_server_does() {
+    let ours = |settings: &mut Settings, own: &mut Own| {
+        settings.punching = false;
+        let (me, _) = identities();
+        own.locator = Some(names(&me, &["wan 198.51.100.1:50500"], &["198.51.100.1:50500", "192.0.2.9:7"]));
+    };
+    // One that the peer names, then one of ours; neither of the two is one for the other.
+    let mut bench = Bench::with(true, ours);
+    let unl = names(&bench.peer, &["wan 203.0.113.7:7000"], &["203.0.113.7:7000", "192.0.2.8:7"]);
+    let mut out = bench.connect(1, &unl);
+    let message = answer(&unl, &out);
+    out.extend(bench.hears(&message));
+    out.extend(bench.pass(MS * 1000));
+    assert_eq!(proves(&out), Some(("192.0.2.8:7".to_owned(), true)));
+    let fail = |bench: &mut Bench, conn| {
+        bench.give(Input::DialFailed { conn, os_error: 0, text: "it is full".to_owned() })
+    };
+    let out = fail(&mut bench, meeting(&out).0);
+    assert_eq!(proves(&out), Some(("192.0.2.9:7".to_owned(), true)));
+    assert_eq!(proves(&fail(&mut bench, meeting(&out).0)), None);
+    // A server that relays comes first, and gets no proof; one that the program has named may be a node.
+    let mut bench = Bench::with(true, |settings, own| {
+        ours(settings, own);
+        settings.relays = vec!["my.example:1".to_owned()];
+        own.relays = vec![SERVER.to_owned()];
+    });
+    let mut out = bench.connect(1, &unl);
+    let message = answer(&unl, &out);
+    out.extend(bench.hears(&message));
+    out.extend(bench.pass(MS * 1000));
+    assert_eq!(proves(&out), Some((SERVER.to_owned(), false)));
+    let out = fail(&mut bench, meeting(&out).0);
+    assert_eq!(proves(&out), Some(("my.example:1".to_owned(), true)));
+}
+
+#[test]
+fn a_called_node_goes_to_nodes_that_either_locator_names() {
+    let called = |relay: &str| {
+        let mut bench = Bench::with(true, |_, own| {
+            let (me, _) = identities();
+            own.locator = Some(names(&me, &["wan 198.51.100.1:50500"], &["192.0.2.9:7"]));
+        });
+        let caller = names(&bench.peer, &[], &["192.0.2.8:7"]);
+        bench.hears(&Message::Call { token: [8; 16], locator: caller.text().to_owned(), punch: None });
+        let offer = Message::Relay { token: [8; 16], relay: [9; 16], server: relay.to_owned() };
+        let out = bench.hears(&offer);
+        (short(&out), proves(&out))
+    };
+    for relay in ["192.0.2.8:7", "192.0.2.9:7"] {
+        let (said, proves) = called(relay);
+        assert_eq!(said, [format!("relay {relay} as a guest")]);
+        assert_eq!(proves, Some((relay.to_owned(), true)));
+    }
+    assert_eq!(called("192.0.2.10:7").0, ["log", "refuse NoRelay"]);
+    assert_eq!(called(SERVER).1, Some((SERVER.to_owned(), false)));
+}
+
+#[test]
+fn peers_that_relay_are_remembered_when_they_are_connected() {
+    let mut bench = Bench::new(true);
+    let unl = names(&bench.peer, &["wan 203.0.113.7:7000"], &["203.0.113.7:7000"]);
+    let out = bench.connect(1, &unl);
+    assert_eq!(bench.connector.take_volunteers(), None, "not by its locator alone");
+    let conn = dialled(&out);
+    bench.give(Input::Connected { conn });
+    bench.met(conn, false);
+    let named = bench.connector.take_volunteers();
+    assert_eq!(named, Some(vec!["203.0.113.7:7000".parse().unwrap()]));
+    assert_eq!(bench.connector.take_volunteers(), None);
+    // By what it says itself, and as long as it is there.
+    let (peer, at) = (bench.key(), "192.0.2.9:7".parse().unwrap());
+    bench.connector.relays(&peer, at);
+    assert_eq!(bench.connector.take_volunteers(), Some(vec!["192.0.2.9:7".parse().unwrap()]));
+    let other = Identity::from_secret(&[3; 32]).public();
+    bench.connector.relays(&other, "192.0.2.10:7".parse().unwrap());
+    assert_eq!(bench.connector.take_volunteers(), None);
 }

@@ -114,3 +114,35 @@ fn points_of_small_order_are_refused() {
     base[0] = 9;
     assert_eq!(dh.dh(&base, &mut [0; 56]), Ok(()));
 }
+
+/// Another version, or another dialect, has another prologue: nothing that is encrypted can be read across.
+#[test]
+fn who_begins_with_other_words_is_not_understood() {
+    let keys = |n: &str| keys(&Value::from(n.repeat(32)));
+    let (i, r) = (keys("11"), keys("22"));
+    for pattern in [Pattern::Ik, Pattern::Xx] {
+        let side = |initiator: bool, prologue: &'static [u8]| {
+            let (own, ephemeral) = if initiator { (&i, [3; KEY]) } else { (&r, [4; KEY]) };
+            let remote = (initiator && pattern == Pattern::Ik).then_some(&r.public);
+            let (keys, shared) = (own, None);
+            Noise::new(&Setup { pattern, initiator, prologue, keys, remote, shared, ephemeral: &ephemeral })
+                .unwrap()
+        };
+        for (theirs, understood) in [
+            (&b"p2pnet secure 1"[..], true),
+            (b"p2pnet secure 2", false),
+            (b"p2pnet classic 1", false),
+            (b"", false),
+        ] {
+            let (mut from, mut to) = (side(true, theirs), side(false, b"p2pnet secure 1"));
+            // The first message of XX has nothing that is encrypted.
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            from.write(b"", &mut first).unwrap();
+            let read = to.read(&first).and_then(|_| {
+                to.write(b"", &mut second)?;
+                from.read(&second)
+            });
+            assert_eq!(read.is_ok(), understood, "{pattern:?} {theirs:?}");
+        }
+    }
+}

@@ -198,17 +198,20 @@ impl Session {
     pub(super) fn retire(&mut self, now: Instant, budget: &mut Budget) {
         let technique = self.technique();
         let spray = matches!(technique, Some(Technique::Spray { .. }));
+        if technique == Some(Technique::Spray { we_guess: false }) {
+            // The ways that were opened stay open in the NAT: the guesses of the next round may meet them, too. Of one round,
+            // as each takes a descriptor.
+            for slot in std::mem::replace(&mut self.kept, std::mem::take(&mut self.round.slots)) {
+                self.slots.remove(&slot);
+                self.outputs.push_back(Output::Close(Socket::Slot(slot)));
+            }
+            self.outputs.extend(self.kept.iter().map(|slot| Output::Listen { slot: *slot }));
+        }
         let old: Vec<_> =
             self.half.iter().filter(|(_, half)| spray || half.at > now).map(|(conn, _)| *conn).collect();
         for conn in old {
             self.outputs.push_back(Output::Close(Socket::Conn(conn)));
             self.drop_half(conn, budget);
-        }
-        if technique == Some(Technique::Spray { we_guess: false }) {
-            for slot in std::mem::take(&mut self.round.slots) {
-                self.slots.remove(&slot);
-                self.outputs.push_back(Output::Close(Socket::Slot(slot)));
-            }
         }
     }
 }

@@ -218,6 +218,48 @@ fn siblings_stay_until_it_is_done() {
     assert_eq!(bench.outputs.last(), Some(&Output::Winner(one)));
 }
 
+/// What a round of a spray has opened is still open in the NAT, and guesses of the next round may meet it.
+#[test]
+fn the_ports_of_a_spray_listen_for_one_more_round() {
+    let blind = side("198.51.100.1", Mapping::AddressAndPortDependent, Allocation::Random);
+    let mut bench = Bench::responder(Setup { ours: blind, ..setup(PEER) }, preserving(PEER));
+    let (mut bound, mut listening, mut closed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for round in 1..=3 {
+        if round > 1 {
+            bench.hear(round, Body::Offer(preserving(PEER)));
+        }
+        let outputs = std::mem::take(&mut bench.outputs);
+        let attempts = outputs.iter().filter(|output| matches!(output, Output::Close(Socket::Conn(_))));
+        assert_eq!(attempts.count(), if round > 1 { 256 } else { 0 });
+        assert_eq!(bench.budget.half_open(), 0, "nothing is half open that only listens");
+        let mut fresh = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Bind { slot, listen: false } => fresh.push(slot),
+                Output::Listen { slot } => assert!(listening.insert(slot)),
+                Output::Close(Socket::Slot(slot)) => assert!(closed.insert(slot)),
+                _ => {}
+            }
+        }
+        assert_eq!(fresh.len(), 256);
+        // Those of the round before listen; those of the one before that have ended.
+        let before: BTreeSet<SlotId> = listening.difference(&closed).copied().collect();
+        assert_eq!(before, bound);
+        assert_eq!(closed.len(), 256 * usize::from(round.saturating_sub(2)));
+        for (slot, port) in fresh.iter().zip(1024 + u16::from(round) * 1000..) {
+            bench.give(Input::Bound { slot: *slot, port });
+        }
+        bench.hear(round, Body::Go(vec![50_000], Duration::from_millis(50)));
+        assert_eq!(bench.budget.half_open(), 256);
+        bound = fresh.into_iter().collect();
+    }
+    // Somebody comes by one of the second round's.
+    let slot = *listening.difference(&closed).next().unwrap();
+    let conn = bench.session.next_conn();
+    bench.give(Input::Accepted { conn, slot });
+    assert!(!bench.closed(conn));
+}
+
 /// Found by the fuzzer: it was told to the peer, which cannot read it.
 #[test]
 fn port_0_is_no_port() {

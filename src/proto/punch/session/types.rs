@@ -152,6 +152,12 @@ pub enum Output {
         /// Whether to listen on it as well.
         listen: bool,
     },
+    /// Listen on that port, too, from now on. What was begun from it is about to be closed; whoever comes by the way it has
+    /// opened is welcome. If it cannot be done nothing is lost.
+    Listen {
+        /// Which.
+        slot: SlotId,
+    },
     /// Connect to a server from this local port, ask it which outside port it sees, and keep that connection
     /// until the port is closed: it keeps the mapping.
     Ask {

@@ -8,6 +8,7 @@
 //! | 4 | NAT: type; mapping × 16 + allocation; delta as a number (0, -1, 1, -2, … are counted 0, 1, 2, 3, …) |
 //! | 5 | candidates: family × 16 + kind, address, port |
 //! | 6 | servers: family × 16, address (of family 0: length and name), port |
+//! | 7 | relays: as servers |
 //!
 //! The family is 4 or 6. Numbers are big endian, without leading zero bytes, 0 has none. Reading takes only what writing
 //! would have written; a new value of an old field would not be understood by older nodes, so it needs a new tag.
@@ -27,6 +28,7 @@ const NODE: u8 = 3;
 const NAT: u8 = 4;
 const CANDIDATES: u8 = 5;
 const SERVERS: u8 = 6;
+const RELAYS: u8 = 7;
 
 const V4: u8 = 4;
 const V6: u8 = 6;
@@ -86,6 +88,7 @@ pub(super) fn write(record: &Record) -> Result<Vec<u8>, RecordError> {
     field(NAT, &write_nat(&record.nat))?;
     field(CANDIDATES, &record.candidates.iter().flat_map(write_candidate).collect::<Vec<u8>>())?;
     field(SERVERS, &record.servers.iter().flat_map(write_server).collect::<Vec<u8>>())?;
+    field(RELAYS, &record.relays.iter().flat_map(write_server).collect::<Vec<u8>>())?;
     Ok(out)
 }
 
@@ -149,6 +152,7 @@ pub(super) fn read(fields: &[u8]) -> Result<Record, V3Error> {
             NAT => record.nat = read_nat(&mut value)?,
             CANDIDATES => record.candidates = value.list(read_candidate)?,
             SERVERS => record.servers = value.list(read_server)?,
+            RELAYS => record.relays = value.list(read_server)?,
             // Of a later version. The signature covers it; we have no use for it.
             _ => continue,
         }

@@ -1,6 +1,7 @@
 //! What a locator says of its node, and the limits of that.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::proto::network::NetworkId;
 use crate::proto::unl::{Candidate, ForwardingType, Host, Nat, NodeType, Server, is_host};
@@ -9,6 +10,8 @@ use crate::proto::unl::{Candidate, ForwardingType, Host, Nat, NodeType, Server, 
 pub const MAX_CANDIDATES: usize = 8;
 /// Most servers a locator can name.
 pub const MAX_SERVERS: usize = 3;
+/// Most relays a locator can name.
+pub const MAX_RELAYS: usize = 4;
 /// Last second an expiry can be: five bytes, the year 36812.
 pub const MAX_EXPIRES: u64 = (1 << 40) - 1;
 /// Greatest distance between two ports.
@@ -32,9 +35,32 @@ pub struct Record {
     pub candidates: Vec<Candidate>,
     /// Rendezvous servers that know it, the best first, at most [`MAX_SERVERS`], none twice.
     pub servers: Vec<Server>,
+    /// Nodes of its network that relay, as it knows, at most [`MAX_RELAYS`], none twice. One at an address of its own is
+    /// itself: see [`Record::relays_at`].
+    pub relays: Vec<Server>,
 }
 
 impl Record {
+    /// Where the node itself relays for its network: those of [`Record::relays`] that are addresses of its own. Of all others
+    /// it only says so.
+    pub fn relays_at(&self) -> impl Iterator<Item = &Server> {
+        self.relays.iter().filter(|relay| self.is_at(relay))
+    }
+
+    /// The best of these for those who know one only: IPv4, which more nodes have.
+    pub fn relays_first(&self) -> Option<SocketAddr> {
+        let address = |at: &Server| match at.host {
+            Host::Ip(ip) => Some(SocketAddr::new(ip, at.port)),
+            Host::Name(_) => None,
+        };
+        self.relays_at().filter_map(address).min_by_key(SocketAddr::is_ipv6)
+    }
+
+    /// Whether this is where the node itself listens.
+    pub fn is_at(&self, place: &Server) -> bool {
+        self.candidates.iter().any(|own| place.host == Host::Ip(own.ip) && place.port == own.port)
+    }
+
     /// Whether this can be said in a locator. (Only its length may then still be too much: long names of servers.)
     ///
     /// # Errors
@@ -60,12 +86,17 @@ impl Record {
                 return Err(RecordError::Twice { place: candidate.to_string() });
             }
         }
-        for (i, server) in self.servers.iter().enumerate() {
-            if !server.is_sound() {
-                return Err(RecordError::Server { server: server.clone() });
-            }
-            if self.servers.iter().take(i).any(|other| other == server) {
-                return Err(RecordError::Twice { place: server.to_string() });
+        if self.relays.len() > MAX_RELAYS {
+            return Err(RecordError::TooManyRelays);
+        }
+        for list in [&self.servers, &self.relays] {
+            for (i, server) in list.iter().enumerate() {
+                if !server.is_sound() {
+                    return Err(RecordError::Server { server: server.clone() });
+                }
+                if list.iter().take(i).any(|other| other == server) {
+                    return Err(RecordError::Twice { place: server.to_string() });
+                }
             }
         }
         Ok(())
@@ -79,17 +110,19 @@ pub enum RecordError {
     TooManyCandidates,
     /// More than [`MAX_SERVERS`].
     TooManyServers,
+    /// More than [`MAX_RELAYS`].
+    TooManyRelays,
     /// An address that is no host's: see [`is_host`].
     Candidate {
         /// The candidate.
         candidate: Candidate,
     },
-    /// A server without a port, or whose address or name is no host's.
+    /// A server, or a relay, without a port, or whose address or name is no host's.
     Server {
         /// The server.
         server: Server,
     },
-    /// A candidate or a server a second time.
+    /// A candidate, a server or a relay a second time.
     Twice {
         /// Which one.
         place: String,
@@ -110,6 +143,7 @@ impl fmt::Display for RecordError {
         match self {
             Self::TooManyCandidates => write!(f, "too many addresses; expected at most {MAX_CANDIDATES}"),
             Self::TooManyServers => write!(f, "too many rendezvous servers; expected at most {MAX_SERVERS}"),
+            Self::TooManyRelays => write!(f, "too many relays; expected at most {MAX_RELAYS}"),
             Self::Candidate { candidate } => {
                 write!(f, "'{candidate}' is not the address of a host; expected one, IPv4 or IPv6")
             }

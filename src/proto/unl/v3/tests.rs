@@ -30,6 +30,7 @@ fn sample() -> Record {
         },
         candidates: list(&["lan 192.168.1.20:50500", "wan 203.0.113.7:50500", "wan [2001:db8::20]:50500"]),
         servers: list(&["198.51.100.1:8000"]),
+        relays: Vec::new(),
     }
 }
 
@@ -205,6 +206,18 @@ fn the_signature_covers_all_of_it() {
     });
     assert_eq!(UnlV3::decode(&anothers), Err(V3Error::Signature));
     assert!(V3Error::Signature.to_string().contains("signature does not match: it was changed"));
+}
+
+#[test]
+fn whether_a_node_relays_itself_shows_by_its_address() {
+    let relays =
+        list(&["203.0.113.7:50500", "203.0.113.7:50501", "relay.example:50500", "192.168.1.20:50500"]);
+    let unl = signed(Record { relays, ..sample() });
+    assert_eq!(unl.text().len(), 296);
+    let read = UnlV3::decode(unl.text()).unwrap();
+    let own: Vec<String> = read.record().relays_at().map(ToString::to_string).collect();
+    assert_eq!(own, ["203.0.113.7:50500", "192.168.1.20:50500"]);
+    assert_eq!(signed(sample()).record().relays_at().next(), None);
 }
 
 #[test]

@@ -41,6 +41,8 @@ fn one_spelling() {
         (&[6, 7, 0x50, 1, 2, 3, 4, 0, 1], "IPv4 or IPv6 addresses"),
         (&[6, 5, 0x00, 1, 0xff, 0, 1], "host names"),
         (&[6, 5, 0x00, 2, b'a', 0, 1], "fields that are whole"),
+        (&[7, 7, 0x41, 1, 2, 3, 4, 0, 1], "known kinds of servers"),
+        (&[7, 6, 0x40, 1, 2, 3, 4, 0], "fields that are whole"),
     ] {
         assert_eq!(malformed(fields), what, "{fields:?}");
     }
@@ -73,6 +75,10 @@ fn one_spelling() {
     assert!(content(&[&[5, 63], &candidates[..]].concat()).starts_with("too many addresses"));
     let servers: Vec<u8> = (1..=4).flat_map(|port| [0x40, 1, 2, 3, 4, 0, port]).collect();
     assert!(content(&[&[6, 28], &servers[..]].concat()).starts_with("too many rendezvous servers"));
+    let relays: Vec<u8> = (1..=5).flat_map(|port| [0x40, 1, 2, 3, 4, 0, port]).collect();
+    assert!(content(&[&[7, 35], &relays[..]].concat()).starts_with("too many relays"));
+    let twice = content(&[7, 14, 0x40, 1, 2, 3, 4, 0, 1, 0x40, 1, 2, 3, 4, 0, 1]);
+    assert_eq!(twice, "'1.2.3.4:1' is named twice; expected once");
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! The relay: connections that have said RELAY wait here for each other, and [`crate::proto::relay`] thinks.
 //!
-//! A connection comes from [`super::rendezvous`] with a task of its own. The first of two waits; the second is handed to
-//! the first one's task, which then runs the session (`session`).
+//! The rendezvous server has one (`server`), and a node that volunteers (`node/volunteer`). Each connection comes with a
+//! task of its own. The first of two waits; the second is handed to the first one's task, which then runs the session
+//! (`session`).
 
 mod session;
 
-use super::conn::ForRelay;
-use super::log::{Level, Log};
-use super::net::{Either, Life, due, race};
-use super::rendezvous::Hub;
 use crate::proto::rdv_msg::{RelayReason, RelayReply, RelayToken};
 use crate::proto::rdv_server::ConnId;
-use crate::proto::relay::{Asked, Counters, End, Next, Output, Refusal, Relay, RelayLimits, SessionId};
+#[cfg(feature = "server")]
+use crate::proto::relay::Counters;
+use crate::proto::relay::{Asked, End, Next, Output, Refusal, Relay, RelayLimits, SessionId, Summary};
+use crate::wait::{Either, due, race};
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::collections::HashMap;
@@ -25,13 +25,25 @@ use tokio::sync::{Notify, oneshot};
 /// Bytes that one who waits may send ahead; what is more stays with the system.
 const EARLY: usize = 4096;
 
+/// What happens at a relay, for a log.
+pub(crate) enum Told<'a> {
+    /// Two have met.
+    Begun { session: SessionId, first: SocketAddr, second: SocketAddr },
+    /// One was turned away.
+    Refused { peer: SocketAddr, why: RelayReason },
+    /// It is over.
+    Ended { session: SessionId, summary: &'a Summary },
+}
+
+type Tell = Box<dyn Fn(Told<'_>) + Send + Sync>;
+
 /// The relay's state and what its tasks wait for.
-pub(super) struct RelayHub {
+pub(crate) struct RelayHub {
     state: Mutex<State>,
     /// The next timeout has become earlier.
     earlier: Notify,
     limits: RelayLimits,
-    log: Log,
+    tell: Tell,
 }
 
 struct State {
@@ -48,26 +60,24 @@ enum Word {
     Late,
 }
 
-/// A place among the connections of the server, given back when it is dropped.
-pub(super) struct Place {
-    hub: Arc<Hub>,
-    id: ConnId,
-}
+/// A place among the connections of whoever runs the relay, given back when it is dropped.
+pub(crate) type Place = Box<dyn Send + Sync>;
 
-impl Place {
-    pub(super) fn new(hub: Arc<Hub>, id: ConnId) -> Place {
-        Place { hub, id }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.hub.closed(self.id);
-    }
+/// A connection that has said RELAY.
+pub(crate) struct Guest {
+    /// Its name, which no other one at this relay has.
+    pub(crate) id: ConnId,
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) token: RelayToken,
+    /// What has come behind that line.
+    pub(crate) early: Vec<u8>,
+    pub(crate) place: Place,
 }
 
 /// One of the two.
 struct Leg {
+    id: ConnId,
     stream: TcpStream,
     /// What it has sent before there was anybody to pass it to.
     early: Vec<u8>,
@@ -107,17 +117,19 @@ enum Begin {
 }
 
 impl RelayHub {
-    pub(super) fn new(limits: RelayLimits, log: Log) -> RelayHub {
+    /// A relay without anybody; `tell` hears what happens.
+    pub(crate) fn new(limits: RelayLimits, tell: impl Fn(Told<'_>) + Send + Sync + 'static) -> RelayHub {
         let relay = Relay::new(limits.clone());
         let state = State { relay, waiting: HashMap::new(), sessions: HashMap::new(), armed: None };
-        RelayHub { state: Mutex::new(state), earlier: Notify::new(), limits, log }
+        RelayHub { state: Mutex::new(state), earlier: Notify::new(), limits, tell: Box::new(tell) }
     }
 
     /// Serves a connection that has said RELAY: to its end, or until the other one's task has it.
-    pub(super) async fn attend(self: Arc<Self>, conn: ForRelay, peer: SocketAddr, place: Place) {
-        let leg = Leg { stream: conn.stream, early: conn.early, peer, place };
+    pub(crate) async fn attend(self: Arc<Self>, guest: Guest) {
+        let Guest { id, stream, peer, token, early, place } = guest;
+        let leg = Leg { id, stream, early, peer, place };
         leg.limit_buffers(self.limits.buffer);
-        match self.ask(leg.place.id, peer, conn.token) {
+        match self.ask(id, peer, token) {
             Err(Refusal { reason, expected }) => {
                 leg.say(&RelayReply::Refused { reason, expected: expected.into() });
             }
@@ -128,16 +140,12 @@ impl RelayHub {
     }
 
     async fn wait(&self, mut leg: Leg, word: oneshot::Receiver<Word>) {
-        let stay = Stay(self, leg.place.id);
+        let stay = Stay(self, leg.id);
         leg.say(&RelayReply::Wait);
         match race(word, leg.hold_on()).await {
             Either::Left(Ok(Word::Come(other, running))) => {
                 drop(stay);
-                self.log.line(Level::Debug, "relay-begun", |field| {
-                    field("session", &running.id.0);
-                    field("first", &leg.peer);
-                    field("second", &other.peer);
-                });
+                (self.tell)(Told::Begun { session: running.id, first: leg.peer, second: other.peer });
                 session::run(running, leg, *other, &self.limits).await;
             }
             Either::Left(Ok(Word::Late)) => {
@@ -172,11 +180,7 @@ impl RelayHub {
         self.settle(&mut state);
         drop(state);
         if let Err(refusal) = &begin {
-            let grave = matches!(refusal.reason, RelayReason::Full | RelayReason::Address);
-            self.log.line(if grave { Level::Warn } else { Level::Debug }, "not-relayed", |field| {
-                field("peer", &peer);
-                field("why", &refusal.reason);
-            });
+            (self.tell)(Told::Refused { peer, why: refusal.reason });
         }
         begin
     }
@@ -193,38 +197,38 @@ impl RelayHub {
         state.sessions.remove(&session);
         let Some(summary) = state.relay.ended(Instant::now(), session, end) else { return };
         drop(state);
-        let level = if summary.end == End::Bytes { Level::Warn } else { Level::Debug };
-        self.log.line(level, "relay-ended", |field| {
-            field("session", &session.0);
-            field("why", &summary.end.word());
-            field("bytes", &summary.bytes);
-            field("seconds", &summary.lasted.as_secs_f32());
-        });
+        (self.tell)(Told::Ended { session, summary: &summary });
     }
 
-    /// Counters, sessions and those who wait, for `/metrics`.
-    pub(super) fn numbers(&self) -> (Counters, usize, usize) {
+    /// Counters, sessions and those who wait.
+    #[cfg(feature = "server")]
+    pub(crate) fn numbers(&self) -> (Counters, usize, usize) {
         let state = self.state.lock();
         (state.relay.counters(), state.relay.sessions(), state.relay.waiting())
     }
 
-    /// Wakes the state machine when it wants to be woken.
-    pub(super) async fn run_timer(self: Arc<Self>, life: Life) {
-        life.run(async {
-            loop {
-                let next = {
-                    let mut state = self.state.lock();
-                    state.armed = state.relay.poll_timeout();
-                    state.armed
-                };
-                if due(next, &self.earlier).await {
-                    let mut state = self.state.lock();
-                    state.relay.on_timeout(Instant::now());
-                    self.settle(&mut state);
-                }
+    /// Wakes the state machine when it wants to be woken. Never ends.
+    pub(crate) async fn run_timer(&self) {
+        loop {
+            let next = {
+                let mut state = self.state.lock();
+                state.armed = state.relay.poll_timeout();
+                state.armed
+            };
+            if due(next, &self.earlier).await {
+                let mut state = self.state.lock();
+                state.relay.on_timeout(Instant::now());
+                self.settle(&mut state);
             }
-        })
-        .await;
+        }
+    }
+
+    /// Ends all sessions, and sends those away who wait.
+    #[cfg(feature = "relay")]
+    pub(crate) fn cut_all(&self) {
+        let mut state = self.state.lock();
+        state.waiting.clear();
+        state.sessions.clear();
     }
 
     /// Carries out what the state machine says. Who is not there any more needs not to be told.

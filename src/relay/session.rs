@@ -5,10 +5,10 @@
 //! reader one of a quantum. Copying costs a processor 0.4 to 0.5 s for a gigabyte, most of it in TCP; splice(2) through
 //! a pipe was measured: 10 % less for large pieces, up to 70 % more for lines, and two pipes for each session.
 
-use super::super::net::{Either, race};
 use super::{Leg, Running};
 use crate::proto::rdv_msg::RelayReply;
 use crate::proto::relay::{End, Next, RelayLimits};
+use crate::wait::{Either, race};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;

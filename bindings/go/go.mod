@@ -1,0 +1,3 @@
+module p2pnet
+
+go 1.19
