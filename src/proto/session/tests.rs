@@ -177,6 +177,18 @@ fn who_closes_waits_until_everything_is_acknowledged() {
     assert!(a.is_done());
 }
 
+/// Else the peer would have to think that what it sent last was lost.
+#[test]
+fn who_closes_acknowledges_first() {
+    let now = Instant::now();
+    let [_, mut b] = pair(now);
+    b.received(now, 6);
+    b.close();
+    assert_eq!(b.control(now, true), Some(Control::Ack { received: 6 }));
+    assert_eq!(b.control(now, true), Some(Control::Close { sent: 0 }));
+    assert_eq!(b.control(now, true), None);
+}
+
 #[test]
 fn what_may_come_when() {
     let hello = Control::Session { id: NONE, received: 0 };
