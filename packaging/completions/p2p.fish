@@ -49,7 +49,7 @@ complete -c p2p -n "__fish_p2p_using_subcommand listen" -s i -l interface -d 'Ne
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l ntp -d 'NTP server (classic hole punching goes by the clock)' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l mailbox -d 'Mailbox for messages between nodes, HOST:PORT or URL (classic)' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l mainline -d 'Node of BitTorrent\'s DHT to begin with, HOST:PORT, or "public": by it peers find each other without a server. This node\'s addresses then lie there for all who know its key' -r -f
-complete -c p2p -n "__fish_p2p_using_subcommand listen" -l classic -d 'Speak PyP2P\'s protocol, with locators of version 2'
+complete -c p2p -n "__fish_p2p_using_subcommand listen" -l classic -d 'Speak PyP2P\'s protocol, in clear text and with locators of version 2, instead of the secure dialect'
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l no-mapping -d 'Do not ask routers for a port'
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -s v -l verbose -d 'Say everything that happens, on standard error'
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l echo -d 'Answer each line with it'
@@ -65,7 +65,7 @@ complete -c p2p -n "__fish_p2p_using_subcommand connect" -l mainline -d 'Node of
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -l timeout -d 'Longest time for connecting, in seconds' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -l say -d 'Say this line to the peer when connected. May be given several times' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -l lines -d 'End after so many lines of the peer\'s' -r -f
-complete -c p2p -n "__fish_p2p_using_subcommand connect" -l classic -d 'Speak PyP2P\'s protocol, with locators of version 2'
+complete -c p2p -n "__fish_p2p_using_subcommand connect" -l classic -d 'Speak PyP2P\'s protocol, in clear text and with locators of version 2, instead of the secure dialect'
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -l no-mapping -d 'Do not ask routers for a port'
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -s v -l verbose -d 'Say everything that happens, on standard error'
 complete -c p2p -n "__fish_p2p_using_subcommand connect" -s q -l quit -d 'End when the story is told'

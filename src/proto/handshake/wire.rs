@@ -119,7 +119,7 @@ pub enum Refusal {
     /// Too many handshakes at the moment.
     Busy,
     /// What came is no greeting, or nothing came. Said to whoever speaks another language, so that a classic node of ours can
-    /// tell its program why there is no talk ([`sent_by_secure`]).
+    /// tell its program why there is no talk (`sent_by_secure`).
     NoGreeting,
 }
 
