@@ -85,8 +85,10 @@ def build(release=False, bare=False):
     compile, too; what a program sees of them is one bit."""
     usual = ["--features", "server,testing,cli,mainline"]
     features = ["--no-default-features", "--features", "testing"] if bare else usual
-    must(["cargo", "build", "--lib", *features] + (["--release"] if release else []))
-    return target() / ("release" if release else "debug")
+    # The other library has the same name: in the same folder it would be taken by what is built beside us.
+    folder = target() / "bare" if bare else target()
+    must(["cargo", "build", "--lib", "--target-dir", folder, *features] + (["--release"] if release else []))
+    return folder / ("release" if release else "debug")
 
 
 def default_features():
