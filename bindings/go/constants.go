@@ -210,7 +210,7 @@ const (
 	ViaPunch Via = 4
 	// The peer connected to us because we had asked it to.
 	ViaReverse Via = 5
-	// By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing.
+	// By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing.
 	ViaRelay Via = 6
 )
 
@@ -246,10 +246,10 @@ const (
 type NetType int32
 
 const (
-	// A flooding network: bootstraps, advertises, one connection per address.
+	// A flooding network: bootstraps and advertises. Classic dialect: one connection per address.
 	NetP2P NetType = 1
-	// For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at
-	// both ends have to be of this type.
+	// For connections to chosen nodes: neither bootstraps nor advertises. Classic dialect: several connections per address,
+	// and the nets at both ends have to be of this type.
 	NetDirect NetType = 2
 )
 
@@ -259,7 +259,8 @@ type Dialect int32
 const (
 	// PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address.
 	DialectClassic Dialect = 1
-	// Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are.
+	// The default. Nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, connections
+	// outlive their links, and locators are signed (UNL version 3).
 	DialectSecure Dialect = 2
 )
 
@@ -339,7 +340,8 @@ const (
 	OptAdvertise Opt = 19
 	// 1; may take part in hole punching.
 	OptSimultaneous Opt = 20
-	// -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any).
+	// -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In
+	// the secure dialect there is one connection per node, whatever its address.)
 	OptDuplicateIP Opt = 21
 	// 65536; lines remembered for OptDedup, the oldest are forgotten first.
 	OptDedupEntries Opt = 22
@@ -373,7 +375,8 @@ const (
 	OptVerifyIntervalMS Opt = 36
 	// 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does.
 	OptNetworkMonitor Opt = 37
-	// DialectClassic; how the node speaks with others, who have to speak the same.
+	// DialectSecure; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak
+	// DialectClassic.
 	OptDialect Opt = 38
 	// 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to
 	// come, as PyP2P does.)
@@ -407,6 +410,21 @@ const (
 	OptMainlineSlots Opt = 51
 	// 30000; time between two looks for such letters, each some 20 KB on the wire for a slot.
 	OptMainlinePollMS Opt = 52
+	// 0; so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time (secure
+	// dialect). It has to be one that can be reached itself. 0 = it relays for nobody. ErrUnsupported by p2p_net_new() in
+	// a build without it (p2p_features()).
+	OptRelaySessions Opt = 53
+	// 8; connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end.
+	OptRelayPerAddress Opt = 54
+	// 262144; bytes per second that this node passes on for one pair, both ways together, in the long run. Four times as much
+	// at once after a quiet time. 0 = no limit.
+	OptRelayRate Opt = 55
+	// 1048576; the same for all pairs together, which take turns. 0 = no limit.
+	OptRelayRateInAll Opt = 56
+	// 17179869184; after so many bytes this node cuts a pair off, which may then meet again. 0 = no limit.
+	OptRelayBytes Opt = 57
+	// 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off.
+	OptRelayIdleMS Opt = 58
 	// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
 	// particular address is also the source of our own connections.
 	OptPassiveBind Opt = 1001
@@ -420,12 +438,14 @@ const (
 	// ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at
 	// its next start. It is made if it is not there. "" = no file is written.
 	OptStateDir Opt = 1005
-	// ""; name of the network this node belongs to (secure dialect): nodes of others are turned away.
+	// ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network
+	// without a name, to which all programs belong that set none: give yours a name.
 	OptNetwork Opt = 1006
 	// ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key
 	// file, or a new one at each start.
 	OptKey Opt = 1007
-	// ""; a file with the node's secret key. It is made, for its owner only, if it is not there.
+	// ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written,
+	// and the node is another one at its next start (unless OptKey is set).
 	OptKeyFile Opt = 1008
 	// ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect).
 	// Strangers are turned away before they cost anything, and cannot find out who this is.
@@ -449,8 +469,9 @@ const (
 	// A node of BitTorrent's DHT to begin with, "host:port", or "public" for the well-known public ones. The net then takes part in
 	// that DHT, as far as OptMainline says (secure dialect). ErrUnsupported in a build without it (p2p_features()).
 	ServerMainline ServerKind = 5
-	// A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers
-	// that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both.
+	// A relay, "host:port" (a p2p-rendezvous, or a node of the network that relays, OptRelaySessions), for peers that no
+	// other way connects (secure dialect). Rendezvous servers that relay, and nodes that relay and have been peers of this one,
+	// are used by themselves; one that neither node knows in this way has to be added at both.
 	ServerRelay ServerKind = 6
 )
 
@@ -873,6 +894,18 @@ func (v Opt) String() string {
 		return "OptMainlineSlots"
 	case OptMainlinePollMS:
 		return "OptMainlinePollMS"
+	case OptRelaySessions:
+		return "OptRelaySessions"
+	case OptRelayPerAddress:
+		return "OptRelayPerAddress"
+	case OptRelayRate:
+		return "OptRelayRate"
+	case OptRelayRateInAll:
+		return "OptRelayRateInAll"
+	case OptRelayBytes:
+		return "OptRelayBytes"
+	case OptRelayIdleMS:
+		return "OptRelayIdleMS"
 	case OptPassiveBind:
 		return "OptPassiveBind"
 	case OptInterface:
@@ -960,4 +993,5 @@ var isTime = map[Opt]bool{
 	OptResumeGraceMS:       true,
 	OptLinkTimeoutMS:       true,
 	OptMainlinePollMS:      true,
+	OptRelayIdleMS:         true,
 }

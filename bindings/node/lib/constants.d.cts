@@ -143,7 +143,7 @@ declare const constants: {
   readonly P2P_VIA_PUNCH: 4;
   /** The peer connected to us because we had asked it to. */
   readonly P2P_VIA_REVERSE: 5;
-  /** By a relay, a server that passes on what both send. It sees that they talk and how much, and can read nothing. */
+  /** By a relay, a server or a node that passes on what both send. It sees that they talk and how much, and can read nothing. */
   readonly P2P_VIA_RELAY: 6;
   /** It is the one that the connection was opened with. */
   readonly P2P_PATH_FIRST: 0;
@@ -161,13 +161,13 @@ declare const constants: {
   readonly P2P_CANDIDATE_WAN: 2;
   /** A port that the node's router passes on. */
   readonly P2P_CANDIDATE_MAPPED: 3;
-  /** A flooding network: bootstraps, advertises, one connection per address. */
+  /** A flooding network: bootstraps and advertises. Classic dialect: one connection per address. */
   readonly P2P_NET_P2P: 1;
-  /** For connections to chosen nodes: neither bootstraps nor advertises; several connections per address. The nets at both ends have to be of this type. */
+  /** For connections to chosen nodes: neither bootstraps nor advertises. Classic dialect: several connections per address, and the nets at both ends have to be of this type. */
   readonly P2P_NET_DIRECT: 2;
   /** PyP2P's, byte for byte: plain lines, UNL version 2, nodes known by their address. */
   readonly P2P_DIALECT_CLASSIC: 1;
-  /** Nodes are known by a key, locators are signed (UNL version 3), both ends of a link prove who they are. */
+  /** The default. Nodes are known by a key, both ends of a link prove who they are, all of it is encrypted, connections outlive their links, and locators are signed (UNL version 3). */
   readonly P2P_DIALECT_SECURE: 2;
   /** Lines ended by CR LF: P2P_EVENT_LINE, p2p_send_line(). In the secure dialect also messages, p2p_send(). */
   readonly P2P_FRAMING_LINES: 0;
@@ -225,7 +225,7 @@ declare const constants: {
   readonly P2P_OPT_ADVERTISE: 19;
   /** 1; may take part in hole punching. */
   readonly P2P_OPT_SIMULTANEOUS: 20;
-  /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). */
+  /** -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In the secure dialect there is one connection per node, whatever its address.) */
   readonly P2P_OPT_DUPLICATE_IP: 21;
   /** 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first. */
   readonly P2P_OPT_DEDUP_ENTRIES: 22;
@@ -259,7 +259,7 @@ declare const constants: {
   readonly P2P_OPT_VERIFY_INTERVAL_MS: 36;
   /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. */
   readonly P2P_OPT_NETWORK_MONITOR: 37;
-  /** P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same. */
+  /** P2P_DIALECT_SECURE; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak P2P_DIALECT_CLASSIC. */
   readonly P2P_OPT_DIALECT: 38;
   /** 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to come, as PyP2P does.) */
   readonly P2P_OPT_UNL_CONNECT_TIMEOUT_MS: 39;
@@ -287,6 +287,18 @@ declare const constants: {
   readonly P2P_OPT_MAINLINE_SLOTS: 51;
   /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. */
   readonly P2P_OPT_MAINLINE_POLL_MS: 52;
+  /** 0; so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time (secure dialect). It has to be one that can be reached itself. 0 = it relays for nobody. P2P_ERR_UNSUPPORTED by p2p_net_new() in a build without it (p2p_features()). */
+  readonly P2P_OPT_RELAY_SESSIONS: 53;
+  /** 8; connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end. */
+  readonly P2P_OPT_RELAY_PER_ADDRESS: 54;
+  /** 262144; bytes per second that this node passes on for one pair, both ways together, in the long run. Four times as much at once after a quiet time. 0 = no limit. */
+  readonly P2P_OPT_RELAY_RATE: 55;
+  /** 1048576; the same for all pairs together, which take turns. 0 = no limit. */
+  readonly P2P_OPT_RELAY_RATE_IN_ALL: 56;
+  /** 17179869184; after so many bytes this node cuts a pair off, which may then meet again. 0 = no limit. */
+  readonly P2P_OPT_RELAY_BYTES: 57;
+  /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. */
+  readonly P2P_OPT_RELAY_IDLE_MS: 58;
   /** ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A particular address is also the source of our own connections. */
   readonly P2P_OPT_PASSIVE_BIND: 1001;
   /** ""; network interface by name ("eth0", an alias label such as "eth0:2") or by one of its addresses: we listen on it and connect from it. "" or "default" = the system's choice. */
@@ -297,11 +309,11 @@ declare const constants: {
   readonly P2P_OPT_GATEWAY: 1004;
   /** ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at its next start. It is made if it is not there. "" = no file is written. */
   readonly P2P_OPT_STATE_DIR: 1005;
-  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. */
+  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network without a name, to which all programs belong that set none: give yours a name. */
   readonly P2P_OPT_NETWORK: 1006;
   /** ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key file, or a new one at each start. */
   readonly P2P_OPT_KEY: 1007;
-  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. */
+  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written, and the node is another one at its next start (unless P2P_OPT_KEY is set). */
   readonly P2P_OPT_KEY_FILE: 1008;
   /** ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect). Strangers are turned away before they cost anything, and cannot find out who this is. */
   readonly P2P_OPT_NETWORK_KEY: 1009;
@@ -315,7 +327,7 @@ declare const constants: {
   readonly P2P_SERVER_DHT: 4;
   /** A node of BitTorrent's DHT to begin with, "host:port", or "public" for the well-known public ones. The net then takes part in that DHT, as far as P2P_OPT_MAINLINE says (secure dialect). P2P_ERR_UNSUPPORTED in a build without it (p2p_features()). */
   readonly P2P_SERVER_MAINLINE: 5;
-  /** A relay, "host:port" (a p2p-rendezvous), for peers that no other way connects (secure dialect). Rendezvous servers that relay are used by themselves; one that is not a rendezvous server of either node has to be added at both. */
+  /** A relay, "host:port" (a p2p-rendezvous, or a node of the network that relays, P2P_OPT_RELAY_SESSIONS), for peers that no other way connects (secure dialect). Rendezvous servers that relay, and nodes that relay and have been peers of this one, are used by themselves; one that neither node knows in this way has to be added at both. */
   readonly P2P_SERVER_RELAY: 6;
   /** Its locator, under its key: whoever knows the key learns where it is, and when it is there. */
   readonly P2P_MAINLINE_PUBLISH: 1;

@@ -84,7 +84,7 @@ export interface LibraryOptions {
   advertise?: boolean | number | undefined;
   /** 1; may take part in hole punching. (P2P_OPT_SIMULTANEOUS) */
   simultaneous?: boolean | number | undefined;
-  /** -1; connections per address: 0 = one, 1 = any number, -1 = by net type (p2p one, direct any). (P2P_OPT_DUPLICATE_IP) */
+  /** -1; connections per address: 0 = one, 1 = any number, -1 = any number, but one on p2p nets of the classic dialect. (In the secure dialect there is one connection per node, whatever its address.) (P2P_OPT_DUPLICATE_IP) */
   duplicateIp?: boolean | number | undefined;
   /** 65536; lines remembered for P2P_OPT_DEDUP, the oldest are forgotten first. (P2P_OPT_DEDUP_ENTRIES) */
   dedupEntries?: number | bigint | undefined;
@@ -118,7 +118,7 @@ export interface LibraryOptions {
   verifyIntervalMs?: number | bigint | undefined;
   /** 1; the system is asked to tell of changes of its network (Linux), as p2p_network_changed() does. (P2P_OPT_NETWORK_MONITOR) */
   networkMonitor?: boolean | number | undefined;
-  /** P2P_DIALECT_CLASSIC; how the node speaks with others, who have to speak the same. (P2P_OPT_DIALECT) */
+  /** P2P_DIALECT_SECURE; how the node speaks with others, who have to speak the same. Nodes of PyP2P speak P2P_DIALECT_CLASSIC. (P2P_OPT_DIALECT) */
   dialect?: Dialect | number | undefined;
   /** 10000; for p2p_unl_connect(), all ways of getting through together. (Classic: 60 s where it waits for the peer to come, as PyP2P does.) (P2P_OPT_UNL_CONNECT_TIMEOUT_MS) */
   unlConnectTimeoutMs?: number | bigint | undefined;
@@ -146,6 +146,18 @@ export interface LibraryOptions {
   mainlineSlots?: number | bigint | undefined;
   /** 30000; time between two looks for such letters, each some 20 KB on the wire for a slot. (P2P_OPT_MAINLINE_POLL_MS) */
   mainlinePollMs?: number | bigint | undefined;
+  /** 0; so many pairs of nodes of its network that cannot reach each other are relayed by this node at one time (secure dialect). It has to be one that can be reached itself. 0 = it relays for nobody. P2P_ERR_UNSUPPORTED by p2p_net_new() in a build without it (p2p_features()). (P2P_OPT_RELAY_SESSIONS) */
+  relaySessions?: number | bigint | undefined;
+  /** 8; connections of one address, or IPv6 /64 network, that this node relays or that wait for their other end. (P2P_OPT_RELAY_PER_ADDRESS) */
+  relayPerAddress?: number | bigint | undefined;
+  /** 262144; bytes per second that this node passes on for one pair, both ways together, in the long run. Four times as much at once after a quiet time. 0 = no limit. (P2P_OPT_RELAY_RATE) */
+  relayRate?: number | bigint | undefined;
+  /** 1048576; the same for all pairs together, which take turns. 0 = no limit. (P2P_OPT_RELAY_RATE_IN_ALL) */
+  relayRateInAll?: number | bigint | undefined;
+  /** 17179869184; after so many bytes this node cuts a pair off, which may then meet again. 0 = no limit. (P2P_OPT_RELAY_BYTES) */
+  relayBytes?: number | bigint | undefined;
+  /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. (P2P_OPT_RELAY_IDLE_MS) */
+  relayIdleMs?: number | bigint | undefined;
   /** ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A particular address is also the source of our own connections. (P2P_OPT_PASSIVE_BIND) */
   passiveBind?: string | undefined;
   /** ""; network interface by name ("eth0", an alias label such as "eth0:2") or by one of its addresses: we listen on it and connect from it. "" or "default" = the system's choice. (P2P_OPT_INTERFACE) */
@@ -156,11 +168,11 @@ export interface LibraryOptions {
   gateway?: string | undefined;
   /** ""; a directory in which the net notes what it has opened on routers, so that a program that crashed cleans up at its next start. It is made if it is not there. "" = no file is written. (P2P_OPT_STATE_DIR) */
   stateDir?: string | undefined;
-  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. (P2P_OPT_NETWORK) */
+  /** ""; name of the network this node belongs to (secure dialect): nodes of others are turned away. "" = the one network without a name, to which all programs belong that set none: give yours a name. (P2P_OPT_NETWORK) */
   network?: string | undefined;
   /** ""; the node's secret key, 64 hexadecimal digits that nobody can guess (secure dialect). "" = that of the key file, or a new one at each start. (P2P_OPT_KEY) */
   key?: string | undefined;
-  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. (P2P_OPT_KEY_FILE) */
+  /** ""; a file with the node's secret key. It is made, for its owner only, if it is not there. "" = no file is written, and the node is another one at its next start (unless P2P_OPT_KEY is set). (P2P_OPT_KEY_FILE) */
   keyFile?: string | undefined;
   /** ""; a secret that the nodes of the network share, 64 hexadecimal digits that nobody can guess (secure dialect). Strangers are turned away before they cost anything, and cannot find out who this is. (P2P_OPT_NETWORK_KEY) */
   networkKey?: string | undefined;
