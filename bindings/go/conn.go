@@ -440,6 +440,8 @@ type ConnInfo struct {
 	Resends, Resumptions uint64
 	// Path says what has become of the link that it was opened with.
 	Path Path
+	// Relay is by which relay it goes, host:port; "" for none.
+	Relay string
 }
 
 // Info tells the connection's situation; an error that is ErrClosed after its end.
@@ -470,6 +472,7 @@ func (c *Conn) Info() (ConnInfo, error) {
 		Resends:      uint64(info.resends),
 		Resumptions:  uint64(info.resumptions),
 		Path:         Path(info.path),
+		Relay:        C.GoString(&info.relay[0]),
 	}, nil
 }
 

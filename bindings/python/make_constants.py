@@ -34,7 +34,7 @@ ENUMS = [
     ("p2p_mainline", "Mainline", ("P2P_MAINLINE_",), "IntFlag"),
     ("p2p_classic", "Classic", ("P2P_CLASSIC_",), "IntFlag"),
 ]
-NUMBERS = ["P2P_ADDR_LEN", "P2P_CON_ID_LEN", "P2P_UNL_CANDIDATES"]
+NUMBERS = ["P2P_ADDR_LEN", "P2P_CON_ID_LEN", "P2P_HOST_LEN", "P2P_UNL_CANDIDATES"]
 
 
 def comment(text):

@@ -100,6 +100,8 @@ export interface ConnectionInfo {
   resends: number;
   resumptions: number;
   path: Path;
+  /** By which relay it goes, `host:port`; `''` for none. */
+  relay: string;
 }
 
 export interface NetInfo {

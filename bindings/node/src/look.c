@@ -90,6 +90,7 @@ napi_value look_conn(napi_env env, napi_callback_info info)
     set_number(env, o, "resends", (double)i.resends);
     set_number(env, o, "resumptions", (double)i.resumptions);
     set_number(env, o, "path", i.path);
+    set_text(env, o, "relay", i.relay);
     return o;
 }
 

@@ -17,7 +17,7 @@ from ctypes import POINTER, c_char, c_char_p, c_int32, c_int64, c_size_t, c_ssiz
 from pathlib import Path
 from typing import Any, List, Optional
 
-from .constants import ADDR_LEN, CON_ID_LEN, UNL_CANDIDATES, VERSION
+from .constants import ADDR_LEN, CON_ID_LEN, HOST_LEN, UNL_CANDIDATES, VERSION
 from .errors import error
 
 if sys.platform == "darwin":
@@ -58,7 +58,7 @@ class CConnInfo(ctypes.Structure):
         ("queued_bytes", c_uint64), ("unread_bytes", c_uint64), ("bytes_in", c_uint64), ("bytes_out", c_uint64),
         ("age_ms", c_uint64), ("peer", c_char * ADDR_LEN), ("con_id", c_char * CON_ID_LEN),
         ("peer_id", c_char * ADDR_LEN), ("rtt_us", c_uint64), ("unacked_bytes", c_uint64), ("resends", c_uint64),
-        ("resumptions", c_uint64), ("path", c_int32), ("reserved2", c_uint32)]
+        ("resumptions", c_uint64), ("path", c_int32), ("reserved2", c_uint32), ("relay", c_char * HOST_LEN)]
 
 
 class CCandidate(ctypes.Structure):
@@ -129,6 +129,7 @@ PROTOTYPES = {
     "p2p_send": (c_int32, [c_void_p, c_uint64, c_char_p, c_size_t]),
     "p2p_broadcast_line": (c_int32, [c_void_p, c_char_p, c_size_t, c_uint64, POINTER(c_uint32)]),
     "p2p_conn_close": (c_int32, [c_void_p, c_uint64]),
+    "p2p_conn_pause": (c_int32, [c_void_p, c_uint64, c_int32]),
     "p2p_conn_take_fd": (c_int32, [c_void_p, c_uint64, POINTER(c_int32), c_char_p, c_size_t, _LEN]),
     "p2p_conn_list": (c_int32, [c_void_p, POINTER(c_uint64), c_size_t, _LEN]),
     "p2p_conn_get_info": (c_int32, [c_void_p, c_uint64, POINTER(CConnInfo)]),

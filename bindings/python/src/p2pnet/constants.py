@@ -4,6 +4,7 @@ from enum import IntEnum, IntFlag
 VERSION = "0.1.0"
 ADDR_LEN = 64
 CON_ID_LEN = 72
+HOST_LEN = 264
 UNL_CANDIDATES = 8
 
 

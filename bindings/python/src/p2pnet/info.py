@@ -79,6 +79,7 @@ class ConnInfo:
     resends: int
     resumptions: int
     path: Path
+    relay: str  #: by which relay it goes, "host:port"; "" for none
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def conn_info(handle: Any, conn: int) -> ConnInfo:
     return ConnInfo(
         _member(Via, c.via), bool(c.inbound), c.queued_bytes, c.unread_bytes, c.bytes_in, c.bytes_out, c.age_ms / 1e3,
         _native.text(c.peer), _native.text(c.con_id), _native.text(c.peer_id), c.rtt_us / 1e6 if c.rtt_us else None,
-        c.unacked_bytes, c.resends, c.resumptions, _member(Path, c.path))
+        c.unacked_bytes, c.resends, c.resumptions, _member(Path, c.path),
+        _native.text(c.relay))
 
 
 def _locator(unl: Union[str, bytes]) -> bytes:
