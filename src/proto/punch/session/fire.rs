@@ -40,7 +40,7 @@ impl Session {
         let lasts = |count: usize| self.options.pace.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         // Guesses come when the ways they are to meet are open.
         let guess = technique == (Technique::Spray { we_guess: true });
-        let at = if guess { at + lasts(self.options.spray_sockets) } else { at };
+        let at = if guess { at + lasts(self.options.spray_sockets) + self.head_start() } else { at };
         let lasts = lasts(aims.len());
         self.round.backlog = (0u32..).map(|n| at + self.options.pace.saturating_mul(n)).zip(aims).collect();
         self.round.fired = Some(at);
@@ -124,7 +124,7 @@ impl Session {
 
     /// Whether we are the side that opens its ways for the other to come in by: the one with many ports, or else the
     /// one that fires on the other's word.
-    fn opens_ways(&self) -> bool {
+    pub(super) fn opens_ways(&self) -> bool {
         match self.technique() {
             Some(Technique::Spray { we_guess }) => !we_guess,
             _ => self.role == Role::Responder,

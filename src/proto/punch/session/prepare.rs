@@ -22,6 +22,15 @@ impl Session {
         self.options.window.saturating_mul(self.round.number.into()).clamp(1, MAX_PORTS)
     }
 
+    /// The local ports from which a spray's guesses come, for the next round: the ways that the other side has opened lead
+    /// back to their outside port and to no other. A row's next ports have to be told anew.
+    pub(super) fn guessing_ports(&mut self) -> Vec<SlotId> {
+        let guesses = self.technique() == Some(Technique::Spray { we_guess: true });
+        let stays =
+            matches!(self.ours.foresight(), Foresight::Asked | Foresight::Computed { first_only: false });
+        if guesses && stays { std::mem::take(&mut self.round.slots) } else { Vec::new() }
+    }
+
     /// Binds what the round needs. What the peer is like may not be known yet; then many ports come later.
     pub(super) fn prepare(&mut self, now: Instant) {
         let foresight = self.ours.foresight();
@@ -37,7 +46,15 @@ impl Session {
         // In later rounds arithmetic has failed once: ask, where the answer holds for everybody.
         let keeps = self.ours.mapping == Mapping::EndpointIndependent && self.round.number > 1;
         let ask = matches!(foresight, Foresight::Asked | Foresight::Row { .. }) || keeps;
-        for _ in 0..count {
+        for id in self.round.slots.clone() {
+            let Some(slot) = self.slots.get_mut(&id).filter(|slot| ask && slot.outside.is_none()) else {
+                continue;
+            };
+            slot.step = Step::Asking;
+            self.pending += 1;
+            self.outputs.push_back(Output::Ask { slot: id });
+        }
+        for _ in self.round.slots.len()..count {
             self.bind(true, ask);
         }
         self.prepared_by = Some(now + self.options.ask);

@@ -31,8 +31,9 @@ const AGAIN_UNKNOWN: Duration = Duration::from_millis(300);
 impl Session {
     /// Begins a round: as initiator by an offer, as responder on one.
     pub(super) fn begin_round(&mut self, now: Instant, number: u8, budget: &mut Budget) {
+        let slots = self.guessing_ports();
         self.retire(now, budget);
-        self.round = Round { number, begun: Some(now), ..Round::default() };
+        self.round = Round { number, begun: Some(now), slots, ..Round::default() };
         self.phase = Phase::Preparing;
         self.until = now + self.options.silence;
         self.prepare(now);
@@ -178,9 +179,10 @@ impl Session {
         self.send_go();
         self.resend = Some(now + self.pause());
         self.rtt.next = None;
-        // When the message arrives there, if it takes half of what it takes there and back; not before the other side,
-        // which opens the way.
-        self.fire(now, now + (rtt / 2).max(self.head_start()), budget);
+        // When the message arrives there, if it takes half of what it takes there and back; not before the other side, if that
+        // is the one which opens the way.
+        let least = if self.opens_ways() { Duration::ZERO } else { self.head_start() };
+        self.fire(now, now + (rtt / 2).max(least), budget);
     }
 
     pub(super) fn head_start(&self) -> Duration {

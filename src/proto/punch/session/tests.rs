@@ -260,6 +260,42 @@ fn the_ports_of_a_spray_listen_for_one_more_round() {
     assert!(!bench.closed(conn));
 }
 
+/// The ways that the other side has opened lead back to one outside port of ours: later guesses come from it, too.
+#[test]
+fn guesses_come_from_the_same_port_in_each_round() {
+    let random = side(PEER, Mapping::AddressAndPortDependent, Allocation::Random);
+    let mut bench = Bench::responder(setup(PEER), random);
+    bench.bind_all(40_000);
+    let mut from = BTreeSet::new();
+    for round in 1..=3 {
+        if round > 1 {
+            bench.outputs.clear();
+            bench.hear(round, Body::Offer(random));
+            assert!(!bench.outputs.iter().any(|output| matches!(output, Output::Bind { .. })));
+            // What was computed is asked for, once.
+            let asked: Vec<SlotId> = bench
+                .outputs
+                .iter()
+                .filter_map(|output| match output {
+                    Output::Ask { slot } => Some(*slot),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(asked.len(), if round == 2 { 2 } else { 0 });
+            for slot in asked {
+                bench.give(Input::Asked { slot, port: 40_000 });
+            }
+        }
+        bench.hear(round, Body::Go(vec![], Duration::from_millis(50)));
+        let slots = bench.outputs.iter().filter_map(|output| match output {
+            Output::Connect { slot, .. } => Some(*slot),
+            _ => None,
+        });
+        from.extend(slots);
+        assert_eq!(from.len(), 1, "round {round}");
+    }
+}
+
 /// Found by the fuzzer: it was told to the peer, which cannot read it.
 #[test]
 fn port_0_is_no_port() {
