@@ -24,17 +24,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from common.checks import Tally  # noqa: E402
+
 BASELINE = Path(__file__).resolve().parent / "baseline"
 WORK = ROOT / "target" / "abi"
 HEADER = ROOT / "include" / "p2pnet.h"
 
-passed, failed, skips = 0, 0, []
-
-
-def count(ok, what, why=""):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    print(f"{'ok  ' if ok else 'FAIL'} {what}" + ("" if ok else f"\n{why}"), flush=True)
+tally = Tally()
+count = tally.count
 
 
 def run(command, status=0):
@@ -162,7 +160,7 @@ def compare(library):
     wrong = changed(listed(BASELINE / "constants"), constants(HEADER))
     count(not wrong, "no number has changed or gone", wrong)
     if library is None:
-        skips.append("the library's functions: neither target/release nor target/debug has libp2pnet.so")
+        tally.skip("the library's functions", "neither target/release nor target/debug has libp2pnet.so")
     else:
         old = listed(BASELINE / "symbols")
         name = old.pop("soname")
@@ -170,10 +168,10 @@ def compare(library):
         wrong = changed(old, symbols(library))
         count(not wrong, "no function has gone from the library", wrong)
     if not shutil.which("abidiff") or not shutil.which("g++"):
-        skips.append("types and functions of the header: abidiff (abigail-tools) or g++ is not installed")
+        tally.skip("types and functions of the header", "abidiff (abigail-tools) or g++ is not installed")
         return
     if platform.machine() != "x86_64":
-        skips.append("types and functions of the header: the description in baseline/ is of x86-64")
+        tally.skip("types and functions of the header", "the description in baseline/ is of x86-64")
         return
     now = description(empty_library(HEADER, "now"), WORK / "now.abi")
     wrong, report = breaks(BASELINE / "header.abi", now)
@@ -231,10 +229,7 @@ def main():
         renew(library)
         return 0
     compare(library)
-    for why in skips:
-        print(f"skipped: {why}")
-    print(f"{passed} passed, {failed} failed, {len(skips)} skipped")
-    return 1 if failed or passed == 0 else 0
+    return tally.end()
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ import re
 import shutil
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "examples"))
-from process import HUNG, Process  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from common.checks import Skip, Tally  # noqa: E402
+from common import process  # noqa: E402
+from common.process import HUNG, Process  # noqa: E402
 
 PACKAGE = ROOT / "bindings" / "go"
 WORK = ROOT / "target" / "bindings" / "go"
@@ -30,43 +31,15 @@ TOOL = SERVER.with_name("p2p")
 OLDEST = (1, 19)
 SOURCE = ["-tags", "p2pnet_source"]
 
-passed, failed, skips = 0, 0, []
-
-
-class Skip(Exception):
-    """Why a check cannot run here."""
+tally = Tally()
 
 
 def say(text):
     print(text, flush=True)
 
 
-def check(what, function, *args):
-    """Runs one check; a Skip skips it, anything else that is raised fails it."""
-    global passed, failed
-    try:
-        result = function(*args)
-        passed += 1
-        say(f"ok   {what}")
-        return result
-    except Skip as why:
-        skips.append(f"{what}: {why}")
-    except Exception as why:  # whatever went wrong, the others still run
-        failed += 1
-        say(f"FAIL {what}")
-        text = str(why) if isinstance(why, AssertionError) else traceback.format_exc()
-        say("".join(f"     {line}\n" for line in text.splitlines()[-60:]))
-    return None
-
-
 def run(command, cwd=PACKAGE, env=None, status=0):
-    """Runs a program to its end and gives its output."""
-    command = [str(part) for part in command]
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * HUNG, check=False)
-    text = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == status, f"{' '.join(command)} ended with {done.returncode}:\n{text}"
-    return text
+    return process.run(command, status, cwd, env, limit=10 * HUNG)
 
 
 # ---- Go ----
@@ -145,7 +118,6 @@ def formatted(go):
 
 def unit_tests(go, env, name, *flags):
     """go test, each test counted."""
-    global passed, failed
     command = [go, "test", *SOURCE, "-v", "-count=1", "-timeout", "20m", *flags, "."]
     done = subprocess.run([str(c) for c in command], cwd=PACKAGE, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * HUNG, check=False)
@@ -154,11 +126,11 @@ def unit_tests(go, env, name, *flags):
     for result, test in results:
         if result == "SKIP":
             why = re.search(rf"^=== RUN +{re.escape(test)}\n(?:.*\n)*?.*skip: (.*)$", text, re.M)
-            skips.append(f"{name} {test}: {why[1] if why else 'no reason given'}")
+            tally.skip(f"{name} {test}", why[1] if why else "no reason given")
     good, bad = sum(r == "PASS" for r, _ in results), sum(r == "FAIL" for r, _ in results)
-    passed += good
+    tally.passed += good
     if done.returncode != 0 or good == 0:
-        failed += max(bad, 1)
+        tally.failed += max(bad, 1)
         say(f"FAIL {name}: {' '.join(map(str, command))}\n{text[-12000:]}")
     else:
         say(f"ok   {name}: {good} tests")
@@ -279,15 +251,12 @@ def main():
     why = [] if go else install_go()
     go = go or find_go()
     if not go:
-        skips.append(f"everything: no Go {OLDEST[0]}.{OLDEST[1]} or later, and none could be installed ({'; '.join(why)})")
+        tally.skip("everything", f"no Go {OLDEST[0]}.{OLDEST[1]} or later, and none could be installed ({'; '.join(why)})")
     elif not shutil.which("gcc") and not shutil.which("cc"):
-        skips.append("everything: no C compiler, which cgo needs")
+        tally.skip("everything", "no C compiler, which cgo needs")
     else:
         everything(go, options)
-    for reason in skips:
-        say(f"skipped: {reason}")
-    say(f"{passed} passed, {failed} failed, {len(skips)} skipped")
-    return 1 if failed else 0
+    return tally.end(may_all_be_skipped=True)
 
 
 def everything(go, options):
@@ -300,8 +269,8 @@ def everything(go, options):
     # Go does not see that a library it links is another one now, and may take an old program for up to date.
     built = hashlib.sha256((RELEASE / "libp2pnet.a").read_bytes()).hexdigest()[:16]
     env["CGO_CFLAGS"] = f"-O2 -g -DP2PNET_BUILD=0x{built}"
-    check("gofmt", formatted, go)
-    check("vet", run, [go, "vet", *SOURCE, "./..."], PACKAGE, env)
+    tally.attempt("gofmt", formatted, go)
+    tally.attempt("vet", run, [go, "vet", *SOURCE, "./..."], PACKAGE, env)
     short = ["-short"] if options.short else []
     listen = ["--listen", "127.0.0.1:0", "--nat-listen", "off", "--http", "127.0.0.1:0", "--store", "memory", "--print-addrs"]
     with Process([SERVER, *listen]) as server:
@@ -310,14 +279,14 @@ def everything(go, options):
         served = {**env, "P2PNET_TEST_SERVER": at, "P2PNET_TEST_MAILBOX": mailbox}
         unit_tests(go, served, "tests", *short)
         unit_tests(go, served, "race", "-race", "-short")
-        programs = check("examples build", build_examples, go, env, "examples", SOURCE)
+        programs = tally.attempt("examples build", build_examples, go, env, "examples", SOURCE)
         if programs:
-            check("alice and bob", alice_and_bob, programs, at)
-            check("alice without a server", alice_without_a_server, programs)
-            check("direct", direct, programs)
-            check("chat", chat, programs)
-    check("examples with the installed library", installed_examples, go, env)
-    check("the README's first program", first_program, go, env)
+            tally.attempt("alice and bob", alice_and_bob, programs, at)
+            tally.attempt("alice without a server", alice_without_a_server, programs)
+            tally.attempt("direct", direct, programs)
+            tally.attempt("chat", chat, programs)
+    tally.attempt("examples with the installed library", installed_examples, go, env)
+    tally.attempt("the README's first program", first_program, go, env)
 
 
 if __name__ == "__main__":

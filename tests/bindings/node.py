@@ -15,12 +15,12 @@ import re
 import shutil
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "examples"))
-from process import Process, Server, run  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from common.checks import Skip, Tally, check  # noqa: E402
+from common.process import Process, Server, run  # noqa: E402
 
 NODE = ROOT / "bindings" / "node"
 WORK = ROOT / "target" / "node-test"
@@ -30,17 +30,6 @@ SERVER = Path(os.environ.get("SERVER") or ROOT / "target" / "tools" / "tools" / 
 NPM = ["npm", "install", "--no-audit", "--no-fund", "--silent"]
 TYPES = ["typescript@5.9.3", "@types/node@20.19.43"]
 HEADERS = ["node-api-headers@1.9.0"]
-
-CHECKS = []
-
-
-class Skip(Exception):
-    """Why a check cannot run here."""
-
-
-def check(function):
-    CHECKS.append((function.__name__, function))
-    return function
 
 
 def newest_source():
@@ -306,26 +295,12 @@ def main():
     WORK.mkdir(parents=True)
     prepare()
     have(SERVER, "server") if "SERVER" not in os.environ else None
-    passed = 1  # it has been built, packed and installed
-    failed = skipped = 0
-    print("ok   the package is built, packed and installed into a clean folder", flush=True)
-    for name, function in CHECKS:
-        if words and not any(word in name for word in words):
-            continue
-        try:
-            function()
-            passed += 1
-            print(f"ok   {name}", flush=True)
-        except Skip as why:
-            skipped += 1
-            print(f"skipped: {name}: {why}", flush=True)
-        except Exception:  # a check may fail in any way; the others still run
-            failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
+    tally = Tally()
+    tally.count(True, "the package is built, packed and installed into a clean folder")
+    tally.gathered(words)
     counts = own_tests(words)
-    passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+    tally.passed, tally.failed, tally.skipped = (a + b for a, b in zip((tally.passed, tally.failed, tally.skipped), counts))
+    return tally.end()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "examples"))
-from process import Process  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from common.checks import Skip, Tally  # noqa: E402
+from common.process import Process  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 WORK = ROOT / "target" / "embedded"
@@ -39,21 +40,12 @@ TARGETS = {
     "armv7-unknown-linux-musleabihf": {"zig": "arm-linux-musleabihf", "packages": [], "emulator": "qemu-arm-static", "std": True},
 }
 
-passed, failed, skips, rows, memory = 0, 0, [], [], []
-
-
-class Skip(Exception):
-    """Why a target cannot be built or run here."""
+tally, rows, memory = Tally(), [], []
+count = tally.count
 
 
 def say(text):
     print(text, flush=True)
-
-
-def count(ok, what, why=""):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    say(f"{'ok  ' if ok else 'FAIL'} {what}" + ("" if ok else f"\n{why}"))
 
 
 def run(command, env=None):
@@ -218,16 +210,13 @@ def main():
                 native = binary
                 measure(native)
         except Skip as why:
-            skips.append(f"{target}: {why}")
+            tally.skip(target, why)
         except (RuntimeError, AssertionError, OSError) as why:
             count(False, target, str(why))
     say("\n" + table())
     if options.table:
         options.table.write_text(table())
-    for why in skips:
-        say(f"skipped: {why}")
-    say(f"{passed} passed, {failed} failed, {len(skips)} skipped")
-    return 1 if failed or passed == 0 else 0
+    return tally.end()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ what they say. Ends with "N passed, N failed, N skipped".
 """
 import os
 import shutil
-import subprocess
 import sys
-import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from process import Process, Server, run  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from common.checks import CHECKS, Skip, Tally, check  # noqa: E402
+from common.process import Process, Server, run  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "examples-test"
@@ -24,17 +23,6 @@ STATIC = [f"{PREFIX}/lib/libp2pnet.a", "-lgcc_s", "-lutil", "-lrt", "-lpthread",
 SHARED = [f"-L{PREFIX}/lib", "-lp2pnet", f"-Wl,-rpath,{PREFIX}/lib"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SERVER = os.environ.get("SERVER") or PREFIX / "bin" / "p2p-rendezvous"
-
-CHECKS = []
-
-
-class Skip(Exception):
-    """Why a check cannot run here."""
-
-
-def check(function):
-    CHECKS.append((function.__name__, function))
-    return function
 
 
 def built(name):
@@ -283,22 +271,9 @@ def main():
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     run(["make", "-s", "install", f"PREFIX={PREFIX}"], cwd=ROOT)
-    passed = failed = skipped = 0
-    for name, function in CHECKS:
-        if words and not any(word in name for word in words):
-            continue
-        try:
-            function()
-            passed += 1
-            print(f"ok   {name}", flush=True)
-        except Skip as why:
-            skipped += 1
-            print(f"skipped: {name}: {why}", flush=True)
-        except Exception:  # a check may fail in any way; the others still run
-            failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or passed == 0 else 0
+    tally = Tally()
+    tally.gathered(words)
+    return tally.end()
 
 
 if __name__ == "__main__":

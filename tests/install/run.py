@@ -8,8 +8,6 @@ first. What a check needs and the machine lacks makes it a skip with its reason.
 """
 import shutil
 import sys
-import time
-import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -18,7 +16,8 @@ import places  # noqa: E402,F401
 import programs  # noqa: E402,F401
 import papers  # noqa: E402,F401
 import debian  # noqa: E402,F401
-from support import CHECKS, PREFIX, WORK, Skip, make, run  # noqa: E402
+from support import PREFIX, WORK, make, run  # noqa: E402
+from common.checks import Tally  # noqa: E402
 
 
 def main():
@@ -28,23 +27,9 @@ def main():
     if "--built" not in sys.argv:
         run(["make", "-s", "lib", "server"])
     make("install", f"PREFIX={PREFIX}")
-    passed = failed = skipped = 0
-    for name, function in CHECKS:
-        if words and not any(word in name for word in words):
-            continue
-        began = time.monotonic()
-        try:
-            function()
-            passed += 1
-            print(f"ok   {name} ({time.monotonic() - began:.1f} s)", flush=True)
-        except Skip as why:
-            skipped += 1
-            print(f"skipped: {name}: {why}", flush=True)
-        except Exception:  # a check may fail in any way; the others still run
-            failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or passed == 0 else 0
+    tally = Tally()
+    tally.gathered(words)
+    return tally.end()
 
 
 if __name__ == "__main__":

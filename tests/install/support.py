@@ -1,9 +1,12 @@
 """What the checks of the installed library have in common."""
-import os
 import re
 import shutil
-import subprocess
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from common import process  # noqa: E402
+from common.checks import CHECKS, Skip, check  # noqa: E402,F401
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
@@ -13,17 +16,6 @@ CONSUMERS = ROOT / "tests" / "c" / "consumer"
 WARN = ["-Wall", "-Wextra", "-Werror"]
 VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 SONAME = "libp2pnet.so.0"
-HUNG = 600
-CHECKS = []
-
-
-class Skip(Exception):
-    """Why a check cannot run here."""
-
-
-def check(function):
-    CHECKS.append((function.__name__, function))
-    return function
 
 
 def need(*programs):
@@ -32,14 +24,8 @@ def need(*programs):
         raise Skip(f"{', '.join(absent)} not installed")
 
 
-def run(command, cwd=None, env=None, status=0):
-    """Runs a program to its end, expects that exit status (None: any), and gives its output."""
-    command = [str(part) for part in command]
-    done = subprocess.run(command, cwd=cwd or ROOT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=HUNG, check=False)
-    text = done.stdout.decode("utf-8", "replace")
-    assert status is None or done.returncode == status, f"{' '.join(command)} ended with {done.returncode}:\n{text}"
-    return text
+def run(command, cwd=ROOT, env=None, status=0):
+    return process.run(command, status, cwd, env)
 
 
 def make(target, *settings):

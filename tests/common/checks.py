@@ -1,0 +1,63 @@
+"""Checks that are functions: gathered, run one after the other, counted. A check fails by raising anything but Skip; the others
+still run. What is printed is what tests/run.py reads: "ok", "FAIL", "skipped: name: why", and the count at the end."""
+import time
+import traceback
+
+CHECKS = []
+SHOWN = 80  # lines of what a failure says
+
+
+class Skip(Exception):
+    """Why a check cannot run here."""
+
+
+def check(function):
+    """Gathers a function as a check under its own name."""
+    CHECKS.append((function.__name__, function))
+    return function
+
+
+class Tally:
+    """How many checks have passed, failed, and were skipped."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def count(self, ok, what, why=""):
+        """One check whose outcome is known."""
+        self.passed, self.failed = self.passed + bool(ok), self.failed + (not ok)
+        told = "" if ok else "".join(f"\n     {line}" for line in why.strip().splitlines()[-SHOWN:])
+        print(f"{'ok  ' if ok else 'FAIL'} {what}{told}", flush=True)
+        return ok
+
+    def skip(self, what, why):
+        self.skipped += 1
+        print(f"skipped: {what}: {why}", flush=True)
+
+    def attempt(self, what, function, *args):
+        """Runs a check; gives what it returns, None if it did not pass."""
+        began = time.monotonic()
+        try:
+            result = function(*args)
+        except Skip as why:
+            self.skip(what, why)
+        except AssertionError as why:  # says what is wrong, if it says anything
+            self.count(False, what, str(why) or traceback.format_exc())
+        except Exception:  # a check may fail in any way
+            self.count(False, what, traceback.format_exc())
+        else:
+            self.count(True, f"{what} ({time.monotonic() - began:.1f} s)")
+            return result
+        return None
+
+    def gathered(self, words=()):
+        """Runs what was gathered, or what has one of the words in its name."""
+        for name, function in CHECKS:
+            if not words or any(word in name for word in words):
+                self.attempt(name, function)
+
+    def end(self, may_all_be_skipped=False):
+        """Says how many; the exit status."""
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        nothing = self.passed == 0 and not (may_all_be_skipped and self.skipped)
+        return 1 if self.failed or nothing else 0
