@@ -96,7 +96,7 @@ static void back_pressure(void)
     memset(line, 'x', sizeof line);
     /* b is not polled: what the two kernels' buffers and ours hold is all that can be sent, however long we try. */
     int quiet = 0;
-    for (long last = -1; quiet < 100; last = sent) {
+    for (long last = -1; quiet < 100 || net_unread(b.net, at_b) < 65536; last = sent) {
         int r;
         while ((r = p2p_send_line(a.net, at_a, line, sizeof line)) == P2P_OK)
             sent++;
@@ -107,8 +107,7 @@ static void back_pressure(void)
     }
     p2p_conn_info info = {.struct_size = sizeof info};
     CHECK_OK(p2p_conn_get_info(b.net, at_b, &info));
-    CHECK(info.unread_bytes >= 65536 && info.unread_bytes < 65536 + 262144, "%llu",
-          (unsigned long long)info.unread_bytes);
+    CHECK(info.unread_bytes < 65536 + 262144, "%llu", (unsigned long long)info.unread_bytes);
     CHECK_OK(p2p_conn_get_info(a.net, at_a, &info));
     CHECK(info.queued_bytes <= 65536, "%llu", (unsigned long long)info.queued_bytes);
     /* Sanitizers and valgrind keep freed memory back. */
@@ -351,6 +350,9 @@ static void a_sender_at_full_speed_still_receives(void)
     UNTIL(seen(&a, P2P_EVENT_LINE), (pump(&a), pump(&b), forget(&b)));
     atomic_store(&heard, 1);
     pthread_join(thread, NULL);
+    /* What is queued still goes out, so b goes on taking it. */
+    CHECK_OK(p2p_net_stop(a.net));
+    UNTIL(seen(&a, P2P_EVENT_STOPPED), (pump(&a), pump(&b), forget(&b)));
     node_free(&a);
     node_free(&b);
 }

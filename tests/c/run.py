@@ -82,7 +82,7 @@ def target():
 
 
 def build(release=False, bare=False):
-    """The folder with the library. With these features nothing is compiled that the other steps of `make test` do not
+    """The folder with the library. With these features little is compiled that the other steps of `make test` do not
     compile, too; what a program sees of them is one bit."""
     usual = ["--features", "server,testing,cli,mainline"]
     features = ["--no-default-features", "--features", "testing"] if bare else usual
@@ -90,6 +90,13 @@ def build(release=False, bare=False):
     folder = target() / "bare" if bare else target()
     must(["cargo", "build", "--lib", "--target-dir", folder, *features] + (["--release"] if release else []))
     return folder / ("release" if release else "debug")
+
+
+def build_optimised():
+    """The folder with an optimised library, its dependencies those of `make server`: for valgrind, which is slow enough."""
+    folder = target() / "tools"
+    must(["cargo", "build", "--lib", "--profile", "tools", "--target-dir", folder, "--features", "server,testing,cli"])
+    return folder / "tools"
 
 
 def default_features():
@@ -188,10 +195,10 @@ def bare(args):
 def valgrind(args):
     if not shutil.which("valgrind"):
         return skip("valgrind", "it is not installed")
-    folder = compile_programs("plain", build(), [], only=args.only)
+    folder = compile_programs("valgrind", build_optimised(), [], only=args.only)
     before = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=definite,indirect",
               "--errors-for-leak-kinds=definite,indirect", "--error-exitcode=99", "--fair-sched=yes"]
-    run_programs("valgrind", folder, before, env=with_mainline(), only=args.only)
+    run_programs("valgrind", folder, before, only=args.only)
 
 
 def asan(args):
