@@ -33,7 +33,9 @@ CFLAGS   ?= -O2 -g
 WARN      = -Wall -Wextra -Werror
 # What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
 STATIC_LIBS = -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
-SERVER    = target/tools/tools/p2p-rendezvous
+# Where the programs are: make server builds them there, unless another folder is named that has them already.
+TOOLS    ?= target/tools/tools
+SERVER    = $(TOOLS)/p2p-rendezvous
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
@@ -45,8 +47,12 @@ lib:
 	$(CARGO) build --release --lib
 
 # In a target folder of its own: the programs' features must not leak into the library built above.
+ifeq ($(TOOLS),target/tools/tools)
 server:
 	$(CARGO) build --profile tools --features server,cli --bins --target-dir target/tools
+else
+server: $(SERVER) $(TOOLS)/p2p
+endif
 
 examples: lib $(EXAMPLES)
 
@@ -99,13 +105,13 @@ built:
 	@if [ -n "$(BUILT)" ] || ! command -v $(CARGO) >/dev/null; then :; else $(MAKE) --no-print-directory lib server; fi
 
 install: built
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install.sh install
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' TOOLS='$(TOOLS)' packaging/install.sh install
 
 uninstall:
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install.sh uninstall
 
 deb: built
-	@packaging/debian/build.sh build/deb
+	@TOOLS='$(TOOLS)' packaging/debian/build.sh build/deb
 
 embedded:
 	@$(PYTHON) tests/embedded/run.py

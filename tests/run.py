@@ -22,6 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
 FEATURES = ["--features", "server,testing,cli,mainline"]
+# The programs p2p and p2p-rendezvous that the scripts start are those of cargo's tests: they are built once.
+TOOLS = "target/debug"
+BUILD_TOOLS = ["cargo", "build", "--bins", *FEATURES]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
@@ -117,8 +120,9 @@ def step_doc():
 
 
 def step_rust():
-    # Many of them wait most of the time.
-    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT, {"RUST_TEST_THREADS": "4"})
+    # Many of them wait most of the time. `make soak` tries more cases.
+    env = {"RUST_TEST_THREADS": "4", "PROPTEST_CASES": "100"}
+    return counted("rust", ["cargo", "test", "--no-fail-fast", *FEATURES], CARGO_COUNT, env)
 
 
 def step_mainline():
@@ -130,21 +134,24 @@ def step_lab():
     return counted("lab", ["cargo", "test", *FEATURES, "--test", "lab"])
 
 
-def script(name, path, *args):
-    """A step that is a script of its own."""
+def script(name, path, *args, tools=False):
+    """A step that is a script of its own; with tools, one that starts our programs."""
     def step():
+        if tools:
+            run(name, BUILD_TOOLS)
         return counted(name, [sys.executable, path, *args])
     return step
 
 
 def step_demo():
-    return one("demo", ["make", "demo"])
+    return one("demo", BUILD_TOOLS, ["make", "demo"])
 
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
-# what mostly waits comes last, and steps of the second lane build the library in several ways, each into the same place.
+# what mostly waits comes last. The first lane builds in target/debug while the second builds the library as users have it.
 LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go"),
-         ("demo", "c", "abi", "lab", "pyp2p", "python", "node", "namespace"))
+         ("c", "abi", "demo", "lab", "pyp2p", "python", "node", "namespace"))
+
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -155,14 +162,14 @@ STEPS = {
     "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: both dialects, valgrind, exports"),
-    "examples": (script("examples", "tests/examples/run.py"), "the examples compile and do what they say"),
-    "install": (script("install", "tests/install/run.py"), "installed, found by pkg-config and CMake, packaged for Debian"),
+    "examples": (script("examples", "tests/examples/run.py", tools=True), "the examples compile and do what they say"),
+    "install": (script("install", "tests/install/run.py", tools=True), "installed, found by pkg-config and CMake, packaged for Debian"),
     "abi": (script("abi", "tests/abi/run.py"), "the C ABI is still that of the last release"),
     "pyp2p": (script("pyp2p", "tests/pyp2p/run.py"), "the original PyP2P as the peer"),
-    "python": (script("python", "tests/bindings/python.py"), "the Python binding, as a wheel in a fresh environment"),
+    "python": (script("python", "tests/bindings/python.py", tools=True), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
-    "go": (script("go", "tests/bindings/go.py", "--build"), "the Go binding: vet, race detector, examples"),
-    "node": (script("node", "tests/bindings/node.py"), "the Node package, built, installed into a clean folder and tested there"),
+    "go": (script("go", "tests/bindings/go.py", "--build", tools=True), "the Go binding: vet, race detector, examples"),
+    "node": (script("node", "tests/bindings/node.py", tools=True), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
 SOAK = {
@@ -178,6 +185,8 @@ SOAK = {
                                 {"SIM_SEEDS": "50000"}), "50,000 pairs of nodes whose links are cut"),
     "recorded": (lambda: counted("recorded", ["cargo", "test", "--release", "--lib", "session::recorded"], CARGO_COUNT,
                                  {"RECORDED_BITS": "8"}), "every bit of a recorded talk changed"),
+    "middle": (lambda: counted("middle", ["cargo", "test", *FEATURES, "--test", "secure", "machine_in_the_middle"], CARGO_COUNT,
+                               {"EVERY_WISH": "1"}), "every byte of a talk changed, cut off at and repeated on its way"),
     "signal": (lambda: counted("signal", ["cargo", "test", "--release", "--test", "sim_signal"], CARGO_COUNT,
                                {"SIM_SEEDS": "2000"}), "2,000 networks in which nodes tell each other something by servers"),
     "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
@@ -275,6 +284,8 @@ def main():
     if not (ROOT / "target" / "debug" / "incremental").exists():
         # Nothing was built here yet, so there is nothing to be gained by what makes the next build faster.
         os.environ.setdefault("CARGO_INCREMENTAL", "0")
+    if table is STEPS:
+        os.environ["TOOLS"] = TOOLS
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     install_packages()

@@ -21,13 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from common.checks import Skip, Tally  # noqa: E402
 from common import process  # noqa: E402
-from common.process import HUNG, Process  # noqa: E402
+from common.process import HUNG, TOOLS, Process  # noqa: E402
 
 PACKAGE = ROOT / "bindings" / "go"
 WORK = ROOT / "target" / "bindings" / "go"
 RELEASE = ROOT / "target" / "release"
-SERVER = ROOT / "target" / "tools" / "tools" / "p2p-rendezvous"
-TOOL = SERVER.with_name("p2p")
+SERVER, TOOL = TOOLS / "p2p-rendezvous", TOOLS / "p2p"
 OLDEST = (1, 19)
 SOURCE = ["-tags", "p2pnet_source"]
 

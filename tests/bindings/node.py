@@ -7,7 +7,7 @@ its tests, its examples and what its README shows, against the project's own ren
   tests/bindings/node.py WORD...    the checks whose names contain one of the words
 
 It takes target/release/libp2pnet.a and target/tools/tools/p2p-rendezvous, and has make build them if they are missing or
-older than the sources. SERVER=FILE names another server.
+older than the sources. TOOLS=FOLDER names other programs.
 """
 import json
 import os
@@ -20,13 +20,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from common.checks import Skip, Tally, check  # noqa: E402
-from common.process import Process, Server, run  # noqa: E402
+from common.process import TOOLS, Process, Server, run  # noqa: E402
 
 NODE = ROOT / "bindings" / "node"
 WORK = ROOT / "target" / "node-test"
 CLEAN = WORK / "clean"
 LIBRARY = ROOT / "target" / "release" / "libp2pnet.a"
-SERVER = Path(os.environ.get("SERVER") or ROOT / "target" / "tools" / "tools" / "p2p-rendezvous")
+SERVER = TOOLS / "p2p-rendezvous"
 NPM = ["npm", "install", "--no-audit", "--no-fund", "--silent"]
 TYPES = ["typescript@5.9.3", "@types/node@20.19.43"]
 HEADERS = ["node-api-headers@1.9.0"]
@@ -294,7 +294,7 @@ def main():
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     prepare()
-    have(SERVER, "server") if "SERVER" not in os.environ else None
+    have(SERVER, "server") if "TOOLS" not in os.environ else None
     tally = Tally()
     tally.count(True, "the package is built, packed and installed into a clean folder")
     tally.gathered(words)

@@ -17,9 +17,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from common.process import TOOLS  # noqa: E402
+
 BINDING = ROOT / "bindings" / "python"
 WORK = ROOT / "target" / "python"
-SERVER = ROOT / "target" / "tools" / "tools" / "p2p-rendezvous"
+SERVER = TOOLS / "p2p-rendezvous"
 COUNT = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
 # A run of the tests takes less than a minute; after this it hangs.
 WATCHDOG = 1200

@@ -1,11 +1,15 @@
 """Programs under test: started, listened to line by line, and never left behind."""
 import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
 import threading
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# The programs p2p and p2p-rendezvous: as `make server` builds them, or others that TOOLS names.
+TOOLS = ROOT / (os.environ.get("TOOLS") or "target/tools/tools")
 HUNG = 120  # seconds; nothing is decided by it but that a program hangs
 
 
