@@ -43,8 +43,9 @@ EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c
 
 all: lib server
 
+# Without the Rust library beside them, which would keep cargo from optimising over all crates (lto).
 lib:
-	$(CARGO) build --release --lib
+	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib
 
 # In a target folder of its own: the programs' features must not leak into the library built above.
 ifeq ($(TOOLS),target/tools/tools)
