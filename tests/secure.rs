@@ -3,37 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Dialect, DuplicateIp, Framing, NetType, NodeType};
+use p2pnet::config::{Dialect, Framing, NetType};
 use p2pnet::event::Kind;
 use p2pnet::proto::identity::PublicKey;
 use p2pnet::proto::network::NetworkId;
 use p2pnet::proto::unl::Info;
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, loopback};
 use p2pnet::{Code, Config};
 
 /// A test that waits this long for something hangs.
 const HUNG: Duration = Duration::from_secs(120);
 
-fn config() -> Config {
-    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
-    Config {
-        dialect: Dialect::Secure,
-        passive_bind: Some(ip.into()),
-        node_type: NodeType::Passive,
-        duplicate_ip: DuplicateIp::Allow,
-        bootstrap: false,
-        advertise: false,
-        ..Config::default()
-    }
-}
-
 fn node(change: impl FnOnce(&mut Config)) -> TestNode {
-    let mut config = config();
-    change(&mut config);
-    TestNode::start(config).unwrap()
+    TestNode::alone(change).unwrap()
 }
 
 /// Connects, and gives the connection's number at both ends.
@@ -223,10 +208,8 @@ fn dialects_do_not_mix_and_say_so() {
 
 #[test]
 fn a_node_of_defaults_is_secure() {
-    let defaults = || {
-        let Config { passive_bind, .. } = config();
-        TestNode::start(Config { passive_bind, ..Config::default() }).unwrap()
-    };
+    let defaults =
+        || TestNode::start(Config { passive_bind: Some(loopback()), ..Config::default() }).unwrap();
     let (alice, bob) = (defaults(), defaults());
     let (a, b) = connect(&alice, &bob);
     let keys =

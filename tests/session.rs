@@ -4,12 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Dialect, DuplicateIp, NodeType};
 use p2pnet::event::{Event, Kind, Path};
 use p2pnet::proto::identity::Identity;
 use p2pnet::testing::TestNode;
@@ -20,18 +19,7 @@ const HUNG: Duration = Duration::from_secs(120);
 const MS: Duration = Duration::from_millis(1);
 
 fn node(change: impl FnOnce(&mut Config)) -> TestNode {
-    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
-    let mut config = Config {
-        dialect: Dialect::Secure,
-        passive_bind: Some(ip.into()),
-        node_type: NodeType::Passive,
-        duplicate_ip: DuplicateIp::Allow,
-        bootstrap: false,
-        advertise: false,
-        ..Config::default()
-    };
-    change(&mut config);
-    TestNode::start(config).unwrap()
+    TestNode::alone(change).unwrap()
 }
 
 /// What the proxy does with a connection.
