@@ -9,6 +9,8 @@ ROOT = os.path.dirname(HERE)
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
 OUT = os.path.join(TARGET, "benches")
 WORKS = ("flood", "pingpong", "crowd", "start", "wire")
+# What several works have in common.
+PARTS = {"flood": ["oneway"], "wire": ["oneway"]}
 LIB = os.path.join(TARGET, "release", "libp2pnet.a")
 CIPHER = os.path.join(TARGET, "cipher", "release", "libbench_cipher.a")
 SERVER = os.path.join(TARGET, "tools", "tools", "p2p-rendezvous")
@@ -93,7 +95,7 @@ def build(contenders, cargo=True):
             if c.path(work) in built:
                 continue
             built.add(c.path(work))
-            names = ["bench", "main", work, *([c.program] if c.program else []), *c.more]
+            names = ["bench", "main", work, *PARTS.get(work, []), *([c.program] if c.program else []), *c.more]
             sources = [os.path.join(HERE, name + ".c") for name in names]
             subprocess.run([*common, *sources, "-o", c.path(work), *c.flags], check=True)
 

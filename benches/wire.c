@@ -2,7 +2,7 @@
  * time with a pause between two, so that nothing can be joined, and all acknowledgements of a library are seen, too. */
 
 #define _GNU_SOURCE
-#include "work.h"
+#include "oneway.h"
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -13,52 +13,10 @@
 /* Longer than any library here waits before it acknowledges. */
 #define SETTLED_US 250000
 
-static bool serving, finished;
-static struct lines block;
-static struct check check;
-static int open_count;
-static unsigned long long server_count, server_wrong;
-
 /* Bytes in TCP without headers and repetitions, and packets both ways. */
 struct counters {
     uint64_t out, back, packets;
 };
-
-void on_open(int connection)
-{
-    (void)connection;
-    open_count++;
-}
-
-void on_line(int connection, const char *line, size_t len)
-{
-    char text[128];
-    if (!serving) {
-        need(len < sizeof text);
-        memcpy(text, line, len), text[len] = '\0';
-        need(sscanf(text, "GOT %llu %llu", &server_count, &server_wrong) == 2);
-        finished = true;
-    } else if (len == 3 && memcmp(line, "END", 3) == 0) {
-        int n = snprintf(text, sizeof text, "GOT %llu %llu", (unsigned long long)check.count,
-                         (unsigned long long)check.wrong);
-        contender_send(connection, text, (size_t)n);
-    } else if (len == 3 && memcmp(line, BYE, 3) == 0) {
-        finished = true;
-    } else {
-        check_line(&check, line, len);
-    }
-}
-
-void work_server(const struct args *a)
-{
-    serving = true;
-    block = lines_make(a->len);
-    check.expected = &block;
-    contender_open(a->way, true, 1);
-    result("port", contender_port());
-    pump_until(finished);
-    contender_close();
-}
 
 /* The counters of this process's connection to `port`. Its descriptor is the contender's secret, so it is searched for. */
 static struct counters look(int port)
@@ -91,10 +49,7 @@ static void rest(double ms)
 
 void work_client(const struct args *a)
 {
-    block = lines_make(a->len);
-    contender_open(a->way, false, 1);
-    contender_connect(a->port, 1);
-    pump_until(open_count == 1);
+    oneway_connect(a);
     /* What a library says at the beginning is not the lines'. */
     rest(SETTLED_US / 1e3);
 
@@ -115,15 +70,10 @@ void work_client(const struct args *a)
         rest(SETTLED_US / 1e3);
         after = look(a->port);
     }
-    contender_send(0, "END", 3);
-    pump_until(finished);
+    oneway_ask();
     if (a->gap_ms == 0)
         after = look(a->port); /* with one line and its answer too many, of many thousands */
-    contender_send(0, BYE, 3);
-    contender_close();
-    if (server_count != lines || server_wrong != 0)
-        die("sent %llu lines; the server got %llu, of which %llu were wrong", (unsigned long long)lines,
-            server_count, server_wrong);
+    oneway_close(lines);
     double n = (double)lines;
     result("wire_out", (double)(after.out - before.out) / n - (double)a->len);
     result("wire_back", (double)(after.back - before.back) / n);

@@ -23,8 +23,6 @@ use std::time::Duration;
 
 use crate::config::{Config, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, Kind};
-use crate::node::Net;
 use crate::node::nat_probe::{self, ProbeOptions};
 use crate::node::rendezvous::Reach;
 use crate::node::resolve::Resolver;
@@ -32,8 +30,10 @@ use crate::proto::nat::report::NatReport;
 use crate::server::{Server, ServerConfig, ServerThread};
 
 pub use crate::portmap::testing as portmap;
+pub use node::{TestNode, alone, hidden, loopback, quiet, talk, until};
 
 pub mod fight;
+mod node;
 pub mod punch;
 
 /// When something is not there after this long, it is not slow: it hangs.
@@ -98,80 +98,6 @@ impl Testnet {
         let mut config = self.config()?;
         change(&mut config);
         TestNode::start(config)
-    }
-}
-
-/// A node under test, with the events that were passed over while another was waited for.
-pub struct TestNode {
-    /// The node.
-    pub net: Net,
-    passed_over: std::sync::Mutex<Vec<Event>>,
-}
-
-impl TestNode {
-    /// Starts a node with this configuration and waits for READY.
-    ///
-    /// # Errors
-    /// What [`Net::new`] and [`Net::start`] say.
-    pub fn start(config: Config) -> Result<TestNode> {
-        let net = Net::new(config)?;
-        net.start()?;
-        let node = TestNode { net, passed_over: std::sync::Mutex::default() };
-        node.expect(Kind::Ready);
-        Ok(node)
-    }
-
-    /// Where the node listens.
-    pub fn listens(&self) -> SocketAddr {
-        let info = self.net.info();
-        SocketAddr::new(info.lan_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), info.passive_port)
-    }
-
-    /// The first event that `wanted` accepts, of those that have come or will come; others are kept in their order.
-    ///
-    /// # Panics
-    /// If there is none after a minute: the test hangs.
-    pub fn wait_for(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-        let mut passed_over = self.passed_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(at) = passed_over.iter().position(&wanted) {
-            return passed_over.remove(at);
-        }
-        let until = std::time::Instant::now() + HUNG;
-        loop {
-            while let Ok(Some(event)) = self.net.next_event() {
-                if wanted(&event) {
-                    return event;
-                }
-                passed_over.push(event);
-            }
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            assert!(!left.is_zero(), "hung: no {what} within {HUNG:?}; there were {passed_over:?}");
-            let waited = self.net.wait(Some(left));
-            assert!(waited != Err(Code::Closed), "the net stopped before {what}; there were {passed_over:?}");
-        }
-    }
-
-    /// The next event of this kind.
-    ///
-    /// # Panics
-    /// As [`TestNode::wait_for`].
-    pub fn expect(&self, kind: Kind) -> Event {
-        self.wait_for(&format!("{kind:?}"), |e| e.kind == kind)
-    }
-
-    /// Makes a request and waits for its DONE.
-    ///
-    /// # Errors
-    /// What the request says, at once or by its DONE.
-    pub fn request(&self, ask: impl FnOnce(&Net) -> Result<u64>) -> Result<Event> {
-        let request = ask(&self.net)?;
-        let done = self.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
-        match done.result {
-            Ok(()) => Ok(done),
-            Err(code) => {
-                Err(Error { code, os_error: done.os_error, message: done.text().into_owned().into() })
-            }
-        }
     }
 }
 

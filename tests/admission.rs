@@ -3,9 +3,6 @@
 #![cfg(all(feature = "server", feature = "testing"))]
 #![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
 
-use std::net::Ipv4Addr;
-
-use p2pnet::config::{Dialect, DuplicateIp, NodeType};
 use p2pnet::event::Kind;
 use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::testing::TestNode;
@@ -18,20 +15,12 @@ fn key(n: u8) -> PublicKey {
 
 /// Node `n`, with these text options and these peers allowed.
 fn node(n: u8, texts: &[(i32, &str)], allowed: &[String]) -> TestNode {
-    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
-    let mut config = Config {
-        dialect: Dialect::Secure,
-        passive_bind: Some(ip.into()),
-        node_type: NodeType::Passive,
-        duplicate_ip: DuplicateIp::Allow,
-        bootstrap: false,
-        advertise: false,
-        ..Config::default()
+    let change = |config: &mut Config| {
+        config.set_str(1007, &format!("{n:02x}").repeat(32)).unwrap();
+        texts.iter().for_each(|(key, value)| config.set_str(*key, value).unwrap());
+        allowed.iter().for_each(|who| config.allow_peer(who).unwrap());
     };
-    config.set_str(1007, &format!("{n:02x}").repeat(32)).unwrap();
-    texts.iter().for_each(|(key, value)| config.set_str(*key, value).unwrap());
-    allowed.iter().for_each(|who| config.allow_peer(who).unwrap());
-    TestNode::start(config).unwrap()
+    TestNode::alone(change).unwrap()
 }
 
 const NETWORK: i32 = 1006;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use p2pnet::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use p2pnet::error::Code;
-use p2pnet::event::{Event, Kind, NatType, Via};
+use p2pnet::event::{Kind, NatType, Via};
 use p2pnet::node::Net;
 use p2pnet::proto::connect::classic::Options;
 use p2pnet::proto::connect::report::End;
@@ -44,16 +44,12 @@ fn carry(from: &TestNode, to: &TestNode) -> String {
     event.text().into_owned()
 }
 
-fn done(node: &TestNode, request: u64) -> Event {
-    node.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request)
-}
-
 #[test]
 fn a_direct_connect_and_its_story() {
     let (alice, bob) = (node(1, NodeType::Active), node(2, NodeType::Passive));
     let request = alice.net.unl_connect(&bob.net.unl().unwrap()).unwrap();
     let opened = alice.expect(Kind::Opened);
-    let end = done(&alice, request);
+    let end = alice.done(request);
     assert_eq!((end.result, end.conn, opened.request), (Ok(()), opened.conn, request));
     let at_bob = bob.expect(Kind::Opened).conn;
     let (here, there) = (alice.net.conn_info(end.conn).unwrap(), bob.net.conn_info(at_bob).unwrap());
@@ -72,7 +68,7 @@ fn a_reverse_connect_by_messages_that_the_program_carries() {
     let request = alice.net.unl_connect(&bob.net.unl().unwrap()).unwrap();
     assert!(carry(&alice, &bob).starts_with("REVERSE_CONNECT:"));
     let at_bob = bob.expect(Kind::Opened).conn;
-    let end = done(&alice, request);
+    let end = alice.done(request);
     assert_eq!(end.result, Ok(()), "{end:?}");
     let info = alice.net.conn_info(end.conn).unwrap();
     assert_eq!((info.via, info.inbound), (Via::Reverse, true));
@@ -89,9 +85,9 @@ fn cancelled_and_stopped_requests_end_once() {
     let unl = bob.net.unl().unwrap();
     let [first, second] = [(); 2].map(|()| alice.net.unl_connect(&unl).unwrap());
     alice.net.cancel(first).unwrap();
-    assert_eq!(done(&alice, first).result, Err(Code::Canceled));
+    assert_eq!(alice.done(first).result, Err(Code::Canceled));
     alice.net.stop();
-    assert_eq!(done(&alice, second).result, Err(Code::Canceled));
+    assert_eq!(alice.done(second).result, Err(Code::Canceled));
     assert!(matches!(alice.net.explain(second).unwrap().end, End::Failed { code: Code::Canceled, .. }));
     assert!(alice.net.join());
 }
@@ -108,7 +104,7 @@ fn a_peer_that_says_nothing_back_is_still_connected_to() {
     let unl = bob.net.unl_with(&changes).unwrap();
     let options = Options { nonce: Some([b'e'; 64]), ..Options::default() };
     let request = alice.net.unl_connect_classic(&unl, options).unwrap();
-    assert_eq!(done(&alice, request).result, Ok(()));
+    assert_eq!(alice.done(request).result, Ok(()));
     let (mut stream, _) = silent.accept().unwrap();
     let mut nonce = [0; 64];
     std::io::Read::read_exact(&mut stream, &mut nonce).unwrap();
@@ -122,9 +118,9 @@ fn what_cannot_be_is_refused() {
     let code = |unl: &str| alice.net.unl_connect(unl).map_err(|e| e.code);
     assert_eq!(code("nonsense"), Err(Code::Invalid));
     let own = alice.net.unl_connect(&unl).unwrap();
-    assert_eq!(done(&alice, own).result, Err(Code::SelfConnect));
+    assert_eq!(alice.done(own).result, Err(Code::SelfConnect));
     let active = says(&unl, "wan_ip", "127.91.1.99", &alice.net);
-    let end = done(&alice, alice.net.unl_connect(&active).unwrap());
+    let end = alice.done(alice.net.unl_connect(&active).unwrap());
     assert_eq!(end.result, Err(Code::NoPath), "{end:?}");
     let p2p = TestNode::start(Config { net_type: NetType::P2p, ..config(14, NodeType::Passive) }).unwrap();
     assert_eq!(p2p.net.unl_connect(&unl).unwrap_err().code, Code::Unsupported);

@@ -8,19 +8,15 @@ use std::time::Duration;
 use mainline::{Dht, Testnet};
 use p2pnet::config::{ANNOUNCE, Config, Dialect, LETTERS, NodeType, PUBLISH, ServerKind};
 use p2pnet::error::Code;
-use p2pnet::event::{Event, Kind, LogLevel, Via};
+use p2pnet::event::{Kind, LogLevel, Via};
 use p2pnet::proto::connect::report::{Result as Ended, Technique};
 use p2pnet::proto::identity::Identity;
 use p2pnet::proto::network::NetworkId;
 use p2pnet::proto::unl::{Candidate, CandidateKind, Record, UnlV3};
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, loopback, talk};
 
 fn dht() -> Testnet {
     Testnet::builder(6).bind_address(Ipv4Addr::LOCALHOST).build().unwrap()
-}
-
-fn address() -> Ipv4Addr {
-    Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254))
 }
 
 fn network() -> Option<NetworkId> {
@@ -36,7 +32,7 @@ fn node(dht: &[String], change: impl FnOnce(&mut Config)) -> TestNode {
     let mut config = Config {
         dialect: Dialect::Secure,
         network: network(),
-        passive_bind: Some(address().into()),
+        passive_bind: Some(loopback()),
         node_type: NodeType::Passive,
         log_level: LogLevel::Info,
         retry_interval: Duration::from_millis(200),
@@ -48,27 +44,6 @@ fn node(dht: &[String], change: impl FnOnce(&mut Config)) -> TestNode {
     TestNode::start(config).unwrap()
 }
 
-fn says(node: &TestNode, what: &str) -> Event {
-    node.wait_for(what, |e| e.kind == Kind::Log && e.text().contains(what))
-}
-
-fn done(node: &TestNode, request: u64) -> Event {
-    node.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request)
-}
-
-fn story(node: &TestNode, request: u64) -> String {
-    node.net.explain(request).unwrap().to_json()
-}
-
-/// A line goes both ways.
-fn talk(alice: &TestNode, a: u64, bob: &TestNode, b: u64) {
-    for (from, here, to, there) in [(alice, a, bob, b), (bob, b, alice, a)] {
-        from.net.send_line(here, b"Sup Bob.").unwrap();
-        let line = to.wait_for("LINE", |e| e.kind == Kind::Line && e.conn == there);
-        assert_eq!(line.text(), "Sup Bob.");
-    }
-}
-
 /// A locator of this node that says that it listens there.
 fn locator_of(identity: &Identity, at: Option<SocketAddr>) -> String {
     let candidates = at.iter().map(|at| Candidate::new(CandidateKind::Lan, at.ip(), at.port())).collect();
@@ -78,7 +53,7 @@ fn locator_of(identity: &Identity, at: Option<SocketAddr>) -> String {
 
 /// Where nobody listens.
 fn nowhere() -> SocketAddr {
-    TcpListener::bind((address(), 0)).unwrap().local_addr().unwrap()
+    TcpListener::bind((loopback(), 0)).unwrap().local_addr().unwrap()
 }
 
 #[test]
@@ -90,7 +65,7 @@ fn nodes_of_a_network_find_each_other() {
     let end = bob.request(|net| net.bootstrap()).unwrap();
     assert!(end.code >= 1, "{end:?}");
     let (b, a) = (bob.expect(Kind::Opened).conn, alice.expect(Kind::Opened).conn);
-    talk(&alice, a, &bob, b);
+    talk(&alice, a, &bob, b, 1);
     // Who belongs to another network is not even knocked at.
     let carol = node(&dht.bootstrap, |c| c.network = Some(NetworkId::of("go")));
     assert_eq!(carol.request(|net| net.bootstrap()).unwrap().code, 0);
@@ -111,7 +86,7 @@ fn who_comes_first_finds_who_comes_later() {
     let bob = node(&dht.bootstrap, |c| c.mainline = ANNOUNCE);
     let (a, b) = (alice.expect(Kind::Opened), bob.expect(Kind::Opened));
     assert_eq!(a.request, 0);
-    talk(&alice, a.conn, &bob, b.conn);
+    talk(&alice, a.conn, &bob, b.conn, 1);
     assert!(alice.net.conn_info(a.conn).is_ok_and(|info| !info.inbound));
 }
 
@@ -120,21 +95,21 @@ fn an_old_locator_leads_to_where_the_peer_is_now() {
     let (dht, key) = (dht(), somebody());
     let with_key = |c: &mut Config| (c.key, c.mainline) = (Some(Arc::clone(&key)), PUBLISH);
     let bob = node(&dht.bootstrap, with_key);
-    says(&bob, "our locator lies");
+    bob.logged("our locator lies");
     let old = bob.net.unl().unwrap();
     assert!(bob.net.join());
     let bob = node(&dht.bootstrap, with_key);
-    says(&bob, "our locator lies");
+    bob.logged("our locator lies");
     let alice = node(&dht.bootstrap, |c| c.mainline = 0);
     let only_key = locator_of(&key, None);
     for unl in [old, only_key] {
         let request = alice.net.unl_connect(&unl).unwrap();
-        let end = done(&alice, request);
-        let told = story(&alice, request);
+        let end = alice.done(request);
+        let told = alice.story(request);
         assert_eq!(end.result, Ok(()), "{end:?}\n{told}");
         assert!(told.contains("looking in BitTorrent's DHT") && told.contains("another locator"), "{told}");
         let there = bob.expect(Kind::Opened).conn;
-        talk(&alice, end.conn, &bob, there);
+        talk(&alice, end.conn, &bob, there, 1);
         alice.net.close(end.conn).unwrap();
         bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == there);
     }
@@ -147,14 +122,14 @@ fn a_peer_that_cannot_be_reached_comes_by_itself() {
     let bob = node(&dht.bootstrap, |c| {
         (c.key, c.mainline, c.node_type) = (Some(Arc::clone(&key)), LETTERS, NodeType::Active);
     });
-    says(&bob, "our mailbox");
+    bob.logged("our mailbox");
     let alice = node(&dht.bootstrap, |c| c.mainline = LETTERS);
     let request = alice.net.unl_connect(&locator_of(&key, Some(nowhere()))).unwrap();
-    let end = done(&alice, request);
-    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&alice, request));
+    let end = alice.done(request);
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", alice.story(request));
     let info = alice.net.conn_info(end.conn).unwrap();
     assert_eq!((info.via, info.inbound), (Via::Reverse, true));
-    talk(&alice, end.conn, &bob, bob.expect(Kind::Opened).conn);
+    talk(&alice, end.conn, &bob, bob.expect(Kind::Opened).conn, 1);
     let story = alice.net.explain(request).unwrap();
     let reverse = story.attempts.iter().find(|attempt| attempt.technique == Technique::Reverse);
     assert_eq!(reverse.map(|attempt| attempt.result), Some(Ended::Won), "{story:?}");
@@ -167,7 +142,7 @@ fn the_reason_names_the_dht_as_well() {
     let dht = dht();
     let alice = node(&dht.bootstrap, |_| {});
     let request = alice.net.unl_connect(&locator_of(&somebody(), Some(nowhere()))).unwrap();
-    let end = done(&alice, request);
+    let end = alice.done(request);
     assert_eq!(end.result, Err(Code::NoPath));
     for part in ["looked up in BitTorrent's DHT: the DHT has nothing of it", "a letter", "takes no messages"]
     {
@@ -175,7 +150,7 @@ fn the_reason_names_the_dht_as_well() {
     }
     // One that nobody can come to asks nobody to.
     let active = node(&dht.bootstrap, |c| c.node_type = NodeType::Active);
-    let end = done(&active, active.net.unl_connect(&locator_of(&somebody(), Some(nowhere()))).unwrap());
+    let end = active.done(active.net.unl_connect(&locator_of(&somebody(), Some(nowhere()))).unwrap());
     assert!(end.text().contains("nobody reaches this node"), "{end:?}");
 }
 
@@ -186,16 +161,16 @@ fn cancelled_and_stopped_while_the_dht_is_asked() {
     let bob = node(&dht.bootstrap, |c| {
         (c.key, c.mainline, c.mainline_poll) = (Some(Arc::clone(&key)), LETTERS, Duration::from_secs(3600));
     });
-    says(&bob, "our mailbox");
+    bob.logged("our mailbox");
     let alice = node(&dht.bootstrap, |_| {});
     let unl = locator_of(&key, Some(nowhere()));
     let [first, second] = [(); 2].map(|()| alice.net.unl_connect(&unl).unwrap());
     alice.net.cancel(first).unwrap();
-    assert_eq!(done(&alice, first).result, Err(Code::Canceled));
+    assert_eq!(alice.done(first).result, Err(Code::Canceled));
     let find = alice.net.bootstrap().unwrap();
     alice.net.stop();
     for request in [second, find] {
-        assert_eq!(done(&alice, request).result, Err(Code::Canceled));
+        assert_eq!(alice.done(request).result, Err(Code::Canceled));
     }
     assert!(alice.net.join());
 }
@@ -231,32 +206,32 @@ fn gone(at: &[SocketAddr]) {
 
 #[test]
 fn the_dht_comes_and_goes() {
-    let at: Vec<SocketAddr> = (0..4).map(|_| SocketAddr::from((address(), 6881))).collect();
+    let at: Vec<SocketAddr> = (0..4).map(|_| SocketAddr::new(loopback(), 6881)).collect();
     let names: Vec<String> = at.iter().map(ToString::to_string).collect();
     let key = somebody();
     let unl = locator_of(&key, Some(nowhere()));
     let bob = node(&names, |c| (c.key, c.mainline) = (Some(Arc::clone(&key)), PUBLISH));
     let alice = node(&names, |c| c.mainline = 0);
     // Nobody is there yet.
-    says(&bob, "publishing the locator in the DHT");
+    bob.logged("publishing the locator in the DHT");
     for round in 0..2 {
         let dht = begin_dht(&at);
         // As soon as the node hears that things are different; else when its pause is over.
         bob.net.network_changed().unwrap();
         alice.net.network_changed().unwrap();
-        says(&bob, "our locator lies");
+        bob.logged("our locator lies");
         let request = alice.net.unl_connect(&unl).unwrap();
-        let end = done(&alice, request);
-        assert_eq!(end.result, Ok(()), "round {round}: {end:?}\n{}", story(&alice, request));
+        let end = alice.done(request);
+        assert_eq!(end.result, Ok(()), "round {round}: {end:?}\n{}", alice.story(request));
         let there = bob.expect(Kind::Opened).conn;
         drop(dht);
         gone(&at);
         // Connections need no DHT.
-        talk(&alice, end.conn, &bob, there);
+        talk(&alice, end.conn, &bob, there, 1);
         alice.net.close(end.conn).unwrap();
         bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == there);
         if round == 0 {
-            let end = done(&alice, alice.net.unl_connect(&unl).unwrap());
+            let end = alice.done(alice.net.unl_connect(&unl).unwrap());
             assert_eq!(end.result, Err(Code::NoPath), "{end:?}");
             assert!(end.text().contains("BitTorrent's DHT"), "{end:?}");
         }

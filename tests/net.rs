@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use p2pnet::config::{Config, Dialect, DuplicateIp};
 use p2pnet::event::Kind;
-use p2pnet::testing::{TestNode, Testnet};
+use p2pnet::testing::{TestNode, Testnet, until};
 use p2pnet::{Code, Net};
 
 fn quick(config: &mut Config) {
@@ -59,15 +59,6 @@ fn a_full_node_leaves_the_list_and_returns_when_a_place_is_free() {
     bob.net.close(conn).unwrap();
     alice.expect(Kind::Closed);
     until("back on the list", || !off_the_list());
-}
-
-/// Asks again until it is so; a minute means never.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "hung: never {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

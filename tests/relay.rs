@@ -3,59 +3,32 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
+use p2pnet::config::{Config, NodeType, ServerKind};
 use p2pnet::error::Code;
 use p2pnet::event::{Event, Kind, LogLevel, Via};
-use p2pnet::testing::{TestNode, Testnet};
+use p2pnet::testing::{TestNode, Testnet, hidden, loopback, talk};
 
-/// A node that can be reached by nobody, and reaches nobody.
-fn hidden(config: &mut Config) {
-    config.log_level = LogLevel::Info;
-    (config.dialect, config.bootstrap, config.advertise) = (Dialect::Secure, false, false);
-    (config.node_type, config.simultaneous) = (NodeType::Active, false);
-    config.test_unreachable.store(true, SeqCst);
-    config.unl_connect_timeout = Duration::from_secs(20);
-}
-
+/// A node that can be reached by nobody, and reaches nobody, when the server knows it.
 fn member(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> TestNode {
     let node = testnet
         .node(|config| {
             hidden(config);
+            (config.log_level, config.unl_connect_timeout) = (LogLevel::Info, Duration::from_secs(20));
             change(config);
         })
         .unwrap();
-    node.wait_for("entering", |e| e.kind == Kind::Log && e.text().contains("signalling: entered"));
+    node.logged("signalling: entered");
     node
 }
 
 fn connect(from: &TestNode, to: &TestNode) -> (u64, Event) {
     let request = from.net.unl_connect(&to.net.unl().unwrap()).unwrap();
-    (request, from.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request))
-}
-
-fn story(node: &TestNode, request: u64) -> String {
-    node.net.explain(request).unwrap().to_json()
-}
-
-/// Sends lines both ways and compares them.
-fn talk(alice: &TestNode, a: u64, bob: &TestNode, b: u64) {
-    for (from, here, to, there) in [(alice, a, bob, b), (bob, b, alice, a)] {
-        for n in 0..200 {
-            while let Err(e) = from.net.send_line(here, format!("{n} {}", "x".repeat(n * 10)).as_bytes()) {
-                assert_eq!(e, Code::WouldBlock);
-                from.expect(Kind::Writable);
-            }
-        }
-        for n in 0..200 {
-            let line = to.wait_for("LINE", |e| e.kind == Kind::Line && e.conn == there);
-            assert_eq!(line.text(), format!("{n} {}", "x".repeat(n * 10)));
-        }
-    }
+    (request, from.done(request))
 }
 
 #[test]
@@ -63,20 +36,20 @@ fn nodes_that_reach_nobody_are_connected_by_the_server() {
     let testnet = Testnet::start().unwrap();
     let (alice, bob) = (member(&testnet, |_| {}), member(&testnet, |_| {}));
     let (request, end) = connect(&alice, &bob);
-    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&alice, request));
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", alice.story(request));
     let b = bob.expect(Kind::Opened).conn;
     let (here, there) = (alice.net.conn_info(end.conn).unwrap(), bob.net.conn_info(b).unwrap());
     assert_eq!((here.via, there.via), (Via::Relay, Via::Relay));
     assert_eq!((here.inbound, there.inbound), (false, true));
-    let told = story(&alice, request);
+    let told = alice.story(request);
     assert!(told.contains("\"relay\"") && told.contains(&testnet.server().to_string()), "{told}");
-    talk(&alice, end.conn, &bob, b);
+    talk(&alice, end.conn, &bob, b, 200);
     // The end is passed on.
     alice.net.close(end.conn).unwrap();
     bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == b);
     // And they find each other again, the other way round as well.
     let (request, end) = connect(&bob, &alice);
-    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&bob, request));
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", bob.story(request));
 }
 
 /// The way opens while both send without pause: the connection goes over to it, and nobody else notices.
@@ -94,7 +67,7 @@ fn a_relayed_connection_becomes_a_direct_one_under_traffic() {
             })
         });
         let (request, end) = connect(&alice, &bob);
-        assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(&alice, request));
+        assert_eq!(end.result, Ok(()), "{end:?}\n{}", alice.story(request));
         let conns = [end.conn, bob.expect(Kind::Opened).conn];
         let via = || [alice.net.conn_info(conns[0]).unwrap().via, bob.net.conn_info(conns[1]).unwrap().via];
         assert_eq!(via(), [Via::Relay; 2]);
@@ -145,7 +118,7 @@ fn several_peers_by_one_relay_and_both_at_once() {
     }
     for (node, request) in requests {
         let end = node.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request);
-        assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(node, request));
+        assert_eq!(end.result, Ok(()), "{end:?}\n{}", node.story(request));
     }
     for node in &nodes {
         assert_eq!(node.net.conns().len(), 3, "one with each");
@@ -186,7 +159,7 @@ type Evil = Arc<dyn Fn(Vec<TcpStream>) + Send + Sync>;
 
 /// A relay that meets `count` connections, whatever they name, says GO, and then does as it likes.
 fn hostile(count: usize, evil: Evil) -> String {
-    let ip: IpAddr = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), 1).into();
+    let ip = loopback();
     let listener = TcpListener::bind((ip, 0)).unwrap();
     let at = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -449,7 +422,7 @@ fn servers_that_are_no_relays() {
         &[b'x'; 5000],
         b"",
     ] {
-        let ip: IpAddr = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), 1).into();
+        let ip = loopback();
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let relay = listener.local_addr().unwrap().to_string();
         let said = said.to_vec();

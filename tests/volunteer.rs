@@ -4,27 +4,23 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
+use p2pnet::config::{Config, Dialect, ServerKind};
 use p2pnet::error::Code;
 use p2pnet::event::{Event, Kind, LogLevel, Path, Via};
 use p2pnet::proto::network::{NetworkId, NetworkKey};
 use p2pnet::proto::rdv_msg::{RelayProof, RelayToken};
 use p2pnet::proto::relay::Membership;
 use p2pnet::proto::unl::Info;
-use p2pnet::testing::{TestNode, Testnet};
+use p2pnet::testing::{self, TestNode, Testnet, quiet, talk, until};
 
 fn basics(config: &mut Config) {
+    quiet(config);
     config.log_level = LogLevel::Debug;
-    (config.dialect, config.bootstrap, config.advertise) = (Dialect::Secure, false, false);
     config.unl_connect_timeout = Duration::from_secs(20);
     // Volunteers are named by others, and here they are all on loopback.
     config.local_peers = true;
-}
-
-fn says(node: &TestNode, text: &str) -> Event {
-    node.wait_for(text, |e| e.kind == Kind::Log && e.text().contains(text))
 }
 
 /// What whoever says something else than a greeting is told.
@@ -40,12 +36,11 @@ fn hidden(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> TestNode {
     let node = testnet
         .node(|config| {
             basics(config);
-            (config.node_type, config.simultaneous) = (NodeType::Active, false);
-            config.test_unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
+            testing::hidden(config);
             change(config);
         })
         .unwrap();
-    says(&node, "signalling: entered");
+    node.logged("signalling: entered");
     node
 }
 
@@ -61,7 +56,7 @@ fn volunteer(testnet: &Testnet, change: impl FnOnce(&mut Config)) -> (TestNode, 
             change(config);
         })
         .unwrap();
-    says(&node, "this node relays for its network at ");
+    node.logged("this node relays for its network at ");
     let at = node.listens().to_string();
     assert_eq!(relays(&node), [&at[..]]);
     (node, at)
@@ -73,27 +68,15 @@ fn relays(node: &TestNode) -> Vec<String> {
     info.relays.iter().map(ToString::to_string).collect()
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "hung: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 fn connect(from: &TestNode, to: &TestNode) -> (u64, Event) {
     let request = from.net.unl_connect(&to.net.unl().unwrap()).unwrap();
-    (request, from.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request))
-}
-
-fn story(node: &TestNode, request: u64) -> String {
-    node.net.explain(request).unwrap().to_json()
+    (request, from.done(request))
 }
 
 /// Connects a hidden node to one that relays; its own locator names that one then.
 fn meet(node: &TestNode, volunteer: &TestNode, at: &str) {
     let (request, end) = connect(node, volunteer);
-    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(node, request));
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", node.story(request));
     until("the locator names it", || relays(node).first().is_some_and(|first| first == at));
     volunteer.wait_for("OPENED", |e| e.kind == Kind::Opened);
     node.wait_for("OPENED", |e| e.kind == Kind::Opened);
@@ -102,27 +85,15 @@ fn meet(node: &TestNode, volunteer: &TestNode, at: &str) {
 /// Two are connected by the relay at `at`, and can talk.
 fn relayed(alice: &TestNode, bob: &TestNode, at: &str) -> (u64, u64) {
     let (request, end) = connect(alice, bob);
-    assert_eq!(end.result, Ok(()), "{end:?}\n{}", story(alice, request));
+    assert_eq!(end.result, Ok(()), "{end:?}\n{}", alice.story(request));
     let b = bob.wait_for("OPENED", |e| e.kind == Kind::Opened).conn;
     alice.wait_for("OPENED", |e| e.kind == Kind::Opened);
     for (node, conn) in [(alice, end.conn), (bob, b)] {
         let info = node.net.conn_info(conn).unwrap();
         assert_eq!((info.via, info.relay.as_str(), info.path), (Via::Relay, at, Path::First));
     }
-    talk(alice, end.conn, bob, b);
+    talk(alice, end.conn, bob, b, 100);
     (end.conn, b)
-}
-
-fn talk(alice: &TestNode, a: u64, bob: &TestNode, b: u64) {
-    for (from, here, to, there) in [(alice, a, bob, b), (bob, b, alice, a)] {
-        for n in 0..100 {
-            from.net.send_line(here, format!("{n} {}", "x".repeat(n * 10)).as_bytes()).unwrap();
-        }
-        for n in 0..100 {
-            let line = to.wait_for("LINE", |e| e.kind == Kind::Line && e.conn == there);
-            assert_eq!(line.text(), format!("{n} {}", "x".repeat(n * 10)));
-        }
-    }
 }
 
 /// Somebody who says RELAY without being a node.
@@ -188,12 +159,12 @@ fn a_node_relays_for_two_that_know_it() {
     meet(&alice, &carol, &at);
     meet(&bob, &carol, &at);
     let (a, b) = relayed(&alice, &bob, &at);
-    says(&carol, "relaying between ");
+    carol.logged("relaying between ");
     assert_eq!(carol.net.conns().len(), 2, "the relayed one is none of its own");
     // The end is passed on, and all of it is given back.
     alice.net.close(a).unwrap();
     bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == b);
-    says(&carol, ", then: closed");
+    carol.logged(", then: closed");
     // And once more, the other way round.
     relayed(&bob, &alice, &at);
 }
@@ -236,7 +207,7 @@ fn one_that_is_full_is_passed_by() {
     assert_eq!(relays(&alice), [&at_dave[..], &at_carol[..]]);
     let _busy = pair(&at_dave, 1, &nobody());
     let (request, end) = connect(&alice, &bob);
-    let told = story(&alice, request);
+    let told = alice.story(request);
     assert_eq!(end.result, Ok(()), "{end:?}\n{told}");
     assert_eq!(alice.net.conn_info(end.conn).unwrap().relay, at_carol);
     assert!(told.contains("it does not relay us: expected at most 1 relayed connections"), "{told}");
@@ -263,7 +234,7 @@ fn when_it_stops_the_session_goes_on_by_another() {
         assert!(resumed.text().contains(&format!("by the relay {at_carol}")), "{resumed:?}");
         assert_eq!(node.net.conn_info(conn).unwrap().relay, at_carol);
     }
-    talk(&alice, a, &bob, b);
+    talk(&alice, a, &bob, b, 100);
 }
 
 #[test]
@@ -311,14 +282,14 @@ fn with_a_network_key_strangers_are_not_relayed() {
 fn off_by_default_and_of_no_use_where_nobody_gets_in() {
     let testnet = testnet();
     let carol = testnet.node(basics).unwrap();
-    says(&carol, "signalling: entered");
+    carol.logged("signalling: entered");
     assert_eq!(relays(&carol), [""; 0]);
     let mut raw = Raw::asks(&carol.listens().to_string(), 1, &nobody());
     assert_eq!(raw.hears(), NO_GREETING, "two bytes of that are enough");
-    says(&carol, "no handshake");
+    carol.logged("no handshake");
     // One that wants to, and cannot.
     let dave = hidden(&testnet, |config| config.volunteer.sessions = 4);
-    says(&dave, "this node would relay for its network, but nobody can reach it");
+    dave.logged("this node would relay for its network, but nobody can reach it");
     assert_eq!(relays(&dave), [""; 0]);
     assert!(dave.net.report().to_json().contains("\"relay\""));
     // Classic nets have no relays.

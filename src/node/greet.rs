@@ -21,6 +21,7 @@ use super::frames::Opening;
 use super::key;
 use super::mismatch;
 use super::shared::Shared;
+use super::stream;
 use crate::error::{Code, Error, Result};
 use crate::proto::handshake::transport::{HEAD, Head, Kind};
 use crate::proto::handshake::{
@@ -107,14 +108,14 @@ pub(crate) async fn greet(
     let shake = async {
         loop {
             if let Some(bytes) = handshake.output() {
-                write(&stream, &bytes).await.map_err(|e| broken(at, &e))?;
+                stream::write_all(&stream, &bytes).await.map_err(|e| broken(at, &e))?;
             }
             if handshake.is_asking() {
                 return Ok(());
             }
             let mut buf = [0; MAX_MESSAGE];
             let wants = handshake.wants().min(MAX_MESSAGE);
-            let n = read(&stream, &mut buf[..wants]).await.map_err(|e| broken(at, &e))?;
+            let n = stream::read_some(&stream, &mut buf[..wants]).await.map_err(|e| broken(at, &e))?;
             let arrived = buf.get(..n).unwrap_or_default();
             silent = false;
             if accepting {
@@ -162,7 +163,7 @@ impl Greeting {
             return Err(Error::new(Code::Refused, format!("turned {at} away ({}): {answer:?}", peer.key)));
         }
         if let Some(bytes) = output {
-            let send = async { write(&stream, &bytes).await.map_err(|e| broken(at, &e)) };
+            let send = async { stream::write_all(&stream, &bytes).await.map_err(|e| broken(at, &e)) };
             within(limit, at, send).await?;
         }
         let (_, transport) = handshake.into_transport().map_err(|e| failed(at, &e))?;
@@ -201,7 +202,7 @@ impl Greeted {
             };
             let mut buf = [0; 64];
             let missing = (wanted - self.received.len()).min(buf.len());
-            let n = read(&self.stream, &mut buf[..missing]).await.map_err(|e| broken(at, &e))?;
+            let n = stream::read_some(&self.stream, &mut buf[..missing]).await.map_err(|e| broken(at, &e))?;
             self.received.extend_from_slice(buf.get(..n).unwrap_or_default());
         }
     }
@@ -213,7 +214,7 @@ impl Greeted {
     pub(crate) async fn tell(&mut self, control: Control) -> Result<()> {
         let mut frame = Vec::new();
         self.transport.sealer.seal_control(control, &mut frame).map_err(|e| failed_with(self.at, e))?;
-        write(&self.stream, &frame).await.map_err(|e| broken(self.at, &e))
+        stream::write_all(&self.stream, &frame).await.map_err(|e| broken(self.at, &e))
     }
 
     /// The peer has said already which session it holds.
@@ -240,9 +241,8 @@ impl Greeted {
 
     /// Closes it behind what was told.
     pub(crate) async fn close(self, limit: Duration) {
-        let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
-        let drain = async { while matches!(read(&self.stream, &mut [0; 512]).await, Ok(1..)) {} };
-        let _ = tokio::time::timeout(limit, drain).await;
+        stream::end(&self.stream);
+        let _ = tokio::time::timeout(limit, stream::linger(&self.stream)).await;
     }
 
     /// Opens it: what was begun to be read goes along.
@@ -266,35 +266,11 @@ async fn within<T>(limit: Limit, at: SocketAddr, what: impl Future<Output = Resu
     })
 }
 
-async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
-/// At least one byte.
-async fn read(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        stream.readable().await?;
-        match stream.try_read(buf) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            other => return other,
-        }
-    }
-}
-
 /// Sends what there is to say before the connection is closed, and our end.
 async fn last_word(stream: &TcpStream, word: Option<Vec<u8>>) {
     if let Some(word) = word {
-        let _ = tokio::time::timeout(LAST_WORD, write(stream, &word)).await;
-        let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+        let _ = tokio::time::timeout(LAST_WORD, stream::write_all(stream, &word)).await;
+        stream::end(stream);
         // What is not read would make a reset of our end, which the peer might see instead of the word.
         let _ = stream.try_read(&mut [0; 4096]);
     }

@@ -4,7 +4,7 @@
 //! (its own limit) or the event queue is full (the net's limit); what is not read waits in the kernel, and TCP slows the
 //! peer. The end is always one CLOSED event with the reason.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -19,7 +19,9 @@ use tokio::time::timeout;
 use super::conn::Conn;
 use super::mismatch;
 use super::receive::Receiver;
+use super::room::Room;
 use super::shared::Shared;
+use super::stream;
 use super::takeover::{NotTaken, Taken};
 use crate::config::NetType;
 use crate::error::{Code, Error};
@@ -28,9 +30,6 @@ use crate::proto::conn_id::Nonce;
 use crate::proto::handshake::sent_by_secure;
 use crate::proto::link::{Opening, Role};
 use crate::queue::{Item, Notice};
-
-/// Most bytes a lingering connection reads and throws away while it waits for the peer's end.
-pub(super) const LINGER_BYTES: usize = 16 << 20;
 
 /// Takes a fresh TCP connection through the classic dialect's opening. `nonce` is what a connector on a direct net sends.
 /// ([`super::greet`] is the secure dialect's.)
@@ -46,27 +45,12 @@ pub(crate) async fn open(
     let role = if via == Via::Accept { Role::Acceptor } else { Role::Connector };
     let mut opening = Opening::classic(config.net_type == NetType::Direct, role, nonce);
     let shake = async {
-        let mut hello = opening.hello();
-        while !hello.is_empty() {
-            stream.writable().await?;
-            match stream.try_write(hello) {
-                Ok(n) => hello = &hello[n..],
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
-        }
+        stream::write_all(&stream, opening.hello()).await?;
         let mut buf = [0; 256];
         while !opening.is_open() {
-            stream.readable().await?;
             let room = opening.wants().min(buf.len());
-            match stream.try_read(&mut buf[..room]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => {
-                    opening.input(&buf[..n]);
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
+            let n = stream::read_some(&stream, &mut buf[..room]).await?;
+            opening.input(&buf[..n]);
         }
         Ok(())
     };
@@ -95,8 +79,6 @@ enum Ready {
     TooLate,
 }
 
-pub(super) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 struct Link {
     shared: Arc<Shared>,
     conn: Arc<Conn>,
@@ -105,7 +87,7 @@ struct Link {
     /// What the writer holds, and how much of it the system has.
     writing: Vec<u8>,
     written: usize,
-    room: Option<Room>,
+    room: Room,
     /// Why nothing can be sent any more. What had arrived before is still read; then the connection ends with this.
     broken: Option<Error>,
     /// When a closing connection stops trying to send the rest.
@@ -124,7 +106,7 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
         receiver,
         writing: Vec::new(),
         written: 0,
-        room: None,
+        room: Room::default(),
         broken: None,
         deadline: None,
     };
@@ -165,7 +147,8 @@ pub(crate) async fn run(shared: Arc<Shared>, conn: Arc<Conn>, closed: impl FnOnc
         return;
     }
     if closing {
-        link.linger().await;
+        let limit = link.shared.config.close_timeout;
+        let _ = timeout(limit, stream::linger(&link.stream)).await;
     }
     link.conn.shut();
 }
@@ -187,14 +170,12 @@ impl Link {
                     }
                 }
                 if all_sent {
-                    let sock = socket2::SockRef::from(&*self.stream);
-                    let _ = sock.shutdown(std::net::Shutdown::Write);
+                    stream::end(&self.stream);
                     return Ok(());
                 }
             }
             match self.ready(blocked).await {
-                Ready::Write | Ready::Woken => {}
-                Ready::Room => self.room = None,
+                Ready::Write | Ready::Woken | Ready::Room => {}
                 Ready::Read => self.read().map_err(|e| self.broken.take().unwrap_or(e))?,
                 Ready::TooLate if self.conn.out.lock().handing_over().is_some() => {
                     self.go_on(Code::Timeout.into());
@@ -251,12 +232,7 @@ impl Link {
     /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.
     async fn ready(&mut self, blocked: bool) -> Ready {
         let closing = self.conn.out.lock().is_closing();
-        let mut reading = !closing && !self.conn.must_pause();
-        if reading && self.room.is_none() && !self.shared.queue.has_room() {
-            let shared = Arc::clone(&self.shared);
-            self.room = Some(Box::pin(async move { shared.queue.wait_for_room().await }));
-        }
-        reading &= self.room.is_none();
+        let reading = !closing && !self.conn.must_pause() && self.room.is_there(&self.shared);
         if closing && self.deadline.is_none() {
             self.deadline = Some(Box::pin(tokio::time::sleep(self.shared.config.close_timeout)));
         }
@@ -280,12 +256,7 @@ impl Link {
             {
                 return Poll::Ready(Ready::TooLate);
             }
-            if let Some(room) = room
-                && room.as_mut().poll(cx).is_ready()
-            {
-                return Poll::Ready(Ready::Room);
-            }
-            Poll::Pending
+            room.poll(cx).map(|()| Ready::Room)
         })
         .await
     }
@@ -357,26 +328,4 @@ impl Link {
     fn broken(&self, doing: &str, e: &io::Error) -> Error {
         Error::io(format_args!("{doing} {}", self.conn.peer.to_string_lossy()), e)
     }
-
-    /// After our FIN: takes what the peer still sends until its FIN, so that our last lines are not destroyed by the
-    /// RST that closing a socket with unread data causes.
-    async fn linger(&mut self) {
-        let stream = &self.stream;
-        let drain = async {
-            let mut left = LINGER_BYTES;
-            while left > 0 && stream.readable().await.is_ok() {
-                match discard(stream) {
-                    Ok(n) if n > 0 => left = left.saturating_sub(n),
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                    _ => return,
-                }
-            }
-        };
-        let _ = timeout(self.shared.config.close_timeout, drain).await;
-    }
-}
-
-/// Reads and throws away. A function of its own, so that its buffer is not part of the task of every connection.
-pub(super) fn discard(stream: &TcpStream) -> io::Result<usize> {
-    stream.try_read(&mut [0; 4096])
 }

@@ -12,6 +12,7 @@
 //! | `actor` | every decision; start there |
 //! | `net`, `shared`, `table`, `counters`, `stories` | the handle; what threads have in common; the connections; figures; stories of requests |
 //! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
+//! | `stream`, `room` | what several tasks do with a socket; waiting for room in the event queue |
 //! | `takeover` | a classic connection's socket for the program |
 //! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
 //! | `mismatch` | peers that speak the other dialect |
@@ -30,7 +31,6 @@ pub(crate) mod counters;
 mod dial;
 mod frames;
 mod greet;
-
 pub(crate) mod key;
 mod link;
 mod listen;
@@ -47,12 +47,14 @@ mod receive;
 mod relay;
 pub(crate) mod rendezvous;
 pub(crate) mod resolve;
+mod room;
 mod sendbuf;
 mod session;
 pub(crate) mod shared;
 mod signal;
 mod simultaneous;
 pub(crate) mod stories;
+mod stream;
 mod table;
 mod takeover;
 mod usher;

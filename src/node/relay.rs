@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::signal::Ways;
+use super::stream::write_all;
 use crate::error::{Code, Error, Result};
 use crate::os::sock::{self, KeepAlive};
 use crate::proto::rdv_msg::{RelayProof, RelayToken};
@@ -40,16 +41,7 @@ pub(crate) async fn meet(meeting: Meeting, ways: Ways) -> Result<(TcpStream, Soc
     };
     let (stream, at) = timeout(limit, connecting).await.map_err(late)??;
     let lost = |e: std::io::Error| Error::io(format_args!("asking the relay {server}"), &e);
-    let text = request(token, proof);
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        stream.writable().await.map_err(lost)?;
-        match stream.try_write(rest) {
-            Ok(n) => rest = rest.get(n..).unwrap_or_default(),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(lost(e)),
-        }
-    }
+    write_all(&stream, request(token, proof).as_bytes()).await.map_err(lost)?;
     let mut client = Client::default();
     loop {
         let mut there = [0; 512];

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::dial::dial;
 use super::resolve::Resolver;
+use super::stream::write_all;
 use crate::error::{Code, Error, Result};
 use crate::proto::line::{self, LineScan};
 use crate::proto::rdv_client::{Answer, Ask, Exchange};
@@ -48,7 +49,7 @@ async fn talk(stream: &TcpStream, at: SocketAddr, exchange: &Exchange) -> Result
     let io = |e: io::Error| Error::io(format_args!("talking to {at}"), &e);
     let local = stream.local_addr().map_err(io)?;
     let opening = exchange.opening(local.port());
-    send(stream, opening.as_bytes()).await.map_err(io)?;
+    write_all(stream, opening.as_bytes()).await.map_err(io)?;
     let mut buf = vec![0; rdv_msg::MAX_LINE + 2];
     let (mut filled, mut scan) = (0, LineScan::new());
     loop {
@@ -75,16 +76,4 @@ async fn talk(stream: &TcpStream, at: SocketAddr, exchange: &Exchange) -> Result
             filled -= end;
         }
     }
-}
-
-async fn send(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(n) => bytes = &bytes[n..],
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }

@@ -27,8 +27,8 @@ use tokio::time::{Sleep, timeout};
 use super::conn::Conn;
 use super::frames::Opening;
 use super::greet::{Greeted, Made};
-use super::link::Room;
 use super::receive::Receiver;
+use super::room::Room;
 use super::shared::Shared;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -115,7 +115,7 @@ pub(crate) async fn run(
         writing: Vec::new(),
         written: 0,
         plain: Default::default(),
-        room: None,
+        room: Room::default(),
         broken: None,
         report,
     };
@@ -189,7 +189,7 @@ struct Keeper<R> {
     written: usize,
     /// Memory for what comes before encryption.
     plain: crate::proto::session::Piece,
-    room: Option<Room>,
+    room: Room,
     /// Why nothing can be sent any more on this link. What had arrived before is still read.
     broken: Option<Error>,
 }

@@ -9,11 +9,11 @@
 mod server;
 
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Config, Dialect, NodeType, ServerKind};
+use p2pnet::config::{Config, ServerKind};
 use p2pnet::error::Code;
 use p2pnet::event::{Event, Kind, LogLevel, Via};
 use p2pnet::proto::connect::message::Message;
@@ -21,7 +21,7 @@ use p2pnet::proto::connect::{Seals, sealed};
 use p2pnet::proto::handshake::Myself;
 use p2pnet::proto::identity::Identity;
 use p2pnet::proto::unl::{Record, UnlV3};
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, alone, talk};
 use server::{Evil, Passing};
 
 /// A test that waits this long for something hangs.
@@ -32,33 +32,19 @@ fn identity() -> Arc<Identity> {
 }
 
 fn config(evil: &Evil, key: &Arc<Identity>) -> Config {
-    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
-    let mut config = Config {
-        dialect: Dialect::Secure,
-        log_level: LogLevel::Info,
-        passive_bind: Some(ip.into()),
-        node_type: NodeType::Passive,
-        key: Some(Arc::clone(key)),
-        bootstrap: false,
-        advertise: false,
-        ..Config::default()
-    };
+    let mut config = Config { log_level: LogLevel::Info, key: Some(Arc::clone(key)), ..alone() };
     config.add_server(ServerKind::Rendezvous, &evil.at.to_string()).unwrap();
     config
 }
 
 fn start(config: Config) -> TestNode {
     let node = TestNode::start(config).unwrap();
-    logged(&node, "signalling: entered");
+    node.logged("signalling: entered");
     node
 }
 
 fn node(evil: &Evil, key: &Arc<Identity>) -> TestNode {
     start(config(evil, key))
-}
-
-fn logged(node: &TestNode, what: &str) -> Event {
-    node.wait_for(what, |e| e.kind == Kind::Log && e.text().contains(what))
 }
 
 /// A locator that names the server and no address.
@@ -84,7 +70,7 @@ impl Pair {
     /// Alice wants to be connected to Bob: how her request ends.
     fn connect(&self) -> Event {
         let request = self.alice.net.unl_connect(&nowhere(&self.evil, &self.keys[1])).unwrap();
-        self.alice.wait_for("DONE", |e| e.kind == Kind::Done && e.request == request)
+        self.alice.done(request)
     }
 
     /// She is, and both have that one connection.
@@ -92,13 +78,7 @@ impl Pair {
         let done = self.connect();
         assert_eq!(done.result, Ok(()), "{done:?}");
         let there = self.bob.expect(Kind::Opened).conn;
-        for (from, here, to, conn) in
-            [(&self.alice, done.conn, &self.bob, there), (&self.bob, there, &self.alice, done.conn)]
-        {
-            from.net.send_line(here, b"Sup Bob.").unwrap();
-            let line = to.wait_for("LINE", |e| e.kind == Kind::Line && e.conn == conn);
-            assert_eq!(line.text(), "Sup Bob.");
-        }
+        talk(&self.alice, done.conn, &self.bob, there, 1);
         assert_eq!((self.alice.net.conns(), self.bob.net.conns()), (vec![done.conn], vec![there]));
         (done.conn, there)
     }
@@ -154,7 +134,7 @@ fn it_changes_every_message() {
     });
     let why = pair.not_connected();
     assert!(why.starts_with("the peer did not answer, called by 127.0.0.1:"), "{why}");
-    logged(&pair.bob, "as if from");
+    pair.bob.logged("as if from");
     pair.evil.instead(|mut passing, _| {
         passing.bytes.truncate(fastrand::usize(1..passing.bytes.len()));
         vec![passing]
@@ -192,8 +172,8 @@ fn it_gives_messages_to_others_and_says_that_they_are_of_others() {
     let bystander = node(&pair.evil, &carols);
     let why = pair.not_connected();
     assert!(why.contains("what 127.0.0.1:") && why.ends_with("is not the peer's"), "reflected: {why}");
-    logged(&bystander, "as if from");
-    logged(&pair.bob, "as if from");
+    bystander.logged("as if from");
+    pair.bob.logged("as if from");
     assert_eq!(bystander.net.stats().opened, 0);
 }
 
@@ -212,9 +192,9 @@ fn it_forges() {
         vec![own(from), own(key), Passing { bytes: message.clone(), ..passing }]
     });
     pair.not_connected();
-    logged(&pair.bob, "a message that is not of that node for this one");
-    logged(&pair.bob, "not a sealed message of this version");
-    logged(&pair.bob, "was not let in: its call shows that it finds our locator faulty");
+    pair.bob.logged("a message that is not of that node for this one");
+    pair.bob.logged("not a sealed message of this version");
+    pair.bob.logged("was not let in: its call shows that it finds our locator faulty");
     // What it says to her in his name changes nothing of what he does.
     let mut seals = Seals::new(Instant::now(), Myself::new(&mallory), [2; 32]);
     let [caller, called] = pair.keys.each_ref().map(|key| key.public());
@@ -240,7 +220,7 @@ fn it_repeats() {
     pair.bob.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == there);
     // All of it again, now that nobody wants anything; and then something that is wanted, which is all that comes about.
     pair.evil.seen().iter().for_each(|passing| pair.evil.pass(passing));
-    logged(&pair.bob, "a message that has been here before");
+    pair.bob.logged("a message that has been here before");
     pair.connected();
     assert_eq!((pair.alice.net.stats().opened, pair.bob.net.stats().opened), (2, 2));
 }
@@ -259,7 +239,7 @@ fn it_repeats_an_old_call_to_a_node_that_was_started_anew() {
     (0..3).for_each(|_| pair.evil.pass(&call));
     let opened = pair.alice.wait_for("OPENED", |e| e.kind == Kind::Opened && e.conn != here);
     pair.bob.expect(Kind::Opened);
-    logged(&pair.bob, "a message that has been here before");
+    pair.bob.logged("a message that has been here before");
     pair.alice.net.close(opened.conn).unwrap();
     // Somebody else is there.
     let at = pair.alice.listens();

@@ -3,135 +3,44 @@
 //! It takes commands from the program and messages from its own tasks, one at a time, and decides; the tasks it spawns
 //! do the waiting (dialling, opening, connections, servers) and report back. Nobody else changes the table, so there is
 //! nothing to lock.
+//!
+//! `inputs` has what wakes it; `conns`, `accept` and `connect` the connections, `servers` and `dht` what goes on beside them,
+//! `situation` where the node stands, `secure` and `classic` what differs between the dialects.
 
 mod accept;
 mod classic;
 mod connect;
+mod conns;
 mod dht;
+mod inputs;
 mod secure;
 mod servers;
 mod situation;
 mod stop;
+mod tasks;
 
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
 
-use super::conn::Conn;
 use super::log::log;
 use super::measure::Knocker;
 use super::rendezvous::Reach;
 use super::resolve::Resolver;
-use super::shared::{Outcome, Shared};
-use super::table::{State, Table};
+use super::shared::Shared;
+use super::table::Table;
 use crate::config::Dialect;
-use crate::dht::NodeId;
-use crate::error::{Code, Error, Result};
-use crate::event::Kind;
 use crate::proto::admit::Own;
 use crate::proto::connect::classic::Options;
-use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
-use crate::queue::{Item, Notice};
-
-/// What the program asks for.
-pub(crate) enum Command {
-    Connect {
-        request: u64,
-        to: String,
-    },
-    UnlConnect {
-        request: u64,
-        unl: String,
-    },
-    /// The same in the classic dialect, with what the program wants to have different.
-    ClassicConnect {
-        request: u64,
-        unl: String,
-        options: Options,
-    },
-    Bootstrap {
-        request: u64,
-    },
-    Advertise {
-        request: u64,
-    },
-    NetworkChanged,
-    Cancel {
-        request: u64,
-    },
-    Stop,
-    /// Carry a message over the DHT.
-    DhtPut {
-        request: u64,
-        to: NodeId,
-        text: String,
-    },
-    /// The program has taken a message of ours that it is to carry; how that went.
-    DhtSent {
-        tag: u64,
-        outcome: std::result::Result<(), Code>,
-    },
-}
-
-/// What a task reports.
-pub(crate) enum Msg {
-    Resolved {
-        id: u64,
-        found: Result<Vec<SocketAddr>>,
-    },
-    Dialled {
-        id: u64,
-        outcome: Result<(TcpStream, SocketAddr)>,
-    },
-    Opened {
-        id: u64,
-        outcome: Result<Arc<Conn>>,
-    },
-    /// An open connection has ended: its CLOSED event comes right after.
-    Closed {
-        id: u64,
-    },
-    /// Nothing is left of it.
-    Gone {
-        id: u64,
-    },
-    Server {
-        chore: Chore,
-        request: u64,
-        outcome: Result<Answer>,
-    },
-    /// Something about the node's situation.
-    Found(situation::Found),
-    /// Something about connecting in the secure dialect.
-    Secure(secure::News),
-    /// From the channel by which simultaneous nodes are challenged.
-    Channel(crate::node::simultaneous::Happening),
-    Panicked(String),
-}
-
-/// What the actor is woken for.
-enum Input {
-    Command(Command),
-    Msg(Msg),
-    Accepted(TcpStream, SocketAddr),
-    AcceptFailed(std::io::Error),
-    Timer,
-    /// The queue may have room again: look whether connections may be accepted.
-    Room,
-    /// From whatever carries messages that no connection does.
-    Dht(crate::dht::Happening),
-    Signal(crate::proto::signal::Happening),
-    Mainline(secure::MainlineHappening),
-}
+use inputs::Input;
+pub(crate) use inputs::{Command, Msg};
+pub(crate) use tasks::panic_text;
 
 pub(crate) struct Actor {
     shared: Arc<Shared>,
@@ -356,27 +265,6 @@ impl Actor {
         self.dial_candidates();
     }
 
-    /// An open connection has ended; whoever learns it from the event may connect again.
-    fn closed(&mut self, id: u64) {
-        self.table.ending(id);
-        self.classic_closed(id);
-        self.count_connections();
-        self.secure_closed(id);
-    }
-
-    /// An open connection's task has ended.
-    fn gone(&mut self, id: u64) {
-        self.table.remove(id);
-        self.count_connections();
-    }
-
-    /// Tells the program how many connections there are.
-    fn count_connections(&self) {
-        let mut info = self.shared.info.lock();
-        info.inbound = self.table.open(true);
-        info.outbound = self.table.open(false);
-    }
-
     /// The program wants a connection to the node with this locator.
     fn unl_connect(&mut self, request: u64, unl: &str) {
         match self.shared.config.dialect {
@@ -384,126 +272,4 @@ impl Actor {
             Dialect::Classic => self.classic_connect(request, unl.to_owned(), Options::default()),
         }
     }
-
-    /// Starts a task whose panic ends the net instead of vanishing.
-    fn spawn(&self, task: impl Future<Output = Option<Msg>> + Send + 'static) -> AbortHandle {
-        // Behind one type: what a runtime makes of each type of task would be a tenth of the library.
-        self.spawn_guarded(Guarded(Box::pin(task)))
-    }
-
-    fn spawn_guarded(&self, task: Guarded) -> AbortHandle {
-        let report = self.report.clone();
-        let guarded = async move {
-            if let Some(msg) = task.await.unwrap_or_else(|what| Some(Msg::Panicked(what))) {
-                // The actor is gone only when the net has ended.
-                let _ = report.send(msg);
-            }
-        };
-        tokio::spawn(guarded).abort_handle()
-    }
-
-    /// Takes an opened connection into service.
-    fn opened(&mut self, id: u64, outcome: Result<Arc<Conn>>) {
-        let Some(entry) = self.table.get_mut(id) else { return };
-        let request = entry.request;
-        match outcome {
-            Ok(mut conn) => {
-                entry.request = 0;
-                let Some(request) = self.claim(id, request, &mut conn) else { return };
-                self.enter(id, Arc::clone(&conn), request, None);
-                if request != 0 {
-                    let outcome = Outcome { conn: Some(conn), ..Outcome::ok(0, String::new()) };
-                    self.shared.done(request, outcome);
-                }
-                self.classic_act();
-            }
-            Err(e) => {
-                log!(self.shared, Debug, "{e}");
-                self.fail(id, e);
-            }
-        }
-    }
-
-    /// A connection in the table is the program's from now on: OPENED, and the task that works for it. `start` is what that
-    /// begins with in the secure dialect.
-    fn enter(&mut self, id: u64, conn: Arc<Conn>, request: u64, start: Option<secure::Start>) {
-        if !self.table.open_up(id, Arc::clone(&conn)) {
-            return;
-        }
-        self.shared.conns.write().insert(id, Arc::clone(&conn));
-        self.shared.counters.opened.add(1);
-        self.upkeep.connected();
-        self.count_connections();
-        let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
-        self.shared.queue.push(Item::Notice(Box::new(notice)));
-        let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
-        let tell = self.report.clone();
-        let closed = move || drop(report.send(Msg::Closed { id }));
-        let Some(secure::Start { link, orders }) = start else {
-            self.spawn(async move {
-                super::link::run(shared, conn, closed).await;
-                Some(Msg::Gone { id })
-            });
-            return;
-        };
-        self.spawn(async move {
-            let says = move |report| drop(tell.send(Msg::Secure(secure::News::Session { id, report })));
-            super::session::run(shared, conn, link, orders, says, closed).await;
-            Some(Msg::Gone { id })
-        });
-    }
-
-    /// A connection that was to be opened will not be.
-    fn fail(&mut self, id: u64, e: Error) {
-        let Some(entry) = self.table.remove(id) else { return };
-        if entry.request != 0 {
-            self.shared.done(entry.request, e.into());
-        } else {
-            self.classic_failed(id, e);
-        }
-    }
-
-    fn cancel(&mut self, request: u64) {
-        if self.classic_cancel(request) {
-            return;
-        }
-        if self.at.forget_advertise(request) {
-            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
-        } else if let Some(id) = self.table.by_request(request) {
-            let canceled = Error::new(Code::Canceled, "cancelled by this program");
-            if self.secure_cancel_dial(id, &canceled) {
-                return;
-            }
-            if let Some(State::Opening(task)) = self.table.get_mut(id).map(|e| &e.state) {
-                task.abort();
-            }
-            self.fail(id, canceled);
-        } else {
-            self.secure_cancel(request);
-            // A question to the servers: it goes on for the net's own sake, its answer comes too late for the program.
-            // One that has not begun never does.
-            self.shared.done(request, Error::new(Code::Canceled, "cancelled by this program").into());
-        }
-    }
-}
-
-/// A task whose panic becomes an error.
-struct Guarded(Pin<Box<dyn Future<Output = Option<Msg>> + Send>>);
-
-impl Future for Guarded {
-    type Output = std::result::Result<Option<Msg>, String>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let inner = self.0.as_mut();
-        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
-        }
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }

@@ -118,7 +118,7 @@ fn a_held_connection_waits_to_be_chosen() {
         // The program's bytes are left to whoever opens the connection.
         let mut frame = Vec::new();
         c.transport.sealer.seal(b"early\r\n", &mut frame).unwrap();
-        write(&c.stream, &frame).await.unwrap();
+        stream::write_all(&c.stream, &frame).await.unwrap();
         assert_eq!(d.control().await.unwrap(), None);
         drop(c);
         assert_eq!(d.control().await.unwrap(), None);
@@ -212,7 +212,7 @@ fn wrong_keys_networks_and_tongues_have_clear_errors() {
         }
         let (connector, accepted, at) = pair().await;
         let (came, ()) = both(greet(&b, accepted, at, Role::Accept), async {
-            write(&connector, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            stream::write_all(&connector, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         })
         .await;
         let e = came.err().unwrap();

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::config::source_for;
 use crate::error::{Code, Error, Result};
 use crate::node::rendezvous::Reach;
+use crate::node::stream::{connected, write_all};
 use crate::os::sock;
 use crate::proto::line::{self, LineScan};
 use crate::proto::nat::ask::{MAX_LINE, Seen, Server, opening};
@@ -118,27 +119,6 @@ impl Asker {
         let seen = read_answer(&stream, server).await?;
         Ok(Answer { _stream: stream, local, server, order, seen, took: at.elapsed() })
     }
-}
-
-/// Waits until a connection that is on its way stands.
-pub(in crate::node) async fn connected(stream: &TcpStream) -> io::Result<()> {
-    stream.writable().await?;
-    match stream.take_error()? {
-        Some(e) => Err(e),
-        None => stream.peer_addr().map(drop),
-    }
-}
-
-pub(in crate::node) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }
 
 async fn read_answer(stream: &TcpStream, server: SocketAddr) -> Result<Seen> {

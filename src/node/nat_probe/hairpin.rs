@@ -20,8 +20,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::ask::{self, Asker, connected, write_all};
+use super::ask::{self, Asker};
 use crate::node::rendezvous::Reach;
+use crate::node::stream::{connected, write_all};
 use crate::os::sock;
 use crate::proto::nat::behaviour::Mapping;
 use crate::proto::nat::plan::LocalPorts;

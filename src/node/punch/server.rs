@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::net::TcpStream;
 
-use crate::node::nat_probe::ask::{Asker, connected};
+use crate::node::nat_probe::ask::Asker;
 use crate::node::rendezvous::Reach;
+use crate::node::stream::connected;
 use crate::proto::line::{self, LineScan};
 use crate::proto::rdv_msg::{MAX_LINE, Reply};
 

@@ -2,7 +2,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -54,11 +53,7 @@ impl<R: Fn(Report)> Keeper<R> {
                 }
             }
             let over = match self.ready(blocked, reading).await {
-                Ready::Write | Ready::Woken => None,
-                Ready::Room => {
-                    self.room = None;
-                    None
-                }
+                Ready::Write | Ready::Woken | Ready::Room => None,
                 Ready::Read => self.read(),
                 Ready::Time => self.time(reading),
                 Ready::Word(word) => self.answered(word),
@@ -90,12 +85,7 @@ impl<R: Fn(Report)> Keeper<R> {
         if self.closing.is_some() {
             return true;
         }
-        let reading = !self.conn.must_pause();
-        if reading && self.room.is_none() && !self.shared.queue.has_room() {
-            let shared = Arc::clone(&self.shared);
-            self.room = Some(Box::pin(async move { shared.queue.wait_for_room().await }));
-        }
-        reading && self.room.is_none()
+        !self.conn.must_pause() && self.room.is_there(&self.shared)
     }
 
     /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.
@@ -132,12 +122,7 @@ impl<R: Fn(Report)> Keeper<R> {
                 *armed = None;
                 return Poll::Ready(Ready::Time);
             }
-            if let Some(room) = room
-                && room.as_mut().poll(cx).is_ready()
-            {
-                return Poll::Ready(Ready::Room);
-            }
-            Poll::Pending
+            room.poll(cx).map(|()| Ready::Room)
         })
         .await
     }

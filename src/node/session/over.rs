@@ -1,11 +1,8 @@
 //! The end of a session: what the program is told, and the last words to the peer.
 
-use std::io;
-use std::net::Shutdown;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -13,7 +10,7 @@ use super::{Keeper, Over, Report, Retired};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::greet::Greeted;
-use crate::node::link::{LINGER_BYTES, discard};
+use crate::node::stream;
 use crate::proto::handshake::Control;
 use crate::proto::session::{Epitaph, NONE, Unsettled};
 use crate::queue::{Item, Notice};
@@ -126,27 +123,11 @@ impl Notice {
     }
 }
 
-/// Writes `rest` and our FIN, then takes what the peer still sends until its own, so that our last bytes are not destroyed by
-/// the RST that closing a socket with unread data causes.
-async fn farewell(stream: &TcpStream, mut rest: &[u8]) {
-    while !rest.is_empty() {
-        if stream.writable().await.is_err() {
-            return;
-        }
-        match stream.try_write(rest) {
-            Ok(n) => rest = rest.get(n..).unwrap_or_default(),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
-        }
-    }
-    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
-    let mut left = LINGER_BYTES;
-    while left > 0 && stream.readable().await.is_ok() {
-        match discard(stream) {
-            Ok(n) if n > 0 => left = left.saturating_sub(n),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            _ => return,
-        }
+/// Writes `rest` and takes leave.
+async fn farewell(stream: &TcpStream, rest: &[u8]) {
+    if stream::write_all(stream, rest).await.is_ok() {
+        stream::end(stream);
+        stream::linger(stream).await;
     }
 }
 

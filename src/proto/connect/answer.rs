@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::core::Core;
+use super::link::Step;
 use super::message::{Message, Refusal};
-use super::pair::{CALLED, Called, Pair, Step};
+use super::pair::{CALLED, Called, Pair};
 use super::rungs;
 use super::search::MAINLINE;
 use super::tale::Tale;
@@ -142,7 +143,7 @@ impl Pair {
         self.forget_called(core);
         let given_up = super::report::Result::GivenUp;
         self.stop_punch(now, given_up, core);
-        let ours = |link: &super::pair::Link| (link.ours || link.relay.is_some()) && link.step < Step::Proved;
+        let ours = |link: &super::link::Link| (link.ours || link.relay.is_some()) && link.step < Step::Proved;
         let conns: Vec<ConnId> =
             self.links.iter().filter(|(_, link)| ours(link)).map(|(conn, _)| *conn).collect();
         for conn in conns {

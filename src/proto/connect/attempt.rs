@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::aim::Wish;
 use super::call::Call;
 use super::core::Core;
+use super::link::Step;
 use super::message::{Message, Refusal};
-use super::pair::{Pair, Step};
+use super::pair::Pair;
 use super::relay::Relaying;
 use super::report::{End, Result, Technique};
 use super::rungs::{self, Ladder};
@@ -79,7 +80,7 @@ impl Pair {
             tale.introduce(&core.own, &core.settings.identity, unl);
             tale.note(now, "that peer is connected already");
             if let Some(link) = self.links.get(&conn) {
-                tale.over(now, End::Connected { via: super::race::via(link), peer: link.at });
+                tale.over(now, End::Connected { via: link.via(), peer: link.at });
             }
             return core.push(Output::Done { request, outcome: Ok(conn), story: Box::new(tale.of(request)) });
         }
@@ -233,7 +234,7 @@ impl Pair {
             self.stop_punch(now, Result::GivenUp, core);
         }
         let called = self.called.is_some();
-        let ours = |link: &super::pair::Link| link.step < Step::Open && (link.ours && !called || link.asked);
+        let ours = |link: &super::link::Link| link.step < Step::Open && (link.ours && !called || link.asked);
         let given_up: Vec<ConnId> =
             self.links.iter().filter(|(_, link)| ours(link)).map(|(conn, _)| *conn).collect();
         for conn in given_up {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::pair::{Link, Pair, Step};
+use super::link::{Link, Step};
+use super::pair::Pair;
 use super::report::Technique;
 use super::rungs::{Ladder, Rung};
 use super::types::{ConnId, Output};
@@ -68,24 +69,13 @@ impl Pair {
         let conn = ConnId(core.name());
         let entry = self.tale.began(now, rung.technique, Some(rung.to));
         let link = Link {
-            at: rung.to,
             step: Step::Dialling,
             ours: true,
-            technique: rung.technique,
-            punch: None,
-            relay: None,
-            asked: false,
-            resumes: false,
-            chosen: false,
-            greeted: now,
-            proved: None,
-            trip: None,
             until: Some(now + core.settings.dial),
             entry,
-            story: String::new(),
+            ..Link::new(now, rung.to, rung.technique)
         };
-        self.links.insert(conn, link);
-        core.conns.insert(conn, self.peer);
+        self.add_link(conn, link, core);
         core.dialling += 1;
         core.push(Output::Dial { conn, to: rung.to, peer: self.peer });
     }

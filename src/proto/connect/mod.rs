@@ -62,7 +62,7 @@
 //! | `settings` | the numbers; what the node knows of itself |
 //! | `connector` | finds the pair that an input concerns |
 //! | `core` | what all pairs share: names, limits, outputs |
-//! | `pair` | everything between us and one peer |
+//! | `pair`, `link` | everything between us and one peer; one connection of it |
 //! | `recover` | another link for a session whose link has broken |
 //! | `better` | a direct connection in place of a relayed one |
 //! | `race`, `patience` | which connection of several is kept; how long each is waited for |
@@ -93,6 +93,7 @@ mod core;
 mod dial;
 mod json;
 mod limits;
+mod link;
 pub mod message;
 mod pair;
 mod patience;

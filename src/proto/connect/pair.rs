@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::attempt::Attempt;
 use super::better::Better;
 use super::core::Core;
+use super::link::{Link, Step};
 use super::recover::{Recovery, Way};
-use super::report::{Result, Technique};
+use super::report::Result;
 use super::rungs::Rung;
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Token};
@@ -19,56 +20,6 @@ use crate::proto::unl::UnlV3;
 pub(super) const MOST_LINKS: usize = 16;
 /// How long a call of the peer is our business, if it does not repeat it.
 pub(super) const CALLED: Duration = Duration::from_secs(12);
-
-/// How far a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    /// We dial.
-    Dialling,
-    /// It was punched, and the peer is to greet us; or it is on its way by a relay.
-    Awaited,
-    /// We have greeted.
-    Greeted,
-    /// The peer has greeted, we have answered; what it said may be a recording.
-    Answered,
-    /// The peer is there and is who it should be.
-    Proved,
-    /// It is the one.
-    Open,
-}
-
-/// A connection, from the dial on.
-#[derive(Clone, Debug)]
-pub(super) struct Link {
-    /// The peer's end.
-    pub(super) at: SocketAddr,
-    pub(super) step: Step,
-    /// Whether we have opened it.
-    pub(super) ours: bool,
-    pub(super) technique: Technique,
-    /// The punch, or the meeting at a relay, that it came of.
-    pub(super) punch: Option<Token>,
-    /// The relay that it goes by.
-    pub(super) relay: Option<String>,
-    /// Whether the peer has opened it because we had asked it to.
-    pub(super) asked: bool,
-    /// Whether the peer has opened it to take up the session that we hold.
-    pub(super) resumes: bool,
-    /// Follower: whether the chooser has turned to it while another one is open.
-    pub(super) chosen: bool,
-    /// When it was dialled; then, when the first word of the handshake was said.
-    pub(super) greeted: Instant,
-    /// How long it takes there and back, as far as this connection has shown.
-    pub(super) trip: Option<Duration>,
-    /// When the peer was proved to be there.
-    pub(super) proved: Option<Instant>,
-    /// When it is given up.
-    pub(super) until: Option<Instant>,
-    /// Its place in the story.
-    pub(super) entry: Option<usize>,
-    /// What there is to tell of how it came about, for people; "" = nothing.
-    pub(super) story: String,
-}
 
 /// A call of the peer.
 #[derive(Clone, Debug)]
@@ -228,6 +179,12 @@ impl Pair {
             }
         }
         via
+    }
+
+    /// One more connection, by this name.
+    pub(super) fn add_link(&mut self, conn: ConnId, link: Link, core: &mut Core) {
+        self.links.insert(conn, link);
+        core.conns.insert(conn, self.peer);
     }
 
     /// Forgets a connection. `dialling` counts those that are not connected.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::pair::{Link, Pair, Step};
+use super::link::{Link, Step};
+use super::pair::Pair;
 use super::race::SPARE;
 use super::report::Result;
 use super::types::Closing;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::aim::{Aim, Wish, aim, is_easy, outside};
 use super::core::Core;
+use super::link::{Link, Step};
 use super::message::{Message, Refusal};
-use super::pair::{Link, Pair, Punching, Step};
+use super::pair::{Pair, Punching};
 use super::report::{Result, Technique};
 use super::rungs::Ladder;
 use super::types::{Begin, ConnId, Output, PunchId};
@@ -253,24 +254,14 @@ impl Pair {
         core: &mut Core,
     ) {
         let link = Link {
-            at,
-            step: Step::Awaited,
             ours: punch.ours,
-            technique: Technique::Punch,
             punch: Some(punch.token.0),
-            relay: None,
-            asked: false,
-            resumes: false,
-            chosen: false,
-            greeted: now,
-            proved: None,
-            trip: None,
             until: Some(now + core.settings.handshake),
             entry: punch.entry,
             story: text.to_owned(),
+            ..Link::new(now, at, Technique::Punch)
         };
-        self.links.insert(conn, link);
-        core.conns.insert(conn, self.peer);
+        self.add_link(conn, link, core);
         if punch.ours {
             self.greet(now, conn, core);
         }

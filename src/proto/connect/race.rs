@@ -18,16 +18,15 @@
 //! the other. The follower may have opened the silent one by then (if its first message was no recording); so it keeps
 //! the others until the chooser's third message confirms it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::pair::{Link, MOST_LINKS, Pair, Step};
+use super::link::{Link, Step, inside};
+use super::pair::{MOST_LINKS, Pair};
 use super::report::{End, Result, Technique};
 use super::tale::Tale;
 use super::types::{Closing, ConnId, Output, Token};
-use crate::event::Via;
-use crate::proto::nat::scope::Scope;
 
 /// How long the follower waits for the choice.
 const CHOICE: Duration = Duration::from_secs(10);
@@ -78,8 +77,7 @@ impl Pair {
                     return core.close(conn, Closing::Full);
                 }
                 let link = Link { resumes, ..self.arrived(now, from, asked) };
-                self.links.insert(conn, link);
-                core.conns.insert(conn, self.peer);
+                self.add_link(conn, link, core);
             }
         }
         let choose = self.chooser && self.choice.is_none() && self.open.is_none();
@@ -102,23 +100,8 @@ impl Pair {
         if entry.is_none() {
             self.tale.note(now, format!("the peer has connected to us from {from}"));
         }
-        Link {
-            at: from,
-            step: Step::Answered,
-            ours: false,
-            technique: if inside(from.ip()) { Technique::Lan } else { Technique::Direct },
-            punch: None,
-            relay: None,
-            asked,
-            resumes: false,
-            chosen: false,
-            greeted: now,
-            proved: None,
-            trip: None,
-            until: None,
-            entry,
-            story: String::new(),
-        }
+        let technique = if inside(from.ip()) { Technique::Lan } else { Technique::Direct };
+        Link { step: Step::Answered, asked, entry, ..Link::new(now, from, technique) }
     }
 
     /// The peer has answered on a connection that we have opened.
@@ -130,8 +113,7 @@ impl Pair {
             None if self.links.len() >= MOST_LINKS => return core.close(conn, Closing::Full),
             None => {
                 let link = Link { ours: true, step: Step::Greeted, ..self.arrived(now, at, false) };
-                self.links.insert(conn, link);
-                core.conns.insert(conn, self.peer);
+                self.add_link(conn, link, core);
             }
         }
         let free = self.chooser && self.choice.is_none() && self.open.is_none();
@@ -241,7 +223,7 @@ impl Pair {
             }
             self.close_link(now, old, Closing::Replaced, Result::Beaten, core);
         }
-        let via = via(&link);
+        let via = link.via();
         let text = if link.story.is_empty() { "this is the connection".to_owned() } else { link.story };
         self.tale.ended(link.entry, now, Result::Won, 0, text);
         self.open = Some((conn, now));
@@ -295,23 +277,5 @@ impl Pair {
             core.volunteers.failed(&relay);
         }
         self.after_losses(now, core);
-    }
-}
-
-/// Whether an address is one of a local network.
-pub(super) fn inside(ip: IpAddr) -> bool {
-    matches!(Scope::of(ip), Scope::Loopback | Scope::Link | Scope::Private | Scope::Shared)
-}
-
-/// How a connection came to be.
-pub(super) fn via(link: &Link) -> Via {
-    match (link.technique, link.ours) {
-        _ if link.relay.is_some() => Via::Relay,
-        _ if link.punch.is_some() => Via::Punch,
-        (Technique::Lan, true) => Via::Lan,
-        (_, true) => Via::Direct,
-        _ if link.asked => Via::Reverse,
-        (Technique::Lan, _) => Via::Lan,
-        _ => Via::Accept,
     }
 }

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use super::aim::aim;
 use super::call::Call;
 use super::core::Core;
+use super::link::{Link, Step};
 use super::message::{Message, Refusal};
-use super::pair::{Link, MOST_LINKS, Pair, Step};
+use super::pair::{MOST_LINKS, Pair};
 use super::report::{Result, Technique};
 use super::rungs::Ladder;
 use super::types::{Closing, ConnId, Output, Token};
@@ -201,24 +202,15 @@ impl Pair {
         let conn = ConnId(core.name());
         let entry = self.tale.began(now, Technique::Relay, None);
         let link = Link {
-            at: NOWHERE,
-            step: Step::Awaited,
             ours,
-            technique: Technique::Relay,
             punch: Some(token),
             relay: Some(server.clone()),
-            asked: false,
-            resumes: false,
-            chosen: false,
-            greeted: now,
-            proved: None,
-            trip: None,
             until: Some(now + core.settings.relaying),
             entry,
             story: format!("this is the connection, by the relay {server}"),
+            ..Link::new(now, NOWHERE, Technique::Relay)
         };
-        self.links.insert(conn, link);
-        core.conns.insert(conn, self.peer);
+        self.add_link(conn, link, core);
         let token = RelayToken(token);
         core.push(Output::Relay { conn, peer: self.peer, server, guest, prove, token, ours });
     }

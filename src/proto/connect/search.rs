@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::call::{Call, CallEnd};
 use super::core::Core;
+use super::link::Step;
 use super::message::{Message, Refusal};
-use super::pair::{Pair, Step};
+use super::pair::Pair;
 use super::report::{Result, Technique};
 use super::types::Output;
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::attempt::Attempt;
 use super::call::{Call, CallEnd};
 use super::core::Core;
-use super::pair::{Pair, Step};
+use super::link::Step;
+use super::pair::Pair;
 use super::search::Search;
 use crate::proto::punch::Reason;
 

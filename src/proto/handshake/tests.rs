@@ -143,7 +143,8 @@ fn the_bytes_arrive_in_any_pieces_and_none_too_many_are_taken() {
                 let mut at = 0;
                 while at < bytes.len() {
                     // Who waits for another message would take what follows for it.
-                    let end = if to.state == State::Greeting && !ik { bytes.len() } else { whole.len() };
+                    let end =
+                        if to.state == machine::State::Greeting && !ik { bytes.len() } else { whole.len() };
                     at += to.input(&whole[at..(at + piece).min(end)]).unwrap().used;
                 }
                 assert_eq!(at, bytes.len());

@@ -22,6 +22,7 @@ mod limits;
 mod member;
 mod pace;
 mod server;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ mod tests;
 pub use client::{Client, Unwilling, request};
 pub use limits::RelayLimits;
 pub use member::{Membership, Seen};
-pub use server::{Asked, Counters, End, Next, Output, Refusal, Relay, SessionId, Summary};
+pub use server::Relay;
+pub use types::{Asked, Counters, End, Next, Output, Refusal, SessionId, Summary};

@@ -1,9 +1,9 @@
-//! The connections of the secure dialect: dialled or accepted, seen through by an usher, then the program's.
+//! The connections of the secure dialect that are not the program's yet: dialled or accepted, and then seen through by an usher.
+//! `opening` has what ushers report, until the program has the connection; `ends` how connections end.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -14,18 +14,15 @@ use super::super::Actor;
 use super::News;
 use crate::error::{Code, Error, Result};
 use crate::event::Via;
-use crate::node::conn::Conn;
 use crate::node::dial::dial_one;
-use crate::node::greet::{Greeted, Role};
-use crate::node::log::log;
-use crate::node::session::Handed;
+use crate::node::greet::Role;
 use crate::node::table::{Entry, State};
 use crate::node::usher::{Step, Word, usher};
 use crate::node::volunteer::Came;
 use crate::os::sock;
 use crate::proto::admit::party;
-use crate::proto::connect::{Closing, ConnId, Input, Token};
-use crate::proto::handshake::{Answer, Peer};
+use crate::proto::connect::{ConnId, Input, Token};
+use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
 
 /// Strangers in the middle of a handshake. One more, and the oldest of the address that has most of them has to go: who
@@ -66,24 +63,24 @@ impl Link {
 
 /// A connection that is being seen through.
 pub(super) struct Ushered {
-    words: UnboundedSender<Word>,
-    task: AbortHandle,
+    pub(super) words: UnboundedSender<Word>,
+    pub(super) task: AbortHandle,
     /// Whether the peer was told that it is welcome.
-    welcomed: bool,
+    pub(super) welcomed: bool,
     /// The peer's end, or the relay's.
-    at: SocketAddr,
+    pub(super) at: SocketAddr,
     /// The relay by which it goes.
-    relay: Option<Arc<str>>,
+    pub(super) relay: Option<Arc<str>>,
     /// Whether we opened it.
-    ours: bool,
+    pub(super) ours: bool,
     /// Its entry in the table, if it has one: those that came in by the listener.
-    id: Option<u64>,
+    pub(super) id: Option<u64>,
     /// Whether the connector has heard of it.
-    known: bool,
+    pub(super) known: bool,
     /// Who is there, once that is known.
-    peer: Option<PublicKey>,
+    pub(super) peer: Option<PublicKey>,
     /// It is to be the program's, in this way, and these requests wait for that.
-    opening: Option<(Via, Vec<u64>)>,
+    pub(super) opening: Option<(Via, Vec<u64>)>,
 }
 
 impl Actor {
@@ -279,231 +276,10 @@ impl Actor {
         }
     }
 
-    /// The program does not want the connection any more that it dialled, in the table as `id`. If it has been decided that
-    /// this is the one between the two nodes, it stays: the peer may have it already, and other requests wait for it.
-    /// False if nobody has begun to talk on it yet.
-    pub(in super::super) fn secure_cancel_dial(&mut self, id: u64, why: &Error) -> bool {
-        let ours = |(conn, link): (&ConnId, &Link)| match link {
-            Link::Ushered(u) if u.id == Some(id) => Some((*conn, u.opening.is_some())),
-            _ => None,
-        };
-        match self.secure.as_ref().and_then(|s| s.links.iter().find_map(ours)) {
-            Some((_, true)) => {
-                if let Some(entry) = self.table.get_mut(id) {
-                    let request = std::mem::take(&mut entry.request);
-                    self.shared.done(request, why.clone().into());
-                }
-            }
-            Some((conn, false)) => {
-                let text = why.message.clone().into_owned();
-                if self.let_go(conn, why.clone()) {
-                    self.secure_input(Input::Closed { conn, os_error: 0, text });
-                }
-            }
-            None => return false,
-        }
-        true
-    }
-
-    fn ushered(&mut self, conn: ConnId) -> Option<&mut Ushered> {
+    pub(super) fn ushered(&mut self, conn: ConnId) -> Option<&mut Ushered> {
         match self.secure.as_mut()?.links.get_mut(&conn)? {
             Link::Ushered(ushered) => Some(ushered),
             _ => None,
         }
-    }
-
-    pub(super) fn usher_says(&mut self, conn: ConnId, step: Step) {
-        // Whoever comes now is judged by the places there are now.
-        self.secure_room();
-        let Some(ushered) = self.ushered(conn) else { return };
-        match step {
-            Step::Met(Peer { key: peer, token, chosen, live }) => {
-                let at = ushered.at;
-                (ushered.known, ushered.peer) = (true, Some(peer));
-                let input = if ushered.ours {
-                    Input::Met { conn, peer, at, chosen }
-                } else {
-                    Input::Came { conn, peer, from: at, token, chosen, live }
-                };
-                if ushered.ours && ushered.id.is_some() {
-                    self.forget_ending(&peer);
-                }
-                self.secure_input(input);
-            }
-            Step::Verdict { chosen } => self.secure_input(Input::Verdict { conn, chosen }),
-            Step::Chosen => self.secure_input(Input::Chosen { conn }),
-            Step::Closed(e) => {
-                // By its address it was another one.
-                let held = ushered.ours && ushered.id.is_some() && ushered.opening.is_none();
-                let peer = ushered.peer.filter(|_| held);
-                let twice = |peer| self.secure.as_ref().is_some_and(|s| s.connector.open(peer).is_some());
-                let e = match peer.as_ref().is_some_and(twice) {
-                    true => duplicate(),
-                    false => e,
-                };
-                log!(self.shared, Debug, "{e}");
-                if self.let_go(conn, e.clone()) {
-                    let (os_error, text) = (e.os_error, e.message.into_owned());
-                    self.secure_input(Input::Closed { conn, os_error, text });
-                }
-            }
-            Step::Passed(passed) => self.passed(conn, *passed),
-        }
-    }
-
-    /// Forgets a connection that is not open; the requests that were to have it end with `why`. Whether the connector
-    /// knows of it.
-    pub(super) fn let_go(&mut self, conn: ConnId, why: Error) -> bool {
-        let Some(secure) = &mut self.secure else { return false };
-        match secure.links.remove(&conn) {
-            Some(Link::Ushered(Ushered { id, known, opening, task, peer, .. })) => {
-                task.abort();
-                if let Some(id) = id {
-                    // The request of a dial of ours ends with it.
-                    self.fail(id, why.clone());
-                }
-                let opened = opening.is_some();
-                for request in opening.into_iter().flat_map(|(_, requests)| requests) {
-                    self.shared.done(request, why.clone().into());
-                }
-                if let Some(peer) = peer.filter(|_| opened) {
-                    self.link_not_made(&peer);
-                }
-                known
-            }
-            Some(Link::Dialling(task)) => {
-                task.abort();
-                true
-            }
-            _ => true,
-        }
-    }
-
-    /// This connection is to be the program's.
-    pub(super) fn secure_open(&mut self, conn: ConnId, _at: SocketAddr, via: Via) {
-        if let Some(ushered) = self.ushered(conn) {
-            ushered.opening = Some((via, Vec::new()));
-        }
-        self.word(conn, Word::Pass);
-    }
-
-    /// A request has this connection, as soon as it is open.
-    pub(super) fn secure_done(&mut self, request: u64, conn: ConnId) {
-        if let Some(id) = self.secure.as_ref().and_then(|s| s.given.get(&conn)).copied() {
-            return self.secure_succeeded(request, id);
-        }
-        match self.secure.as_mut().and_then(|s| s.links.get_mut(&conn)) {
-            Some(Link::Ushered(Ushered { opening: Some((_, requests)), .. })) => requests.push(request),
-            _ => {
-                let e = Error::new(Code::Closed, "the connection was made, and ended before it was open");
-                self.shared.done(request, e.into());
-            }
-        }
-    }
-
-    fn passed(&mut self, conn: ConnId, passed: Greeted) {
-        let Some(Link::Ushered(ushered)) = self.secure.as_mut().and_then(|s| s.links.remove(&conn)) else {
-            return;
-        };
-        let Ushered { ours, id, opening, relay, .. } = ushered;
-        let (via, mut requests) = opening.unwrap_or((Via::Accept, Vec::new()));
-        // That of a dial of ours.
-        let own = id.and_then(|id| self.table.get_mut(id)).map(|entry| std::mem::take(&mut entry.request));
-        requests.extend(own.filter(|request| *request != 0));
-        let handed = Handed { conn, via, relay, ours, greeted: Box::new(passed), requests };
-        self.link_made(id, handed);
-    }
-
-    /// The program wants a connection to an address, and has one to the node that is there, as its key shows.
-    pub(super) fn secure_spare(&mut self, conn: ConnId) {
-        let id = self.ushered(conn).and_then(|ushered| ushered.id);
-        if let Some(entry) = id.and_then(|id| self.table.get_mut(id)) {
-            let request = std::mem::take(&mut entry.request);
-            self.shared.done(request, duplicate().into());
-        }
-    }
-
-    /// Ends a connection, as the connector wants it.
-    pub(super) fn secure_close(&mut self, conn: ConnId, why: Closing) {
-        if self.forget_meeting(conn, why) {
-            return;
-        }
-        let Some(secure) = &mut self.secure else { return };
-        if let Some(id) = secure.given.remove(&conn) {
-            secure.open.remove(&id);
-            if why == Closing::Replaced {
-                // The session goes over to the next one, which keeps this one open until then.
-                return;
-            }
-            if let Some(open) = self.shared.conn(id) {
-                let peer = open.peer.to_string_lossy();
-                log!(self.shared, Info, "closing the connection with {peer}: {}", why.text());
-                let _ = open.closed_for.set(why.text());
-                open.close();
-            }
-            return;
-        }
-        match secure.links.get(&conn) {
-            Some(Link::Ushered(ushered)) if !ushered.ours && !ushered.welcomed && why == Closing::Full => {
-                // The usher says so, and ends.
-                let _ = ushered.words.send(Word::Answer(Answer::Full));
-                let id = ushered.id;
-                secure.links.remove(&conn);
-                if let Some(id) = id {
-                    self.fail(id, Error::new(Code::Limit, why.text()));
-                }
-            }
-            Some(Link::Ushered(Ushered { ours: true, id: Some(_), opening: None, .. }))
-                if why == Closing::Beaten =>
-            {
-                // By its address it was another one.
-                let text = "that node is connected already, as its key shows";
-                self.let_go(conn, Error::new(Code::Duplicate, text));
-            }
-            Some(_) => drop(self.let_go(conn, Error::new(code_of(why), why.text()))),
-            None => {}
-        }
-    }
-
-    /// The program has closed its connection with this peer, or it has ended: it is not one to be had any more, though its
-    /// last bytes may still be on their way.
-    pub(super) fn forget_ending(&mut self, peer: &PublicKey) {
-        let Some(secure) = &self.secure else { return };
-        let Some(id) = secure.sessions.id_of(peer) else { return };
-        let ends = |conn: Arc<Conn>| conn.closed.load(Relaxed) || conn.out.lock().is_closing();
-        if self.shared.conn(id).is_none_or(ends) {
-            self.secure_closed(id);
-        }
-    }
-
-    /// A connection of the program's has ended.
-    pub(in super::super) fn secure_closed(&mut self, id: u64) {
-        let Some(secure) = &mut self.secure else { return };
-        let peer = secure.sessions.ended(id);
-        if let Some(conn) = secure.open.remove(&id) {
-            secure.given.remove(&conn);
-            secure
-                .connector
-                .handle(Instant::now(), Input::Closed { conn, os_error: 0, text: "it has ended".into() });
-        }
-        if let Some(peer) = peer {
-            secure.connector.set_session(Instant::now(), peer, None);
-        }
-        self.secure_act();
-    }
-}
-
-fn duplicate() -> Error {
-    Error::new(Code::Duplicate, "that node is connected already, as its key shows")
-}
-
-/// What a request is told whose connection the connector does not want: one by an address, or one that was about to open.
-fn code_of(why: Closing) -> Code {
-    match why {
-        Closing::Beaten => Code::Duplicate,
-        Closing::Silent => Code::Timeout,
-        Closing::Full => Code::Limit,
-        Closing::Replaced | Closing::Unknown => Code::Closed,
-        Closing::GivenUp => Code::Canceled,
     }
 }

@@ -6,12 +6,14 @@
 //!                                    └───────────┘ ◀─ says, ends ─ punches (one task each), BitTorrent's DHT (one task)
 //! ```
 //!
-//! `links` has the connections, `signalling`, `punches`, `relays`, `volunteer` and `mainline` the tasks, `own` what the node
-//! knows of itself.
+//! `links`, `opening` and `ends` have the connections from begin to end, `sessions` what outlives them; `signalling`, `punches`,
+//! `relays`, `volunteer` and `mainline` the tasks; `own` what the node knows of itself.
 
+mod ends;
 mod links;
 #[cfg_attr(not(feature = "mainline"), path = "no_mainline.rs")]
 mod mainline;
+mod opening;
 mod own;
 mod punches;
 mod relays;

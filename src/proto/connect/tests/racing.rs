@@ -211,7 +211,7 @@ fn what_is_inside() {
         ("203.0.113.7", false),
         ("2001:db8::1", false),
     ] {
-        assert_eq!(super::super::race::inside(ip.parse().unwrap()), inside, "{ip}");
+        assert_eq!(super::super::link::inside(ip.parse().unwrap()), inside, "{ip}");
     }
 }
 

@@ -1,5 +1,8 @@
+use super::primitives::X25519;
 use super::*;
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use serde_json::Value;
+use snow::types::Dh;
 
 fn hex(value: &Value) -> Vec<u8> {
     let digits = value.as_str().unwrap().as_bytes();

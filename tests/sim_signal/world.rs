@@ -1,10 +1,4 @@
-//! Signalling in virtual time: the rendezvous server's state machine, nodes with the client's, and between them
-//! connections that break at random points, with or without a word; servers that restart, nodes that change networks.
-//!
-//! What must hold for every seed: each message is delivered at most once, and its sender learns exactly once what became
-//! of it, and what it learns is true. A seed that fails can be run again: `SIM_SEED=n cargo test --test sim_signal`.
-//! `SIM_SEEDS=n` runs that many instead of 50.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+//! Servers and nodes, the connections between them, and what goes wrong.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,13 +8,7 @@ use p2pnet::proto::identity::{PublicKey, Signature};
 use p2pnet::proto::rdv_server::{ConnId, Limits, Output as ServerOutput, Rendezvous};
 use p2pnet::proto::signal::{Happening, LinkId, Outcome, Output, Settings, Signalling};
 
-const NODES: usize = 6;
-const SERVERS: usize = 3;
-/// Until then the world is unkind.
-const TROUBLE: Duration = Duration::from_secs(400);
-/// Then everybody has so long to come to rest, whatever pause was on.
-const REST: Duration = Duration::from_secs(1300);
-const END: Duration = Duration::from_secs(20);
+use crate::{NODES, SERVERS};
 
 /// Not a signature anybody could trust, but one that is wrong for any other key or text.
 fn fake_sign(id: &PublicKey, text: &[u8]) -> Signature {
@@ -39,8 +27,8 @@ fn fake_verify(id: &PublicKey, text: &[u8], signature: &Signature) -> bool {
     fake_sign(id, text) == *signature
 }
 
-struct Node {
-    machine: Signalling,
+pub struct Node {
+    pub machine: Signalling,
     network: &'static str,
     /// What its locator would name: kept although it may be old by the time it is used.
     locator: Vec<String>,
@@ -73,24 +61,24 @@ enum Event {
 }
 
 #[derive(Default)]
-struct Sent {
-    from: usize,
-    to: usize,
-    received: usize,
-    outcome: Option<Outcome>,
+pub struct Sent {
+    pub from: usize,
+    pub to: usize,
+    pub received: usize,
+    pub outcome: Option<Outcome>,
 }
 
-struct World {
+pub struct World {
     now: Instant,
     start: Instant,
     rng: fastrand::Rng,
-    servers: Vec<(Rendezvous, bool)>,
-    nodes: Vec<Node>,
+    pub servers: Vec<(Rendezvous, bool)>,
+    pub nodes: Vec<Node>,
     wires: Vec<Wire>,
     agenda: BTreeMap<(Instant, u64), Event>,
     next: u64,
-    sent: BTreeMap<u64, Sent>,
-    calm: bool,
+    pub sent: BTreeMap<u64, Sent>,
+    pub calm: bool,
 }
 
 fn address(server: usize) -> SocketAddr {
@@ -110,7 +98,7 @@ fn new_server(seed: u64) -> Rendezvous {
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    pub fn new(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let now = Instant::now();
         let servers = (0..SERVERS).map(|_| (new_server(rng.u64(..)), true)).collect();
@@ -164,7 +152,7 @@ impl World {
         self.at(at, event);
     }
 
-    fn run(&mut self, until: Duration) {
+    pub fn run(&mut self, until: Duration) {
         let end = self.start + until;
         loop {
             let timers = self.nodes.iter().map(|n| n.machine.poll_timeout());
@@ -314,7 +302,7 @@ impl World {
         self.tell(from, to);
     }
 
-    fn tell(&mut self, from: usize, to: usize) -> u64 {
+    pub fn tell(&mut self, from: usize, to: usize) -> u64 {
         self.next += 1;
         let tag = self.next;
         let via = self.nodes[to].locator.clone();
@@ -425,73 +413,7 @@ impl World {
         self.wires.iter().rposition(|w| w.node == n && w.link == link)
     }
 
-    fn outcomes(&self, tags: &[u64]) -> Vec<&Outcome> {
+    pub fn outcomes(&self, tags: &[u64]) -> Vec<&Outcome> {
         tags.iter().map(|tag| self.sent[tag].outcome.as_ref().expect("reported")).collect()
     }
-}
-
-fn check(seed: u64) -> [usize; 6] {
-    let mut world = World::new(seed);
-    world.run(TROUBLE);
-    world.calm = true;
-    for s in 0..SERVERS {
-        if !world.servers[s].1 {
-            world.servers[s].1 = true;
-        }
-    }
-    world.run(TROUBLE + REST);
-    // Everybody is where they want to be, and reaches everybody of their network. That a server has two ports shows only
-    // when one connection replaces the other, so the first rounds may cost a message.
-    let mut tags = Vec::new();
-    for round in 1..=4 {
-        tags.clear();
-        for from in 0..NODES {
-            assert_eq!(world.nodes[from].machine.homes().count(), 2, "node {from} has not come back");
-            for to in 0..NODES - 1 {
-                tags.push(world.tell(from, to));
-            }
-        }
-        world.run(TROUBLE + REST + round * END);
-    }
-    for (tag, outcome) in tags.iter().zip(world.outcomes(&tags)) {
-        let sent = &world.sent[tag];
-        if sent.from == NODES - 1 {
-            assert_eq!(*outcome, Outcome::Absent, "another network");
-        } else {
-            assert!(matches!(outcome, Outcome::Heard { .. }), "{} to {}: {outcome:?}", sent.from, sent.to);
-        }
-    }
-    let mut counts = [0; 6];
-    for (tag, sent) in &world.sent {
-        let outcome = sent.outcome.as_ref().unwrap_or_else(|| panic!("message {tag} was not reported"));
-        let kind = match outcome {
-            Outcome::Heard { .. } => 0,
-            Outcome::Unheard => 1,
-            Outcome::Lost => 2,
-            Outcome::Absent => 3,
-            Outcome::Unreachable(_) => 4,
-            Outcome::Refused(_) | Outcome::NotTaken(_) => 5,
-        };
-        counts[kind] += 1;
-        assert!(outcome.may_have_arrived() || sent.received == 0, "{outcome:?}, and yet it arrived");
-    }
-    counts
-}
-
-#[test]
-fn each_message_is_delivered_once_or_reported() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
-    let seeds = number("SIM_SEED").map_or(0..number("SIM_SEEDS").unwrap_or(50), |seed| seed..seed + 1);
-    let many = seeds.end - seeds.start >= 50;
-    let mut totals = [0; 6];
-    for seed in seeds {
-        let run = std::panic::catch_unwind(|| check(seed));
-        match run {
-            Ok(counts) => totals.iter_mut().zip(counts).for_each(|(total, n)| *total += n),
-            Err(_) => panic!("SIM_SEED={seed} fails"),
-        }
-    }
-    println!("heard, unheard, lost, absent, unreachable, refused: {totals:?}");
-    // The world is unkind enough to bring about everything, or this test would show little.
-    assert!(!many || totals[..5].iter().all(|n| *n > 50), "{totals:?}");
 }

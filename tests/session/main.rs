@@ -1,151 +1,26 @@
 //! Connections of the secure dialect whose links are cut: whole nodes on loopback, and a proxy between them that resets,
 //! swallows and refuses.
 #![cfg(all(feature = "server", feature = "testing"))]
-#![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "in a test that is a failure")]
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+mod proxy;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use p2pnet::config::{Dialect, DuplicateIp, NodeType};
 use p2pnet::event::{Event, Kind, Path};
 use p2pnet::proto::identity::Identity;
 use p2pnet::testing::TestNode;
 use p2pnet::{Code, Config};
+use proxy::{Mood, Proxy};
 
 /// A test that waits this long for something hangs.
 const HUNG: Duration = Duration::from_secs(120);
 const MS: Duration = Duration::from_millis(1);
 
 fn node(change: impl FnOnce(&mut Config)) -> TestNode {
-    let ip = Ipv4Addr::new(127, fastrand::u8(1..=254), fastrand::u8(..), fastrand::u8(2..=254));
-    let mut config = Config {
-        dialect: Dialect::Secure,
-        passive_bind: Some(ip.into()),
-        node_type: NodeType::Passive,
-        duplicate_ip: DuplicateIp::Allow,
-        bootstrap: false,
-        advertise: false,
-        ..Config::default()
-    };
-    change(&mut config);
-    TestNode::start(config).unwrap()
-}
-
-/// What the proxy does with a connection.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Mood {
-    /// Carries, and resets both ends after so many bytes.
-    Until(u64),
-    /// Takes connections and closes them at once.
-    Refuse,
-}
-
-/// Between the nodes.
-struct Proxy {
-    at: SocketAddr,
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    target: Mutex<SocketAddr>,
-    mood: Mutex<Box<dyn FnMut() -> Mood + Send>>,
-    live: Mutex<Vec<Carried>>,
-    made: AtomicUsize,
-}
-
-struct Carried {
-    client: TcpStream,
-    server: TcpStream,
-    /// 1: what comes is thrown away.
-    deaf: Arc<AtomicU64>,
-}
-
-impl Proxy {
-    fn before(target: SocketAddr) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
-        let inner = Arc::new(Inner {
-            target: Mutex::new(target),
-            mood: Mutex::new(Box::new(|| Mood::Until(u64::MAX))),
-            live: Mutex::default(),
-            made: AtomicUsize::new(0),
-        });
-        let shared = Arc::clone(&inner);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { return };
-                let mood = shared.mood.lock().unwrap()();
-                let Mood::Until(limit) = mood else { continue };
-                let Ok(server) = TcpStream::connect(*shared.target.lock().unwrap()) else { continue };
-                shared.made.fetch_add(1, SeqCst);
-                let deaf = Arc::new(AtomicU64::new(0));
-                let left = Arc::new(AtomicU64::new(limit));
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let (left, deaf) = (Arc::clone(&left), Arc::clone(&deaf));
-                    std::thread::spawn(move || carry(from, to, &left, &deaf));
-                }
-                shared.live.lock().unwrap().push(Carried { client, server, deaf });
-            }
-        });
-        Proxy { at, inner }
-    }
-
-    fn mood(&self, mood: impl FnMut() -> Mood + Send + 'static) {
-        *self.inner.mood.lock().unwrap() = Box::new(mood);
-    }
-
-    /// Resets what it carries.
-    fn cut(&self) {
-        for carried in self.inner.live.lock().unwrap().drain(..) {
-            reset(&carried.client);
-            reset(&carried.server);
-        }
-    }
-
-    /// Resets the end of the node that has connected; the other one hears nothing.
-    fn cut_client(&self) {
-        for carried in self.inner.live.lock().unwrap().iter() {
-            carried.deaf.store(1, SeqCst);
-            reset(&carried.client);
-        }
-    }
-
-    /// From now on what it carries goes nowhere.
-    fn swallow(&self) {
-        self.inner.live.lock().unwrap().iter().for_each(|carried| carried.deaf.store(1, SeqCst));
-    }
-
-    fn connections(&self) -> usize {
-        self.inner.made.load(SeqCst)
-    }
-}
-
-fn reset(stream: &TcpStream) {
-    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-    let _ = stream.shutdown(Shutdown::Both);
-}
-
-fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, deaf: &AtomicU64) {
-    let mut buf = vec![0; 16 << 10];
-    while let Ok(n @ 1..) = from.read(&mut buf) {
-        if deaf.load(SeqCst) == 1 {
-            continue;
-        }
-        let before = left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(n as u64))).unwrap();
-        let n = n.min(usize::try_from(before).unwrap_or(usize::MAX));
-        if to.write_all(&buf[..n]).is_err() || before <= n as u64 {
-            break;
-        }
-    }
-    if deaf.load(SeqCst) == 1 {
-        return;
-    }
-    reset(&from);
-    reset(&to);
+    TestNode::alone(change).unwrap()
 }
 
 /// Alice, who has connected to Bob by a proxy, and the numbers of the connection.
@@ -321,7 +196,7 @@ fn a_peer_that_was_restarted_does_not_have_the_connection() {
     (0..5).for_each(|i| send_line(&alice, a, &format!("{i} does not")));
     alice.net.send(a, b"nor does this").unwrap();
     let again = node(|c| c.key = Some(Arc::clone(&identity)));
-    *proxy.inner.target.lock().unwrap() = again.listens();
+    proxy.lead_to(again.listens());
     proxy.cut();
     let closed = alice.expect(Kind::Closed);
     assert_eq!((closed.conn, closed.result, closed.code), (a, Err(Code::Reset), 6));
