@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::aim::aim;
-use super::call::Call;
+use super::call::{Call, CallEnd};
 use super::core::Core;
 use super::link::{Link, Step};
 use super::message::{Message, Refusal};
@@ -115,6 +115,7 @@ impl Pair {
 
     /// Goes to a relay if it is time, or nothing else is left to be waited for; repeats what the peer may not have heard.
     pub(super) fn relay_if_due(&mut self, now: Instant, core: &mut Core) {
+        self.leave_empty_relay(now, core);
         let opening = |link: &Link| link.step < Step::Open;
         let others = self.links.values().any(opening) || !self.rungs.is_empty() || self.punch.is_some();
         let by_relay = self.links.values().any(|link| link.relay.is_some() && opening(link));
@@ -150,6 +151,21 @@ impl Pair {
             None if left => {}
             None => self.no_relay(),
         }
+    }
+
+    /// Where nobody can pass on our call, nobody has passed on where we wait. If the peer answers a letter, we go there again.
+    fn leave_empty_relay(&mut self, now: Instant, core: &mut Core) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let Call::Over(CallEnd::Absent | CallEnd::Unreachable(_)) = &attempt.call else { return };
+        let Stage::Offered { token, server, .. } = &attempt.relay.stage else { return };
+        let waits =
+            |link: &Link| link.punch == Some(*token) && link.step == Step::Awaited && link.at == NOWHERE;
+        let Some(conn) = self.links.iter().find(|(_, link)| waits(link)).map(|(conn, _)| *conn) else {
+            return;
+        };
+        attempt.relay.tried.remove(server);
+        attempt.relay.stage = Stage::Due;
+        self.close_link(now, conn, Closing::GivenUp, Result::Failed, core);
     }
 
     fn no_relay(&mut self) {

@@ -17,7 +17,10 @@ impl Pair {
     /// Why nothing more can come of the attempt.
     pub(super) fn why(&self, now: Instant, core: &Core) -> String {
         let Some(attempt) = &self.attempt else { return String::new() };
-        let hopeless = attempt.punch_failure.filter(|failure| matches!(failure.reason, Reason::Hopeless(_)));
+        // Who is not there would not be reached behind another NAT either.
+        let absent = matches!(attempt.call, Call::Over(CallEnd::Absent));
+        let hopeless =
+            attempt.punch_failure.filter(|failure| !absent && matches!(failure.reason, Reason::Hopeless(_)));
         let main = match (hopeless, self.why_not_called(attempt, core)) {
             (Some(failure), _) => failure.to_string(),
             (None, Some(why)) => why,

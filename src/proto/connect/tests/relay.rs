@@ -80,6 +80,31 @@ fn what_cannot_be_punched_is_relayed_at_once() {
 }
 
 #[test]
+fn nobody_is_waited_for_at_a_relay_who_cannot_hear_of_it() {
+    let mut bench = blind(true);
+    let mut out = bench.connect(1, &blind_peer(&bench));
+    out.extend(bench.pass(MS * 100));
+    let (conn, ..) = meeting(&out);
+    let punch = out.iter().find_map(|output| match output {
+        Output::Punch { punch, .. } => Some(*punch),
+        _ => None,
+    });
+    let failure = Failure { reason: Reason::Hopeless(Hopeless::BothBlind), by_peer: false };
+    let hopeless = Input::Punched { punch: punch.unwrap(), outcome: Err(failure), text: String::new() };
+    assert!(!short(&bench.give(hopeless)).iter().any(|what| what.starts_with("done")), "it is being called");
+    let (_, tag) = call(&out);
+    out = bench.give(Input::Outcome { tag, outcome: Outcome::Absent });
+    assert_eq!(short(&out), [""; 0], "it may have begun at the same time");
+    let (_, tag) = call(&bench.pass(MS * 800));
+    out = bench.give(Input::Outcome { tag, outcome: Outcome::Absent });
+    assert!(short(&out).contains(&format!("close {} GivenUp", conn.0)), "{:?}", short(&out));
+    let (code, reason, _) = done(&out);
+    assert_eq!(code, Code::NoPath);
+    assert!(reason.starts_with("the peer is at none of its signalling servers"), "{reason}");
+    assert!(!reason.contains("no relay"), "{reason}");
+}
+
+#[test]
 fn it_waits_a_second_if_something_else_may_come_and_longer_for_a_punch() {
     // The addresses are dialled, and nothing answers; there is no punch.
     let mut bench = Bench::with(true, |settings, own| {
