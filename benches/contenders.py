@@ -84,7 +84,7 @@ CONTENDERS = [
 def build(contenders, cargo=True):
     """The library and every program, or the compiler's message and the end."""
     if cargo:
-        subprocess.run(["cargo", "build", "--release", "--quiet", "--lib"], cwd=ROOT, check=True)
+        subprocess.run(["make", "-s", "lib"], cwd=ROOT, check=True)
         subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--target-dir",
                         os.path.join(TARGET, "cipher")], cwd=os.path.join(HERE, "cipher"), check=True)
     os.makedirs(OUT, exist_ok=True)
