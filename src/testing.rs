@@ -93,7 +93,7 @@ impl Testnet {
     /// Starts a passive node; `change` may change its configuration first.
     ///
     /// # Errors
-    /// What [`Net::new`] and [`Net::start`] say.
+    /// As [`TestNode::start`].
     pub fn node(&self, change: impl FnOnce(&mut Config)) -> Result<TestNode> {
         let mut config = self.config()?;
         change(&mut config);

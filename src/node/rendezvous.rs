@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::dial::dial;
 use super::resolve::Resolver;
-use super::stream::write_all;
+use super::stream::{read_some, write_all};
 use crate::error::{Code, Error, Result};
 use crate::proto::line::{self, LineScan};
 use crate::proto::rdv_client::{Answer, Ask, Exchange};
@@ -53,17 +53,14 @@ async fn talk(stream: &TcpStream, at: SocketAddr, exchange: &Exchange) -> Result
     let mut buf = vec![0; rdv_msg::MAX_LINE + 2];
     let (mut filled, mut scan) = (0, LineScan::new());
     loop {
-        stream.readable().await.map_err(io)?;
-        match stream.try_read(&mut buf[filled..]) {
-            Ok(0) => {
-                let why =
-                    if filled == buf.len() { "sent an over-long line" } else { "closed without an answer" };
-                return Err(Error::new(Code::Protocol, format!("{at} {why}")));
-            }
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(e) => return Err(io(e)),
+        let broken = |why: &str| Error::new(Code::Protocol, format!("{at} {why}"));
+        if filled == buf.len() {
+            return Err(broken("sent an over-long line"));
         }
+        filled += read_some(stream, &mut buf[filled..]).await.map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => broken("closed without an answer"),
+            _ => io(e),
+        })?;
         if let Some(end) = scan.feed(&buf[..filled]) {
             for text in line::split(&buf[..end]).filter_map(|l| std::str::from_utf8(l).ok()) {
                 if let Some(answer) = exchange.input(text) {
@@ -77,3 +74,6 @@ async fn talk(stream: &TcpStream, at: SocketAddr, exchange: &Exchange) -> Result
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,21 @@ pub(crate) enum Report {
     Anew(Handed),
     /// The session is over. A peer that does not know that is told so.
     Over(Epitaph),
+    /// So is what these requests were waiting for: a link that would have carried it.
+    Stranded { requests: Vec<u64> },
+}
+
+impl Report {
+    /// The requests that it is about.
+    pub(crate) fn into_requests(self) -> Vec<u64> {
+        match self {
+            Report::Lost { requests, .. }
+            | Report::Carried { requests }
+            | Report::Stranded { requests }
+            | Report::Anew(Handed { requests, .. }) => requests,
+            Report::Relays { .. } | Report::Over(_) => Vec::new(),
+        }
+    }
 }
 
 /// How a session goes by the configuration.
@@ -226,6 +241,7 @@ impl<R: Fn(Report)> Keeper<R> {
         let grace = self.shared.config.resume_grace;
         let end = *self.grace.get_or_insert_with(|| Instant::now() + grace);
         if grace.is_zero() || self.shared.is_stopping() || end <= Instant::now() {
+            self.strand(requests);
             return Some(if self.closing.is_some() { Over::TooLate } else { Over::Lost(why) });
         }
         self.tell_path(Path::Lost, None, &why.message);
@@ -280,6 +296,7 @@ impl<R: Fn(Report)> Keeper<R> {
         match taken_up.flatten() {
             None => return Some(Over::Anew(Handed { conn, via, relay, ours, greeted, requests })),
             Some(Err(violation)) => {
+                self.strand(requests);
                 let message = format!("the peer broke the protocol: {violation}");
                 return Some(Over::Failed(Error::new(Code::Protocol, message)));
             }
@@ -299,6 +316,13 @@ impl<R: Fn(Report)> Keeper<R> {
         self.tell_path(path, Some((via, at)), &text);
         (self.report)(Report::Carried { requests });
         None
+    }
+
+    /// Requests that wait for a link will not be told by it: the session ends.
+    fn strand(&self, requests: Vec<u64>) {
+        if !requests.is_empty() {
+            (self.report)(Report::Stranded { requests });
+        }
     }
 
     fn tell_path(&self, path: Path, link: Option<(Via, SocketAddr)>, text: &str) {

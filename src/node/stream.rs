@@ -5,6 +5,7 @@ use std::net::Shutdown;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
 
 /// Most bytes that are read and thrown away while the peer's end is waited for.
 const MOST_AFTER_OUR_END: usize = 16 << 20;
@@ -30,10 +31,11 @@ pub(super) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Resul
     Ok(())
 }
 
-/// Reads at least one byte; the peer's end is an error.
+/// Reads at least one byte; the peer's end is an error. However much the peer has to say, others get their turn.
 pub(super) async fn read_some(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.readable().await?;
+        consume_budget().await;
         match stream.try_read(buf) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -52,6 +54,7 @@ pub(super) fn end(stream: &TcpStream) {
 pub(super) async fn linger(stream: &TcpStream) {
     let mut left = MOST_AFTER_OUR_END;
     while left > 0 && stream.readable().await.is_ok() {
+        consume_budget().await;
         match discard(stream) {
             Ok(n) if n > 0 => left = left.saturating_sub(n),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use p2pnet::event::{Event, Kind, Path};
 use p2pnet::proto::identity::Identity;
+use p2pnet::proto::unl::{Candidate, CandidateKind, NodeType, Record, UnlV3};
 use p2pnet::testing::TestNode;
 use p2pnet::{Code, Config};
 use proxy::{Mood, Proxy};
@@ -230,6 +231,43 @@ fn a_connection_without_a_link_ends_when_its_grace_is_over() {
     proxy.cut();
     assert_eq!(alice.expect(Kind::Closed).conn, a);
     bob.expect(Kind::Closed);
+}
+
+/// The handshake of a locator's connection, in bytes: greeting and reply.
+const HANDSHAKE: u64 = 180 + 51;
+
+/// A request that is to have a connection's next link hears of it when the connection ends before that.
+#[test]
+fn a_request_ends_with_the_connection_whose_link_it_waits_for() {
+    // Alice is the one who chooses, so that she needs no word of Bob's to take a link.
+    let mut keys =
+        [0; 2].map(|_| Arc::new(Identity::from_secret(&std::array::from_fn(|_| fastrand::u8(..)))));
+    keys.sort_by_key(|key| key.public());
+    let [alices, bobs] = keys;
+    let quick = |c: &mut Config| {
+        (c.resume_grace, c.handshake_timeout) = (Duration::from_secs(1), 1500 * MS);
+    };
+    let alice = node(|c| {
+        quick(c);
+        c.key = Some(alices);
+    });
+    let bob = node(|c| {
+        quick(c);
+        c.key = Some(Arc::clone(&bobs));
+    });
+    let proxy = Proxy::before(bob.listens());
+    let candidates = vec![Candidate::new(CandidateKind::Lan, proxy.at.ip(), proxy.at.port())];
+    let record = Record { candidates, node_type: Some(NodeType::Passive), ..Record::default() };
+    let locator = UnlV3::sign(record, &bobs).unwrap().text().to_owned();
+    let a = alice.request(|net| net.unl_connect(&locator)).unwrap().conn;
+    bob.expect(Kind::Opened);
+    // From now on links come about, and nothing is heard on them.
+    proxy.mood(|| Mood::Hush(HANDSHAKE));
+    proxy.cut();
+    path(&alice, Path::Lost);
+    let ended = alice.request(|net| net.unl_connect(&locator));
+    assert_eq!(ended.map_err(|e| e.code).err(), Some(Code::Closed));
+    alice.wait_for("CLOSED", |e| e.kind == Kind::Closed && e.conn == a);
 }
 
 #[test]

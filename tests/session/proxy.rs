@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Mood {
     /// Carries, and resets both ends after so many bytes.
     Until(u64),
+    /// Carries so many bytes, and then nothing.
+    Hush(u64),
     /// Takes connections and closes them at once.
     Refuse,
 }
@@ -50,7 +52,8 @@ impl Proxy {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
                 let mood = shared.mood.lock().unwrap()();
-                let Mood::Until(limit) = mood else { continue };
+                let (Mood::Until(limit) | Mood::Hush(limit)) = mood else { continue };
+                let hush = matches!(mood, Mood::Hush(_));
                 let Ok(server) = TcpStream::connect(*shared.target.lock().unwrap()) else { continue };
                 shared.made.fetch_add(1, SeqCst);
                 let deaf = Arc::new(AtomicU64::new(0));
@@ -58,7 +61,7 @@ impl Proxy {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let (left, deaf) = (Arc::clone(&left), Arc::clone(&deaf));
-                    std::thread::spawn(move || carry(from, to, &left, &deaf));
+                    std::thread::spawn(move || carry(from, to, &left, &deaf, hush));
                 }
                 shared.live.lock().unwrap().push(Carried { client, server, deaf });
             }
@@ -106,7 +109,7 @@ fn reset(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, deaf: &AtomicU64) {
+fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, deaf: &AtomicU64, hush: bool) {
     let mut buf = vec![0; 16 << 10];
     while let Ok(n @ 1..) = from.read(&mut buf) {
         if deaf.load(SeqCst) == 1 {
@@ -114,8 +117,14 @@ fn carry(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, deaf: &Atomic
         }
         let before = left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(n as u64))).unwrap();
         let n = n.min(usize::try_from(before).unwrap_or(usize::MAX));
-        if to.write_all(&buf[..n]).is_err() || before <= n as u64 {
+        if to.write_all(&buf[..n]).is_err() {
             break;
+        }
+        if before <= n as u64 {
+            if !hush {
+                break;
+            }
+            deaf.store(1, SeqCst);
         }
     }
     if deaf.load(SeqCst) == 1 {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::ask::{self, Asker};
 use crate::node::rendezvous::Reach;
-use crate::node::stream::{connected, write_all};
+use crate::node::stream::{connected, read_some, write_all};
 use crate::os::sock;
 use crate::proto::nat::behaviour::Mapping;
 use crate::proto::nat::plan::LocalPorts;
@@ -117,13 +117,7 @@ impl Side {
         let mut got = [0; WORD];
         let mut filled = 0;
         while let Some(room) = got.get_mut(filled..).filter(|room| !room.is_empty()) {
-            stream.readable().await?;
-            match stream.try_read(room) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
+            filled += read_some(stream, room).await?;
         }
         if got == self.word { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Keeper, Over, Report, Retired};
+use super::{Keeper, Order, Over, Report, Retired};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::greet::Greeted;
@@ -22,6 +22,7 @@ impl<R: Fn(Report)> Keeper<R> {
         self.shared.close_books(&self.conn, &mut self.conn.out.lock());
         self.conn.closed.store(true, SeqCst);
         let notice = self.obituary(&over, unsettled);
+        self.abandon_links();
         // What is left to be said: nothing more of the program's.
         match &over {
             Over::Peer { .. } | Over::Program => self.conn.out.words(&mut self.writing),
@@ -50,6 +51,20 @@ impl<R: Fn(Report)> Keeper<R> {
             let _ = timeout(limit, farewell(&stream, rest)).await;
         }
         self.conn.shut();
+    }
+
+    /// Links that are on their way to the session, or are being asked about it: nobody takes them any more. From now on the
+    /// actor finds that out by itself.
+    fn abandon_links(&mut self) {
+        self.orders.close();
+        let asking = self.asking.iter_mut().flat_map(|asking| std::mem::take(&mut asking.requests));
+        let mut requests: Vec<u64> = asking.collect();
+        while let Ok(order) = self.orders.try_recv() {
+            if let Order::Link(handed) = order {
+                requests.extend(handed.requests);
+            }
+        }
+        self.strand(requests);
     }
 
     /// The CLOSED event.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -100,15 +101,20 @@ impl Actor {
         let conn = handed.conn;
         let held = secure.sessions.id_of(&peer);
         if let Some((session, held)) = held.and_then(|s| secure.sessions.held.get(&s).map(|held| (s, held))) {
-            if held.orders.send(Order::Link(handed)).is_ok() {
-                secure.given.insert(conn, session);
-                if let Some(before) = secure.open.insert(session, conn) {
-                    secure.given.remove(&before);
-                }
-                if let Some(id) = id {
-                    // The session has a place of its own.
-                    self.table.remove(id);
-                }
+            if let Err(SendError(order)) = held.orders.send(Order::Link(handed)) {
+                // It has just ended, and says so next.
+                let requests = if let Order::Link(handed) = order { handed.requests } else { Vec::new() };
+                self.end_unopened(id, requests, &too_late());
+                let text = "the session that it was for has ended".into();
+                return self.secure_input(Input::Closed { conn, os_error: 0, text });
+            }
+            secure.given.insert(conn, session);
+            if let Some(before) = secure.open.insert(session, conn) {
+                secure.given.remove(&before);
+            }
+            if let Some(id) = id {
+                // The session has a place of its own.
+                self.table.remove(id);
             }
             return;
         }
@@ -167,7 +173,10 @@ impl Actor {
     pub(super) fn session_says(&mut self, id: u64, report: Report) {
         let now = Instant::now();
         let Some(secure) = &mut self.secure else { return };
-        let Some(peer) = secure.sessions.held.get(&id).map(|held| held.peer) else { return };
+        let Some(peer) = secure.sessions.held.get(&id).map(|held| held.peer) else {
+            // The program has closed it meanwhile, and wants another one with that peer.
+            return self.end_unopened(None, report.into_requests(), &too_late());
+        };
         match report {
             Report::Lost { conn, requests } => {
                 let why = "the connection was made, and broke before it was open";
@@ -216,6 +225,7 @@ impl Actor {
                 let long = (self.shared.config.resume_grace * 2).max(Duration::from_secs(60));
                 secure.sessions.bury(now, peer, epitaph, now + long);
             }
+            Report::Stranded { requests } => self.end_unopened(None, requests, &too_late()),
         }
     }
 
@@ -260,12 +270,13 @@ impl Actor {
             Ok(_) => Error::new(Code::Closed, "the peer wanted to go on with a session that is over"),
             Err(e) => e,
         };
-        self.end_meeting(id, requests, &why);
+        self.end_unopened(id, requests, &why);
         let text = why.message.into_owned();
         self.secure_input(Input::Closed { conn, os_error: why.os_error, text });
     }
 
-    fn end_meeting(&mut self, id: Option<u64>, requests: Vec<u64>, why: &Error) {
+    /// A link comes to nothing that was about to carry a connection of the program's.
+    fn end_unopened(&mut self, id: Option<u64>, requests: Vec<u64>, why: &Error) {
         if let Some(id) = id {
             self.fail(id, why.clone());
         }
@@ -279,7 +290,7 @@ impl Actor {
         let meeting = self.secure.as_mut().and_then(|secure| secure.sessions.meetings.remove(&conn));
         let Some(Meeting { task, id, requests, .. }) = meeting else { return false };
         task.abort();
-        self.end_meeting(id, requests, &Error::new(Code::Closed, why.text()));
+        self.end_unopened(id, requests, &Error::new(Code::Closed, why.text()));
         true
     }
 
@@ -302,4 +313,9 @@ impl Actor {
             }
         }
     }
+}
+
+/// What a request is told whose link the session does not take any more.
+fn too_late() -> Error {
+    Error::new(Code::Closed, "the connection was made, and ended before it was open")
 }
