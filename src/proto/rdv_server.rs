@@ -24,7 +24,7 @@ pub use event::{Counters, Event};
 pub use limits::{Accounts, Limits, Refusal, account_of};
 pub use signal::{Rate, SignalLimits, Verify};
 
-use crate::proto::rdv_msg::signal::Reason;
+use crate::proto::rdv_msg::signal::{Network, Reason};
 use crate::proto::rdv_msg::{RelayToken, Reply};
 use challenge::Challenges;
 use passive::Passive;
@@ -126,6 +126,8 @@ struct Conn {
     challenging: Vec<IpAddr>,
     /// It has said RELAY, and its time is the relay's.
     relayed: bool,
+    /// The network whose passive nodes it asks for and is one of; none: PyP2P's.
+    network: Option<Network>,
 }
 
 /// The state of a rendezvous server.
@@ -215,6 +217,7 @@ impl Rendezvous {
                 channel: false,
                 challenging,
                 relayed: false,
+                network: None,
             },
         );
         self.deadlines.insert((deadline, id));
