@@ -3,9 +3,12 @@
 #![cfg(all(feature = "server", feature = "testing"))]
 #![allow(clippy::unwrap_used, reason = "in a test that is a failure")]
 
+use std::time::Duration;
+
+use p2pnet::config::{Dialect, NetType, NodeType};
 use p2pnet::event::Kind;
 use p2pnet::proto::identity::{Identity, PublicKey};
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, Testnet};
 use p2pnet::{Code, Config};
 
 /// The key of node `n`.
@@ -88,6 +91,40 @@ fn others_are_not_connected_to_either() {
     let (code, text) = by_address(&alice, &dave).unwrap_err();
     assert_eq!(code, Code::Refused, "{text}");
     assert_eq!(dave.net.info().inbound, 0);
+}
+
+/// A server's list is of one network, and of those who have its key: nobody knocks at others in vain.
+#[test]
+fn nodes_of_other_networks_are_not_named() {
+    let testnet = Testnet::start().unwrap();
+    let member = |dialect: Dialect, texts: &[(i32, &str)], listed: bool| {
+        let set = |c: &mut Config| {
+            (c.dialect, c.net_type, c.node_type) = (dialect, NetType::P2p, NodeType::Passive);
+            (c.bootstrap, c.advertise) = (!listed, listed);
+            // Only when it is asked to.
+            (c.bootstrap_interval, c.advertise_interval) =
+                (Duration::from_secs(3600), Duration::from_secs(3600));
+            texts.iter().for_each(|(key, value)| c.set_str(*key, value).unwrap());
+        };
+        testnet.node(set).unwrap()
+    };
+    let (chess, keyed) = ([(NETWORK, "chess")], [(NETWORK, "chess"), (NETWORK_KEY, SECRET)]);
+    let kinds: [(Dialect, &[(i32, &str)]); 4] = [
+        (Dialect::Secure, &[]),
+        (Dialect::Secure, &chess),
+        (Dialect::Secure, &keyed),
+        (Dialect::Classic, &[]),
+    ];
+    let first: Vec<TestNode> = kinds.iter().map(|(dialect, texts)| member(*dialect, texts, true)).collect();
+    first.iter().for_each(|node| drop(node.request(|net| net.advertise()).unwrap()));
+    for ((dialect, texts), listed) in kinds.iter().zip(&first) {
+        let node = member(*dialect, texts, false);
+        let named = node.request(|net| net.bootstrap()).unwrap();
+        assert_eq!(named.text(), "1 nodes named", "{dialect:?} {texts:?}");
+        assert_eq!(node.expect(Kind::Opened).peer, listed.listens().to_string());
+        listed.expect(Kind::Opened);
+    }
+    assert!(first.iter().all(|node| node.net.stats().rejected == 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use p2pnet::config::{Config, Dialect, ServerKind};
@@ -212,6 +212,24 @@ fn one_that_is_full_is_passed_by() {
     assert_eq!(alice.net.conn_info(end.conn).unwrap().relay, at_carol);
     assert!(told.contains("it does not relay us: expected at most 1 relayed connections"), "{told}");
     until("it is not the first any more", || relays(&alice) == [&at_carol[..], &at_dave[..]]);
+}
+
+/// Somebody who takes connections and says nothing, as a volunteer that hangs, or an address that a liar has named.
+#[test]
+fn one_that_says_nothing_is_passed_by() {
+    let testnet = testnet();
+    let (_carol, at) = volunteer(&testnet, |_| {});
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let named = |config: &mut Config| {
+        config.add_server(ServerKind::Relay, &mute.local_addr().unwrap().to_string()).unwrap();
+        config.add_server(ServerKind::Relay, &at).unwrap();
+    };
+    let (alice, bob) = (hidden(&testnet, named), hidden(&testnet, named));
+    let (request, end) = connect(&alice, &bob);
+    let told = alice.story(request);
+    assert_eq!(end.result, Ok(()), "{end:?}\n{told}");
+    assert_eq!(alice.net.conn_info(end.conn).unwrap().relay, at);
+    assert!(told.contains("no answer within 3000 ms"), "{told}");
 }
 
 #[test]

@@ -378,7 +378,7 @@ _p2p() {
             return 0
             ;;
         p2p__subcmd__listen)
-            opts="-s -n -k -p -i -v -h --server --classic --network --key-file --port --interface --ntp --mailbox --mainline --no-mapping --verbose --echo --help"
+            opts="-s -n -k -p -i -v -h --server --classic --network --key-file --port --interface --ntp --mailbox --mainline --no-mapping --verbose --echo --relay-sessions --relay-rate --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -485,6 +485,20 @@ _p2p() {
                     return 0
                     ;;
                 --mainline)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-sessions)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-rate)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

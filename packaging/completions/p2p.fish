@@ -49,6 +49,8 @@ complete -c p2p -n "__fish_p2p_using_subcommand listen" -s i -l interface -d 'Ne
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l ntp -d 'NTP server (classic hole punching goes by the clock)' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l mailbox -d 'Mailbox for messages between nodes, HOST:PORT or URL (classic)' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l mainline -d 'Node of BitTorrent\'s DHT to begin with, HOST:PORT, or "public": by it peers find each other without a server. This node\'s addresses then lie there for all who know its key' -r -f
+complete -c p2p -n "__fish_p2p_using_subcommand listen" -l relay-sessions -d 'Relay for so many pairs of nodes of the network at one time that cannot reach each other, if this node can be reached itself. What it passes on it cannot read. 0 = for nobody' -r -f
+complete -c p2p -n "__fish_p2p_using_subcommand listen" -l relay-rate -d 'Bytes per second that it passes on for all pairs together (a quarter of it for one); 0 = no limit' -r -f
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l classic -d 'Speak PyP2P\'s protocol, in clear text and with locators of version 2, instead of the secure dialect'
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -l no-mapping -d 'Do not ask routers for a port'
 complete -c p2p -n "__fish_p2p_using_subcommand listen" -s v -l verbose -d 'Say everything that happens, on standard error'

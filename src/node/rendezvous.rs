@@ -12,7 +12,7 @@ use super::resolve::Resolver;
 use super::stream::{read_some, write_all};
 use crate::error::{Code, Error, Result};
 use crate::proto::line::{self, LineScan};
-use crate::proto::rdv_client::{Answer, Ask, Exchange};
+use crate::proto::rdv_client::{Answer, Exchange};
 use crate::proto::rdv_msg;
 
 /// How to reach servers.
@@ -24,12 +24,11 @@ pub(crate) struct Reach {
 }
 
 /// Asks one server one thing.
-pub(crate) async fn ask(reach: &Reach, server: &str, what: Ask) -> Result<Answer> {
-    let exchange = Exchange::new(what);
+pub(crate) async fn ask(reach: &Reach, server: &str, exchange: &Exchange) -> Result<Answer> {
     let work = async {
         let addrs = reach.resolver.resolve(server).await?;
         let (stream, at) = dial(addrs, reach.bound).await?;
-        talk(&stream, at, &exchange).await
+        talk(&stream, at, exchange).await
     };
     let wanted = exchange.wanted();
     match timeout(reach.limit, work).await {

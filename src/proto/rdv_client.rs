@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use super::rdv_msg::signal::Network;
 use super::rdv_msg::{MAX_NODES, Reply, Request};
 
 /// What a node wants of a server.
@@ -37,29 +38,37 @@ pub enum Answer {
 }
 
 /// A running exchange. Send [`Exchange::opening`], then give it each line until it has its answer; then hang up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Exchange {
     ask: Ask,
+    network: Option<Network>,
 }
 
 impl Exchange {
     /// An exchange for `ask`.
     pub fn new(ask: Ask) -> Exchange {
-        Exchange { ask }
+        Exchange { ask, network: None }
+    }
+
+    /// Among the nodes of that network: the secure dialect. PyP2P's server, which has one list for all, meets it with silence.
+    pub fn among(self, network: Network) -> Exchange {
+        Exchange { network: Some(network), ..self }
     }
 
     /// What to send, CRLF included. `local_port` is the port of this connection.
     pub fn opening(&self, local_port: u16) -> String {
         let source = Request::SourceTcp { local_port: Some(local_port) };
         let max = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        match self.ask {
+        let network = self.network.clone().map(|network| format!("{}\r\n", Request::Network { network }));
+        let asked = match self.ask {
             Ask::Nodes { want } => format!("{}\r\n", Request::Bootstrap { n: max(want.clamp(1, MAX_NODES)) }),
             Ask::List { port, max_inbound } => {
                 let ready = Request::PassiveReady { port: port.into(), max_inbound: max(max_inbound) };
                 format!("{ready}\r\n{source}\r\n")
             }
             Ask::Unlist => format!("{}\r\n{source}\r\n", Request::Clear),
-        }
+        };
+        network.unwrap_or_default() + &asked
     }
 
     /// Takes a line of the server, without CRLF. `None`: not what we wait for, go on reading.
@@ -94,6 +103,8 @@ mod tests {
         let list = Exchange::new(Ask::List { port: 50500, max_inbound: 10 });
         assert_eq!(list.opening(7), "PASSIVE READY 50500 10\r\nSOURCE TCP 7\r\n");
         assert_eq!(Exchange::new(Ask::Unlist).opening(7), "CLEAR\r\nSOURCE TCP 7\r\n");
+        let ours = list.among("chess".parse().unwrap());
+        assert_eq!(ours.opening(7), "NETWORK chess\r\nPASSIVE READY 50500 10\r\nSOURCE TCP 7\r\n");
     }
 
     #[test]

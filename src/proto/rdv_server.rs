@@ -27,7 +27,7 @@ pub use output::{CloseReason, ConnId, Output};
 pub use signal::{Rate, SignalLimits, Verify};
 
 use crate::proto::rdv_msg::Reply;
-use crate::proto::rdv_msg::signal::Reason;
+use crate::proto::rdv_msg::signal::{Network, Reason};
 use challenge::Challenges;
 use passive::Passive;
 use signal::Signal;
@@ -53,6 +53,8 @@ struct Conn {
     challenging: Vec<IpAddr>,
     /// It has said RELAY, and its time is the relay's.
     relayed: bool,
+    /// The network whose passive nodes it asks for and is one of; none: PyP2P's.
+    network: Option<Network>,
 }
 
 /// The state of a rendezvous server.
@@ -142,6 +144,7 @@ impl Rendezvous {
                 channel: false,
                 challenging,
                 relayed: false,
+                network: None,
             },
         );
         self.deadlines.insert((deadline, id));

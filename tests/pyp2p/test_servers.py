@@ -1,4 +1,5 @@
 """Bootstrap, advertise and clear: either kind of nodes, with either kind of server."""
+import ours
 from cases import case, each
 from world import NODE_PORT
 
@@ -36,6 +37,24 @@ def our_nodes_find_each_other(world, server):
     alice.stop()
     assert world.listing(server) == b"NODES EMPTY"
     assert bob.expect("CLOSED", conn=opened.conn).result == -3
+
+
+@each(server=BOTH)
+def our_secure_nodes_find_each_other(world, server):
+    """Nodes of the secure dialect say first of which network they are. Ours names them to their own network only; the original
+    server meets that with silence, and names all to all."""
+    kind, server = server, world.server(server)
+    options = {"servers": [server], "dialect": ours.C["P2P_DIALECT_SECURE"]}
+    alice, bob = world.net(2, **options), world.net(3, **options)
+    alice.advertise_and_wait()
+    assert world.listing(server) == (listed(alice.ip) if kind == "original" else b"NODES EMPTY")
+    done = bob.done(bob.bootstrap())
+    assert (done.result, done.code) == (0, 1), done
+    opened = bob.expect("OPENED")
+    assert opened.peer == f"{alice.ip}:{NODE_PORT}"
+    at_alice = alice.expect("OPENED").conn
+    bob.send(opened.conn, "hello")
+    assert alice.lines(at_alice, 1) == [b"hello"]
 
 
 @each(server=BOTH)

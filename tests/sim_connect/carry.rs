@@ -13,6 +13,10 @@ impl World {
         while let Some(output) = self.nodes[i].connector.poll_output() {
             self.output(i, output);
         }
+        self.renew_volunteers(i);
+        while let Some(output) = self.nodes[i].connector.poll_output() {
+            self.output(i, output);
+        }
         let node = &mut self.nodes[i];
         if let Some(at) = node.connector.deadline().filter(|at| node.wake != Some(*at)) {
             node.wake = Some(at);
@@ -42,9 +46,9 @@ impl World {
                 };
                 self.net.homes[i].host.connect(Name::Conn(conn.0), (local, to));
             }
-            Output::Relay { conn, peer, server, token, ours, .. } => {
+            Output::Relay { conn, peer, server, token, prove, ours, .. } => {
                 let peer = self.nodes.iter().position(|node| node.key == peer).expect("a node");
-                self.go_to_relay(i, conn, &server, token, ours, peer);
+                self.go_to_relay(i, conn, (&server, prove), token, ours, peer);
             }
             Output::Greet { conn, peer, token, chosen } => {
                 let link = self.nodes[i].links.get_mut(&conn.0).expect("a connection to greet on");
@@ -72,6 +76,9 @@ impl World {
                 let line = link.line;
                 node.opened.insert(conn.0, Opened { peer, via, at: now, line, closed: None });
                 self.send(i, conn.0, Data::Line);
+                if let Some(at) = self.relays_at(i) {
+                    self.send(i, conn.0, Data::Relays(at));
+                }
             }
             Output::Spare { .. } => {}
             Output::Close { conn, why } => {
@@ -184,7 +191,7 @@ impl World {
     /// Where a connection leads.
     fn other_end(&self, i: usize, conn: u64) -> std::net::SocketAddr {
         match self.relay.has((i, conn)) {
-            true => self.relay_address(),
+            true => self.relay_address((i, conn)),
             false => self.net.homes[i].host.conns[&Name::Conn(conn)].1,
         }
     }
@@ -219,6 +226,12 @@ impl World {
                 link.line.get_or_insert(now);
                 if let Some(open) = self.nodes[i].opened.get_mut(&conn) {
                     open.line.get_or_insert(now);
+                }
+            }
+            Data::Relays(at) => {
+                if let Some(peer) = link.peer {
+                    self.nodes[i].connector.relays(&peer, at);
+                    self.carry_out(i);
                 }
             }
             Data::Frame(_) => panic!("a punch's frame behind its end"),

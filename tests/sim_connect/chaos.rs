@@ -12,7 +12,7 @@ use crate::check;
 use crate::kinds::{KINDS, variant};
 use crate::nat::Kind;
 use crate::net::Way;
-use crate::plan::{Action, HostPlan, Plan, SitePlan, Stale};
+use crate::plan::{Action, HostPlan, Plan, SitePlan, Stale, Volunteer};
 use crate::world::World;
 
 fn plan(rng: &mut fastrand::Rng) -> Plan {
@@ -40,6 +40,7 @@ fn plan(rng: &mut fastrand::Rng) -> Plan {
                 40..90 => Stale::Mute,
                 _ => Stale::None,
             },
+            volunteer: Volunteer::No,
         });
     }
     let mut actions = Vec::new();

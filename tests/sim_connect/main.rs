@@ -15,6 +15,7 @@ mod relay;
 #[path = "../sim_net/mod.rs"]
 mod sim_net;
 mod table;
+mod volunteers;
 mod world;
 
 use sim_net::{kinds, nat, net, tcp};

@@ -42,6 +42,8 @@ pub enum Data {
         chosen: bool,
     },
     Choose,
+    /// Its sender relays for the network, there.
+    Relays(SocketAddr),
     /// The program's.
     Line,
 }
@@ -110,6 +112,8 @@ pub struct Node {
     pub dials: Vec<(PublicKey, SocketAddr)>,
     /// Messages told.
     pub told: usize,
+    /// Nodes that relay, as its locators have named them.
+    pub named: BTreeSet<String>,
 }
 
 pub enum Event {

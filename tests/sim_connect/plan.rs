@@ -32,6 +32,27 @@ pub struct HostPlan {
     pub no_signalling: bool,
     /// What else is in its locator.
     pub stale: Stale,
+    /// Whether it relays for its network, or says so. It has to be public.
+    pub volunteer: Volunteer,
+}
+
+/// What a node that says that it relays does with those who come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Volunteer {
+    /// It does not say so.
+    #[default]
+    No,
+    Honest,
+    /// It refuses everybody.
+    Full,
+    /// It takes connections and says nothing.
+    Mute,
+    /// It lets the first of two wait, and refuses the other.
+    TwoFaced,
+    /// It says that it is a stranger's address that takes connections and says nothing.
+    Stranger,
+    /// It says that it is the address of that host.
+    At(usize),
 }
 
 /// An address that is not the node's any more.
@@ -52,6 +73,8 @@ pub enum Action {
     Cancel(usize, u64),
     /// A host vanishes without a word.
     Kill(usize),
+    /// A node that relays does so no more, and cuts off those whom it relays.
+    Stop(usize),
     /// The program closes what it has.
     Close(usize),
     /// A node forgets everything: it is started anew, with the same key.

@@ -8,11 +8,11 @@ use p2pnet::proto::connect::{Connector, Input, Own, Seals, Settings};
 use p2pnet::proto::handshake::Myself;
 use p2pnet::proto::identity::{Identity, PublicKey};
 use p2pnet::proto::signal::Outcome;
-use p2pnet::proto::unl::{Candidate, CandidateKind, Nat, NodeType, Record, UnlV3};
+use p2pnet::proto::unl::{Candidate, CandidateKind, Host, Nat, NodeType, Record, Server, UnlV3};
 
 use crate::net::{Net, Next};
 use crate::node::{Data, Event, Name, Network, Node, Request};
-use crate::plan::{Action, Plan, Stale};
+use crate::plan::{Action, Plan, Stale, Volunteer};
 use crate::relay::Relay;
 use crate::tcp::Notice;
 
@@ -93,7 +93,7 @@ impl World {
     }
 
     fn node(&mut self, i: usize, identity: Identity) -> Node {
-        let locator = self.locator(i, &identity);
+        let locator = self.locator(i, &identity, Vec::new());
         let key = identity.public();
         // A connection is its link in here; tests/sim_session has sessions.
         let settings =
@@ -118,10 +118,33 @@ impl World {
             winners: BTreeMap::new(),
             dials: Vec::new(),
             told: 0,
+            named: BTreeSet::new(),
         }
     }
 
-    fn locator(&self, i: usize, identity: &Identity) -> UnlV3 {
+    /// The locator names other nodes that relay than before, if other ones are known.
+    pub fn renew_volunteers(&mut self, i: usize) {
+        let Some(named) = self.nodes[i].connector.take_volunteers() else { return };
+        self.nodes[i].named.extend(named.iter().map(ToString::to_string));
+        let locator = self.locator(i, &self.nodes[i].identity, named);
+        let own = self.own(i, &locator);
+        self.trace(i, "   own", &locator.record().relays);
+        self.nodes[i].locator = locator;
+        self.nodes[i].connector.set_own(self.net.now, own);
+    }
+
+    /// Where a node says that it relays.
+    pub fn relays_at(&self, i: usize) -> Option<SocketAddr> {
+        let ip = match self.plan.hosts[i].volunteer {
+            Volunteer::No => return None,
+            Volunteer::Stranger => STRANGER.into(),
+            Volunteer::At(other) => self.net.outside(other),
+            _ => self.net.outside(i),
+        };
+        Some(SocketAddr::new(ip, PORT))
+    }
+
+    fn locator(&self, i: usize, identity: &Identity, others: Vec<Server>) -> UnlV3 {
         let (host, plan) = (&self.net.homes[i].host, &self.plan.hosts[i]);
         let side = self.net.side(i);
         let mut candidates = Vec::new();
@@ -148,7 +171,9 @@ impl World {
         let servers = if plan.no_signalling { Vec::new() } else { vec![server(i)] };
         let servers = servers.iter().map(|text| text.parse().unwrap()).collect();
         let node_type = Some(node_type);
-        let record = Record { candidates, node_type, nat, servers, ..Record::default() };
+        let own = self.relays_at(i).map(|at| Server { host: Host::Ip(at.ip()), port: at.port() });
+        let relays = own.into_iter().chain(others).collect();
+        let record = Record { candidates, node_type, nat, servers, relays, ..Record::default() };
         UnlV3::sign(record, identity).unwrap()
     }
 
@@ -244,6 +269,7 @@ impl World {
                 self.relay.forget(i);
                 self.nodes[i].punches.clear();
             }
+            Action::Stop(i) => self.stop_relaying(i),
             Action::Close(i) => {
                 let open = self.nodes[i].opened.iter().filter(|(_, open)| open.closed.is_none());
                 for conn in open.map(|(conn, _)| *conn).collect::<Vec<_>>() {

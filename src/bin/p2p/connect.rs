@@ -46,7 +46,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let paint = Paint::new(std::io::stdout().is_terminal());
     options.node.check(&options.locator)?;
-    let net = options.node.start(Some(Duration::from_secs_f64(options.timeout)))?;
+    let net = options.node.start(|config| {
+        config.unl_connect_timeout = Duration::from_secs_f64(options.timeout);
+        Ok(())
+    })?;
     if !options.json {
         println!("Finding out where this machine is ...");
     }

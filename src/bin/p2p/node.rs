@@ -68,8 +68,8 @@ impl NodeOptions {
         Err(Error::new(Code::Invalid, format!("that is a locator of version {version}, {help}")))
     }
 
-    /// Starts the node.
-    pub(crate) fn start(&self, limit: Option<Duration>) -> Result<Net, Error> {
+    /// Starts the node, with what else is to be set.
+    pub(crate) fn start(&self, more: impl FnOnce(&mut Config) -> Result<(), Error>) -> Result<Net, Error> {
         let mut c = Config { net_type: NetType::Direct, passive_port: self.port, ..Config::default() };
         c.dialect = if self.classic { Dialect::Classic } else { Dialect::Secure };
         for (kind, servers) in [
@@ -86,9 +86,7 @@ impl NodeOptions {
         if self.no_mapping {
             c.forwarding = 0;
         }
-        if let Some(limit) = limit {
-            c.unl_connect_timeout = limit;
-        }
+        more(&mut c)?;
         if self.verbose {
             c.log_level = LogLevel::Debug;
             c.log_fd = 2;

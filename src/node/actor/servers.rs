@@ -1,11 +1,13 @@
 //! The rendezvous servers: asking for nodes, being listed, being taken off.
 
 use super::{Actor, Msg};
+use crate::config::Dialect;
 use crate::error::{Code, Error, Result};
 use crate::node::log::log;
 use crate::node::rendezvous::{Reach, ask};
 use crate::node::shared::Outcome;
-use crate::proto::rdv_client::{Answer, Ask};
+use crate::proto::rdv_client::{Answer, Ask, Exchange};
+use crate::proto::rdv_msg::signal::Network;
 use crate::proto::upkeep::Chore;
 
 impl Actor {
@@ -22,6 +24,12 @@ impl Actor {
                 Ask::List { port, max_inbound: config.max_inbound }
             }
             Chore::Clear => Ask::Unlist,
+        };
+        let exchange = Exchange::new(what);
+        // In the classic dialect there are no networks.
+        let what = match config.dialect {
+            Dialect::Secure => exchange.among(Network::listed(config.network, config.network_key.as_ref())),
+            Dialect::Classic => exchange,
         };
         self.upkeep.begun(chore);
         if chore == Chore::Bootstrap && servers.is_empty() && config.uses_mainline() {
@@ -78,10 +86,10 @@ impl Actor {
 }
 
 /// Asks the servers in their order until one names nodes. An empty answer counts if no other is to be had.
-async fn first_with_nodes(reach: &Reach, servers: Vec<String>, what: Ask) -> Result<Answer> {
+async fn first_with_nodes(reach: &Reach, servers: Vec<String>, what: Exchange) -> Result<Answer> {
     let mut outcome = Err(no_server());
     for server in servers {
-        match ask(reach, &server, what).await {
+        match ask(reach, &server, &what).await {
             Ok(Answer::Nodes(nodes)) if !nodes.is_empty() => return Ok(Answer::Nodes(nodes)),
             Ok(empty) => outcome = Ok(empty),
             Err(e) if outcome.is_err() => outcome = Err(as_no_server(e)),
@@ -92,12 +100,12 @@ async fn first_with_nodes(reach: &Reach, servers: Vec<String>, what: Ask) -> Res
 }
 
 /// Tells every server, at once; one that does it is enough.
-pub(super) async fn all(reach: &Reach, servers: Vec<String>, what: Ask) -> Result<Answer> {
+pub(super) async fn all(reach: &Reach, servers: Vec<String>, what: Exchange) -> Result<Answer> {
     let mut outcome = Err(no_server());
     let mut running = tokio::task::JoinSet::new();
     for server in servers {
-        let reach = reach.clone();
-        running.spawn(async move { ask(&reach, &server, what).await });
+        let (reach, what) = (reach.clone(), what.clone());
+        running.spawn(async move { ask(&reach, &server, &what).await });
     }
     while let Some(done) = running.join_next().await {
         match done {

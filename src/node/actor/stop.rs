@@ -11,7 +11,7 @@ use crate::error::{Code, Error};
 use crate::node::log::log;
 use crate::node::rendezvous::Reach;
 use crate::node::table::State;
-use crate::proto::rdv_client::Ask;
+use crate::proto::rdv_client::{Ask, Exchange};
 
 /// After the close time-out sockets are cut; this is for their tasks to notice.
 const AFTER_CUT: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ impl Actor {
         tokio::spawn(async move {
             if wanted {
                 // A server that does not answer forgets us by itself, a day later.
-                let _ = all(&reach, servers, Ask::Unlist).await;
+                let _ = all(&reach, servers, Exchange::new(Ask::Unlist)).await;
             }
         })
     }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 
 use super::*;
+use crate::proto::rdv_client::Ask;
 
 /// What it says is well formed, and of no use; there is always more of it to read.
 #[test]
@@ -20,7 +21,7 @@ fn a_server_that_never_stops_talking_is_given_up_in_time() {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let reach = Reach { resolver: Resolver::new(), bound: None, limit: Duration::from_millis(300) };
-        tell.send(runtime.block_on(ask(&reach, &at, Ask::Nodes { want: 1 }))).unwrap();
+        tell.send(runtime.block_on(ask(&reach, &at, &Exchange::new(Ask::Nodes { want: 1 })))).unwrap();
     });
     let answer =
         told.recv_timeout(Duration::from_secs(60)).expect("hung: the server is listened to for ever");

@@ -87,6 +87,8 @@ pub enum Refusal {
     NoPunching,
     /// The node does not go to that relay.
     NoRelay,
+    /// The node has gone to that relay in vain.
+    NotRelayed,
     /// A reason that this version does not know.
     Other(u8),
 }
@@ -103,6 +105,7 @@ impl Refusal {
             Refusal::Cancelled => 6,
             Refusal::NoPunching => 7,
             Refusal::NoRelay => 8,
+            Refusal::NotRelayed => 9,
             Refusal::Other(number) => number,
         }
     }
@@ -118,6 +121,7 @@ impl Refusal {
             6 => Refusal::Cancelled,
             7 => Refusal::NoPunching,
             8 => Refusal::NoRelay,
+            9 => Refusal::NotRelayed,
             other => Refusal::Other(other),
         }
     }
@@ -135,6 +139,7 @@ impl fmt::Display for Refusal {
             Refusal::Cancelled => "it does not want the connection any more",
             Refusal::NoPunching => "it does not take part in hole punching",
             Refusal::NoRelay => "it does not go to that relay",
+            Refusal::NotRelayed => "that relay did not take it",
             Refusal::Other(number) => {
                 return write!(f, "its reason {number} is one this version does not know");
             }

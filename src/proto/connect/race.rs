@@ -273,8 +273,9 @@ impl Pair {
             self.tale.ended(link.entry, now, Result::Failed, os_error, text);
             self.failed_dial(&link, text);
         }
-        if let Some(relay) = link.relay.filter(|_| link.step == Step::Awaited) {
-            core.volunteers.failed(&relay);
+        if let Some(relay) = link.relay.as_deref().filter(|_| link.step == Step::Awaited) {
+            core.volunteers.failed(relay);
+            self.relay_missed(&link, core);
         }
         self.after_losses(now, core);
     }

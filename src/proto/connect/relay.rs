@@ -272,6 +272,15 @@ impl Pair {
         self.go_to(now, server, relay, false, core);
     }
 
+    /// The peer's relay did not take us: it need not wait for us there, and may know another one.
+    pub(super) fn relay_missed(&self, link: &Link, core: &mut Core) {
+        let waits = !link.ours && link.at == NOWHERE && self.open.is_none();
+        if let (Some(called), Some(token), true) = (&self.called, link.punch, waits) {
+            let via = vec![called.server.clone()];
+            core.tell(self.peer, via, &Message::Refuse { token, reason: Refusal::NotRelayed });
+        }
+    }
+
     /// The peer does not come to our relay.
     pub(super) fn relay_refused(
         &mut self,

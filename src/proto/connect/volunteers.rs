@@ -59,7 +59,14 @@ impl Volunteers {
     }
 
     fn named(&self) -> Vec<Server> {
-        self.known.iter().take(NAMED).map(|known| known.at.clone()).collect()
+        let mut named: Vec<Server> = Vec::with_capacity(NAMED);
+        for Known { at, .. } in &self.known {
+            // Peers that all name one place do not push out the others.
+            if named.len() < NAMED && !named.contains(at) {
+                named.push(at.clone());
+            }
+        }
+        named
     }
 
     /// Those that the own locator is to name, if they are others than before.
@@ -136,7 +143,12 @@ mod tests {
         // It does not any more.
         note(&mut all, &node(3, &[]));
         assert_eq!(named(&mut all), Some(vec!["203.0.113.2:7000".into(), "203.0.113.4:7000".into()]));
-        for n in 5..100 {
+        // Several that name one place count as one.
+        let told =
+            |all: &mut Volunteers, n: u8, at: &str| all.told(*node(n, &[]).identity(), at.parse().unwrap());
+        (5..8).for_each(|n| told(&mut all, n, "192.0.2.1:1"));
+        assert_eq!(named(&mut all), Some(vec!["192.0.2.1:1".into(), "203.0.113.2:7000".into()]));
+        for n in 8..100 {
             note(&mut all, &volunteer(n));
             assert!(all.known.len() <= MOST);
         }

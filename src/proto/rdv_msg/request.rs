@@ -1,6 +1,6 @@
 //! What a node says to the rendezvous server.
 
-use super::signal::{Misspelt, SignalRequest};
+use super::signal::{Misspelt, Network, SignalRequest};
 use super::{
     RelayProof, RelayToken, Transport, ip, is_ntp, number, port, ports, without_final_lf, write_ports,
 };
@@ -68,6 +68,12 @@ pub enum Request<'a> {
         /// For a node that relays for its network only. A server has no use for it.
         proof: Option<RelayProof>,
     },
+    /// `NETWORK network`: what is said behind it on this connection is about nodes of that network only. Ours; PyP2P's server
+    /// stays silent, and its lists are for all.
+    Network {
+        /// Which.
+        network: Network,
+    },
     /// A line of signalling: ours, like OBSERVE.
     Signal(SignalRequest<'a>),
     /// One that is to be a line of signalling and cannot be read. Unlike other such lines it gets an answer.
@@ -98,6 +104,11 @@ impl<'a> Request<'a> {
                 _ => None,
             },
             b'Q' if line.starts_with("QUIT") => Some(Request::Quit),
+            b'N' => {
+                // Words behind it are a later version's.
+                let network = line.strip_prefix("NETWORK ")?.split(' ').next()?;
+                network.parse().ok().map(|network| Request::Network { network })
+            }
             b'R' => match line.strip_prefix("RELAY")?.strip_prefix(' ') {
                 Some(rest) => {
                     let (token, proof) = super::parse_relay(rest);
@@ -125,6 +136,7 @@ impl<'a> Request<'a> {
             Request::Clear => "CLEAR",
             Request::Quit => "QUIT",
             Request::Relay { .. } => "RELAY",
+            Request::Network { .. } => "NETWORK",
             Request::Signal(request) => request.verb().word(),
             Request::Misspelt(misspelt) => misspelt.verb.word(),
         }
@@ -184,6 +196,7 @@ impl fmt::Display for Request<'_> {
             Request::Relay { token: Some(token), proof: Some(proof) } => write!(f, "RELAY {token} {proof}"),
             Request::Relay { token: Some(token), proof: None } => write!(f, "RELAY {token}"),
             Request::Relay { token: None, .. } => f.write_str("RELAY"),
+            Request::Network { network } => write!(f, "NETWORK {network}"),
             Request::Signal(request) => request.fmt(f),
             Request::Misspelt(misspelt) => misspelt.fmt(f),
         }
@@ -231,6 +244,7 @@ mod tests {
         assert_eq!(Request::parse("OBSERVE"), Some(Request::Observe));
         assert_eq!(Request::parse("OBSERVE more"), Some(Request::Observe));
         assert_eq!(Request::parse("QUITE"), Some(Request::Quit));
+        assert_eq!(read("NETWORK chess-2 and more").as_deref(), Some("NETWORK chess-2"));
     }
 
     #[test]
@@ -269,6 +283,11 @@ mod tests {
             "OBSERVED",
             "observe",
             "QUI",
+            "NETWORK",
+            "NETWORK ",
+            "NETWORK  chess",
+            "NETWORK ch.ess",
+            "NETWORKS chess",
         ] {
             assert_eq!(Request::parse(line), None, "{line:?}");
         }
@@ -290,7 +309,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_we_write_is_read_back(
-            kind in 0..9,
+            kind in 0..10,
             n in any::<u32>(),
             m in any::<u32>(),
             ip in any::<IpAddr>(),
@@ -298,6 +317,7 @@ mod tests {
             udp in any::<bool>(),
             ntp in "[0-9]{1,20}([.][0-9]{1,43})?",
             local_port in prop::option::of(1u16..),
+            network in "[-_A-Za-z0-9]{1,64}",
         ) {
             let ip = ip.to_canonical();
             let transport = if udp { Transport::Udp } else { Transport::Tcp };
@@ -310,6 +330,7 @@ mod tests {
                 5 => Request::Accept { ip, predictions, transport, ntp: &ntp },
                 6 => Request::Clear,
                 7 => Request::Observe,
+                8 => Request::Network { network: network.parse().unwrap() },
                 _ => Request::Quit,
             };
             let line = request.to_string();

@@ -16,7 +16,7 @@ pub use request::{Misspelt, SignalRequest, Verb};
 use crate::proto::base64url;
 use crate::proto::hex;
 use crate::proto::identity::{KEY_LEN, PublicKey};
-use crate::proto::network::NetworkId;
+use crate::proto::network::{NETWORK_ID_LEN, NetworkId, NetworkKey};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
@@ -68,6 +68,20 @@ impl From<Option<NetworkId>> for Network {
 }
 
 impl Network {
+    /// How a server lists the passive nodes of a network. Those of a network with a key have a list of their own, by a name that
+    /// nobody else can know and that tells nothing of the key.
+    pub fn listed(id: Option<NetworkId>, key: Option<&NetworkKey>) -> Network {
+        let Some(key) = key else { return id.into() };
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"p2pnet list 1\0")
+            .chain_update(key.as_bytes())
+            .chain_update(id.map_or([0; NETWORK_ID_LEN], |id| id.0))
+            .finalize()
+            .into();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        Some(NetworkId(first)).into()
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -166,9 +180,16 @@ mod tests {
         }
         let chess = Network::from(Some(NetworkId::of("chess")));
         assert_eq!(chess.to_string(), "23085370ca0bdf61a907709f7311d02b");
-        for ours in [chess, Network::from(None)] {
+        for ours in [chess.clone(), Network::from(None)] {
             assert_eq!(ours.as_str().parse(), Ok(ours.clone()));
         }
+        let (id, keys) = (Some(NetworkId::of("chess")), [1, 2].map(|n| NetworkKey::new([n; 32])));
+        assert_eq!(Network::listed(id, None), chess);
+        // Computed by Python's `hashlib`.
+        assert_eq!(Network::listed(id, Some(&keys[0])).to_string(), "aee13ff74a97ef0874e84dcba06b116f");
+        let all = [None, Some(&keys[0]), Some(&keys[1])]
+            .map(|key| [Network::listed(id, key), Network::listed(None, key)]);
+        assert_eq!(all.as_flattened().iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
     }
 
     #[test]

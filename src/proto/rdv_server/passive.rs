@@ -1,15 +1,20 @@
 //! The passive nodes a rendezvous server knows: found by address, drawn at random, dropped when old.
 //!
-//! Nodes of one family stand in a plain list, so that drawing `n` of them costs O(n log n) however many there are.
+//! Nodes of one family and network stand in a plain list, so that drawing `n` of them costs O(n log n) however many there are.
 
 use super::limits::account_of;
 use crate::proto::rdv_msg::MAX_NODES;
+use crate::proto::rdv_msg::signal::Network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+/// Whose nodes stand in one list: a network's (none: PyP2P's nodes, who do not say), and a family's.
+type Group = (Option<Network>, bool);
+
 #[derive(Debug)]
 struct Place {
+    group: Group,
     index: usize,
     since: Instant,
 }
@@ -21,8 +26,9 @@ pub(super) struct Passive {
     per_network: usize,
     places: BTreeMap<IpAddr, Place>,
     by_age: BTreeSet<(Instant, IpAddr)>,
-    v4: Vec<SocketAddr>,
-    v6: Vec<SocketAddr>,
+    /// None of them is empty.
+    groups: BTreeMap<Group, Vec<SocketAddr>>,
+    v6: usize,
     /// Nodes per IPv6 /64; an IPv4 address is its own network.
     networks: BTreeMap<IpAddr, usize>,
 }
@@ -34,14 +40,14 @@ impl Passive {
             per_network,
             places: BTreeMap::new(),
             by_age: BTreeSet::new(),
-            v4: Vec::new(),
-            v6: Vec::new(),
+            groups: BTreeMap::new(),
+            v6: 0,
             networks: BTreeMap::new(),
         }
     }
 
-    /// Adds or renews a node. `false`: its network has too many already.
-    pub(super) fn insert(&mut self, now: Instant, node: SocketAddr) -> bool {
+    /// Adds or renews a node of a network. `false`: there are too many in its IPv6 /64 already.
+    pub(super) fn insert(&mut self, now: Instant, node: SocketAddr, of: Option<Network>) -> bool {
         let ip = node.ip();
         self.remove(ip);
         let network = account_of(ip);
@@ -53,12 +59,14 @@ impl Passive {
         {
             self.remove(oldest);
         }
-        let list = self.list_mut(ip);
+        let group = (of, ip.is_ipv6());
+        let list = self.groups.entry(group.clone()).or_default();
         let index = list.len();
         list.push(node);
-        self.places.insert(ip, Place { index, since: now });
+        self.places.insert(ip, Place { group, index, since: now });
         self.by_age.insert((now, ip));
         if ip.is_ipv6() {
+            self.v6 += 1;
             *self.networks.entry(network).or_insert(0) += 1;
         }
         true
@@ -66,18 +74,21 @@ impl Passive {
 
     /// Forgets the node at `ip`; `false` if there was none.
     pub(super) fn remove(&mut self, ip: IpAddr) -> bool {
-        let Some(Place { index, since }) = self.places.remove(&ip) else { return false };
+        let Some(Place { group, index, since }) = self.places.remove(&ip) else { return false };
         self.by_age.remove(&(since, ip));
-        let list = self.list_mut(ip);
+        let list = self.groups.entry(group.clone()).or_default();
         if index < list.len() {
             list.swap_remove(index);
         }
         // The last node has moved into the gap.
-        if let Some(moved) = list.get(index).map(SocketAddr::ip)
-            && let Some(place) = self.places.get_mut(&moved)
-        {
+        let moved = list.get(index).map(SocketAddr::ip);
+        if list.is_empty() {
+            self.groups.remove(&group);
+        }
+        if let Some(place) = moved.and_then(|moved| self.places.get_mut(&moved)) {
             place.index = index;
         }
+        self.v6 -= usize::from(group.1);
         let network = account_of(ip);
         if let Some(n) = self.networks.get_mut(&network) {
             *n = n.saturating_sub(1);
@@ -88,9 +99,17 @@ impl Passive {
         true
     }
 
-    /// Up to `n` (at most [`MAX_NODES`]) different nodes of the asker's family in random order, never the asker's own.
-    pub(super) fn draw(&self, rng: &mut fastrand::Rng, asker: IpAddr, n: usize) -> Vec<SocketAddr> {
-        let list = if asker.is_ipv4() { &self.v4 } else { &self.v6 };
+    /// Up to `n` (at most [`MAX_NODES`]) different nodes of the asker's family and of a network in random order, never the
+    /// asker's own.
+    pub(super) fn draw(
+        &self,
+        rng: &mut fastrand::Rng,
+        asker: IpAddr,
+        of: Option<&Network>,
+        n: usize,
+    ) -> Vec<SocketAddr> {
+        let group = (of.cloned(), asker.is_ipv6());
+        let list = self.groups.get(&group).map(Vec::as_slice).unwrap_or_default();
         let n = n.min(MAX_NODES);
         let mut drawn = Vec::with_capacity(n.min(list.len()));
         // A Fisher-Yates shuffle of the list of indices, of which only the touched part exists.
@@ -124,15 +143,11 @@ impl Passive {
     }
 
     pub(super) fn len_v4(&self) -> usize {
-        self.v4.len()
+        self.places.len() - self.v6
     }
 
     pub(super) fn len_v6(&self) -> usize {
-        self.v6.len()
-    }
-
-    fn list_mut(&mut self, ip: IpAddr) -> &mut Vec<SocketAddr> {
-        if ip.is_ipv4() { &mut self.v4 } else { &mut self.v6 }
+        self.v6
     }
 }
 
@@ -150,27 +165,27 @@ mod tests {
     fn draws_do_not_repeat_and_leave_out_the_asker() {
         let now = Instant::now();
         let mut table = Passive::new(1000, 64);
-        (0..50).for_each(|n| assert!(table.insert(now, node(n))));
+        (0..50).for_each(|n| assert!(table.insert(now, node(n), None)));
         let mut rng = fastrand::Rng::with_seed(1);
         for n in [1, 2, 49, 50, 100, 1000] {
-            let drawn = table.draw(&mut rng, node(7).ip(), n);
+            let drawn = table.draw(&mut rng, node(7).ip(), None, n);
             let different: BTreeSet<_> = drawn.iter().collect();
             assert_eq!(drawn.len(), n.min(49), "as many as there are");
             assert_eq!(different.len(), drawn.len());
             assert!(!drawn.contains(&node(7)));
         }
-        assert!(table.draw(&mut rng, "::1".parse().unwrap(), 10).is_empty(), "another family");
+        assert!(table.draw(&mut rng, "::1".parse().unwrap(), None, 10).is_empty(), "another family");
     }
 
     #[test]
     fn every_node_is_drawn_about_equally_often() {
         let now = Instant::now();
         let mut table = Passive::new(1000, 64);
-        (0..20).for_each(|n| assert!(table.insert(now, node(n))));
+        (0..20).for_each(|n| assert!(table.insert(now, node(n), None)));
         let mut rng = fastrand::Rng::with_seed(2);
         let mut counts = [0u32; 20];
         for _ in 0..20_000 {
-            for drawn in table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 5) {
+            for drawn in table.draw(&mut rng, "1.1.1.1".parse().unwrap(), None, 5) {
                 counts[(drawn.port() - 1000) as usize] += 1;
             }
         }
@@ -181,12 +196,33 @@ mod tests {
     fn a_draw_costs_what_it_asks_for() {
         let now = Instant::now();
         let mut table = Passive::new(200_000, 64);
-        (0..100_000).for_each(|n| assert!(table.insert(now, node(n))));
+        (0..100_000).for_each(|n| assert!(table.insert(now, node(n), None)));
         let mut rng = fastrand::Rng::with_seed(4);
         // Looking at the whole table each time would take minutes.
         for _ in 0..5_000 {
-            assert_eq!(table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 20).len(), 20);
+            assert_eq!(table.draw(&mut rng, "1.1.1.1".parse().unwrap(), None, 20).len(), 20);
         }
+    }
+
+    #[test]
+    fn networks_have_lists_of_their_own() {
+        let now = Instant::now();
+        let mut table = Passive::new(1000, 64);
+        let network =
+            |n: u32| [None, "a".parse().ok(), "b".parse().ok()].get(n as usize % 3).cloned().flatten();
+        (0..60).for_each(|n| assert!(table.insert(now, node(n), network(n))));
+        let mut rng = fastrand::Rng::with_seed(5);
+        let mut drawn = |table: &Passive, n| -> BTreeSet<SocketAddr> {
+            table.draw(&mut rng, "1.1.1.1".parse().unwrap(), network(n).as_ref(), 100).into_iter().collect()
+        };
+        for n in 0..3 {
+            assert_eq!(drawn(&table, n), (n..60).step_by(3).map(node).collect());
+        }
+        // It goes over to another one; the others of its own stay.
+        assert!(table.insert(now, node(3), network(1)));
+        assert_eq!((drawn(&table, 0).len(), drawn(&table, 1).len(), drawn(&table, 2).len()), (19, 21, 20));
+        (0..60).for_each(|n| assert!(table.remove(node(n).ip())));
+        assert!(table.groups.is_empty() && table.len_v4() == 0, "nothing stays of a network without nodes");
     }
 
     #[test]
@@ -194,10 +230,11 @@ mod tests {
         let now = Instant::now();
         let mut table = Passive::new(3, 64);
         for n in 0..4 {
-            table.insert(now + Duration::from_secs(u64::from(n)), node(n));
+            table.insert(now + Duration::from_secs(u64::from(n)), node(n), None);
         }
         let mut rng = fastrand::Rng::with_seed(3);
-        let drawn: BTreeSet<_> = table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 10).into_iter().collect();
+        let drawn: BTreeSet<_> =
+            table.draw(&mut rng, "1.1.1.1".parse().unwrap(), None, 10).into_iter().collect();
         assert_eq!(drawn, (1..4).map(node).collect());
     }
 
@@ -206,13 +243,13 @@ mod tests {
         let now = Instant::now();
         let mut table = Passive::new(1000, 2);
         let at = |text: &str| SocketAddr::new(text.parse().unwrap(), 5);
-        assert!(table.insert(now, at("2001:db8::1")));
-        assert!(table.insert(now, at("2001:db8::2")));
-        assert!(!table.insert(now, at("2001:db8::3")));
-        assert!(table.insert(now, at("2001:db8::2")), "renewing is no new node");
-        assert!(table.insert(now, at("2001:db8:0:1::1")));
+        assert!(table.insert(now, at("2001:db8::1"), None));
+        assert!(table.insert(now, at("2001:db8::2"), None));
+        assert!(!table.insert(now, at("2001:db8::3"), None));
+        assert!(table.insert(now, at("2001:db8::2"), None), "renewing is no new node");
+        assert!(table.insert(now, at("2001:db8:0:1::1"), None));
         assert!(table.remove("2001:db8::1".parse().unwrap()));
-        assert!(table.insert(now, at("2001:db8::3")));
+        assert!(table.insert(now, at("2001:db8::3"), None));
     }
 
     proptest! {
@@ -233,7 +270,7 @@ mod tests {
                             model.remove(&oldest.1);
                         }
                         model.insert(ip, now);
-                        prop_assert!(table.insert(now, node(n)));
+                        prop_assert!(table.insert(now, node(n), None));
                     }
                     1 => prop_assert_eq!(table.remove(ip), model.remove(&ip).is_some()),
                     _ => {
@@ -242,7 +279,7 @@ mod tests {
                     }
                 }
                 let mut rng = fastrand::Rng::with_seed(u64::from(n));
-                let all = table.draw(&mut rng, "1.1.1.1".parse().unwrap(), 100);
+                let all = table.draw(&mut rng, "1.1.1.1".parse().unwrap(), None, 100);
                 let all: BTreeSet<IpAddr> = all.iter().map(SocketAddr::ip).collect();
                 prop_assert_eq!(all, model.keys().copied().collect::<BTreeSet<_>>());
                 prop_assert_eq!(table.oldest(), model.values().min().copied());

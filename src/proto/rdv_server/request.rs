@@ -43,7 +43,12 @@ impl Rendezvous {
         self.touch(now, conn, matches!(request, Request::SimultaneousReady { .. }));
         match request {
             Request::Bootstrap { n } => self.bootstrap(conn, peer, n),
-            Request::PassiveReady { port, .. } => self.passive_ready(now, peer, port),
+            Request::PassiveReady { port, .. } => self.passive_ready(now, conn, peer, port),
+            Request::Network { network } => {
+                if let Some(conn) = self.conns.get_mut(&conn) {
+                    conn.network = Some(network);
+                }
+            }
             Request::SimultaneousReady { port, .. } => {
                 self.counters.simultaneous_ready += 1;
                 self.log(Event::Registered { peer, kind: "simultaneous", port });
@@ -96,12 +101,13 @@ impl Rendezvous {
             self.ignore(peer, "BOOTSTRAP for less than 1 or more than 100 nodes");
             return;
         }
-        let nodes = self.passive.draw(&mut self.rng, peer.ip(), n);
+        let network = self.conns.get(&conn).and_then(|conn| conn.network.as_ref());
+        let nodes = self.passive.draw(&mut self.rng, peer.ip(), network, n);
         self.log(Event::Bootstrapped { peer, nodes: nodes.len() });
         self.send(conn, if nodes.is_empty() { Reply::NodesEmpty } else { Reply::Nodes(nodes) });
     }
 
-    fn passive_ready(&mut self, now: Instant, peer: SocketAddr, port: u32) {
+    fn passive_ready(&mut self, now: Instant, conn: ConnId, peer: SocketAddr, port: u32) {
         self.counters.passive_ready += 1;
         let ip = peer.ip();
         let loopback = ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -109,9 +115,10 @@ impl Rendezvous {
             self.ignore(peer, "PASSIVE READY with a port outside 1-65535");
             return;
         };
+        let network = self.conns.get(&conn).and_then(|conn| conn.network.clone());
         if loopback && !self.limits.list_loopback {
             self.ignore(peer, "PASSIVE READY from 127.0.0.1 or ::1, which are never listed");
-        } else if self.passive.insert(now, SocketAddr::new(ip, listen)) {
+        } else if self.passive.insert(now, SocketAddr::new(ip, listen), network) {
             self.log(Event::Registered { peer, kind: "passive", port });
         } else {
             self.ignore(peer, "PASSIVE READY from a network with too many nodes");

@@ -141,6 +141,42 @@ fn loopback_can_be_listed_for_tests() {
 }
 
 #[test]
+fn bootstrap_names_nodes_of_the_same_network() {
+    let mut w = World::new();
+    let listed = |w: &mut World, ip: &str, network: &str| {
+        let conn = w.open(ip);
+        w.say(conn, network);
+        w.say(conn, "PASSIVE READY 5 10");
+        w.server.closed(w.now, conn);
+        w.said();
+    };
+    w.passive("1.1.1.1", 5);
+    listed(&mut w, "2.2.2.2", "NETWORK a");
+    listed(&mut w, "3.3.3.3", "NETWORK b");
+    // One that cannot be read is as none.
+    listed(&mut w, "4.4.4.4", "NETWORK a.b");
+    let conn = w.open("9.9.9.9");
+    let answer = w.ask(conn, "BOOTSTRAP 9").concat();
+    assert!(
+        answer.len() == "NODES p:1.1.1.1:5 p:4.4.4.4:5 ".len() && answer.contains("p:4.4.4.4:5 "),
+        "{answer}"
+    );
+    for (network, nodes) in [("a", "NODES p:2.2.2.2:5 "), ("b", "NODES p:3.3.3.3:5 "), ("c", "NODES EMPTY")] {
+        assert_eq!(w.ask(conn, &format!("NETWORK {network}")), [""; 0], "it has no answer");
+        assert_eq!(w.ask(conn, "BOOTSTRAP 9"), [nodes]);
+    }
+    assert_eq!(w.server.passive_nodes(), (4, 0));
+    // An address has one place, whatever the network.
+    listed(&mut w, "2.2.2.2", "NETWORK c");
+    assert_eq!(w.ask(conn, "BOOTSTRAP 9"), ["NODES p:2.2.2.2:5 "]);
+    assert_eq!(w.server.passive_nodes(), (4, 0));
+    w.say(conn, "CLEAR");
+    let conn = w.open("2.2.2.2");
+    w.say(conn, "CLEAR");
+    assert_eq!(w.server.passive_nodes(), (3, 0));
+}
+
+#[test]
 fn bootstrap_out_of_range_is_silent() {
     let mut w = World::new();
     w.passive("2.2.2.2", 5);

@@ -249,6 +249,37 @@ fn a_called_node_goes_there_and_is_greeted() {
 }
 
 #[test]
+fn a_called_node_says_that_the_relay_did_not_take_it() {
+    let fail = |bench: &mut Bench, conn| {
+        bench.give(Input::DialFailed { conn, os_error: 111, text: "connection refused".to_owned() })
+    };
+    let (mut bench, out) = offered(|_, _| {}, SERVER);
+    let conn = meeting(&out).0;
+    assert_eq!(short(&fail(&mut bench, conn)), ["refuse NotRelayed"]);
+    // Not when it had come so far, and the caller has gone.
+    let (mut bench, out) = offered(|_, _| {}, SERVER);
+    let conn = meeting(&out).0;
+    relayed(&mut bench, conn);
+    let gone = Input::Closed { conn, os_error: 0, text: "closed by the peer".to_owned() };
+    assert_eq!(short(&bench.give(gone)), [""; 0]);
+    // The caller goes on to the next one at once.
+    let mut bench = Bench::with(true, |settings, own| {
+        settings.relays = vec!["other.example:1".to_owned()];
+        own.side.mapping = Mapping::AddressAndPortDependent;
+        own.side.allocation = Allocation::Random;
+        own.relays = vec![SERVER.to_owned()];
+    });
+    let unl = blind_peer(&bench);
+    let mut out = bench.connect(1, &unl);
+    out.extend(bench.pass(MS * 100));
+    let (first, server, token) = meeting(&out);
+    assert_eq!(server, SERVER);
+    let out = bench.hears(&Message::Refuse { token, reason: Refusal::NotRelayed });
+    assert!(short(&out).contains(&format!("close {} GivenUp", first.0)), "{:?}", short(&out));
+    assert_eq!(meeting(&out).1, "other.example:1");
+}
+
+#[test]
 fn it_goes_only_where_it_would_go_anyway() {
     let (bench, out) = offered(|_, _| {}, "elsewhere.example:22");
     assert_eq!(short(&out), ["log", "refuse NoRelay"]);

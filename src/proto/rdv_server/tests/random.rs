@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_use_keeps_the_promises(
-        ops in prop::collection::vec((0..23u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
+        ops in prop::collection::vec((0..24u8, 0..6u8, 0..6u8, 0..200u64), 0..250),
     ) {
         let limits = Limits {
             connections: 12,
@@ -60,6 +60,7 @@ proptest! {
                 6 | 7 => w.say(conn, &format!("CANDIDATE {other} TCP {}", step + 1)),
                 8 => w.say(conn, &format!("ACCEPT {other} 5 TCP {}", UNIX + step as f64)),
                 9 => w.say(conn, if b == 0 { "CLEAR" } else { "BOOTSTRAP 5" }),
+                23 => w.say(conn, if b < 3 { "NETWORK a" } else { "NETWORK b more" }),
                 22 => w.say(conn, if b == 0 { "RELAY x" } else { "RELAY 0123456789abcdef0123456789abcdef" }),
                 10 => w.say(conn, ["QUIT", "OBSERVE", "OBSERVE"].get(usize::from(b)).unwrap_or(&"SOURCE TCP 1")),
                 11..=14 => {
