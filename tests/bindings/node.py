@@ -88,7 +88,8 @@ def the_package_holds_what_it_needs_and_nothing_else():
     cargo = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     assert manifest["version"] == cargo, f"{manifest['version']} here, {cargo} in Cargo.toml"
     assert "dependencies" not in manifest and "gypfile" not in manifest
-    assert not {"install", "preinstall", "postinstall"} & set(manifest["scripts"]), "installing runs nothing"
+    assert not {"preinstall", "postinstall"} & set(manifest["scripts"])
+    assert not (package / "build").exists(), "compiled, though what it brings works"
     tops = {p.name for p in package.iterdir()}
     assert tops == {"package.json", "README.md", "LICENSE", "lib", "src", "include", "scripts", "prebuilds", "examples"}, tops
     assert (package / "include/p2pnet.h").read_text() == (ROOT / "include/p2pnet.h").read_text()
@@ -220,7 +221,7 @@ def example_failures_are_explained():
 
 @check
 def the_readme():
-    """Its programs run as they stand, and say what it says they do."""
+    """Its programs run as they stand, and say what it says they do; so does the one in the project's README."""
     text = (CLEAN / "node_modules" / "p2pnet" / "README.md").read_text()
     programs = re.findall(r"```js\n(// (\S+)\n.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S)
     assert len(programs) >= 2, "no programs in the README"
@@ -228,6 +229,10 @@ def the_readme():
         (CLEAN / name).write_text(source)
         out = run(["node", name], cwd=CLEAN)
         assert out == said, f"{name} says\n{out}\nand not\n{said}"
+    source = re.search(r"```js\n(// first.mjs\n.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    (CLEAN / "first-of-all.mjs").write_text(source)
+    out = run(["node", "first-of-all.mjs"], cwd=CLEAN)
+    assert out == "Bob hears: Sup Bob.\n", out
 
 
 @check
@@ -238,20 +243,68 @@ def types():
     run(["node", "node_modules/typescript/bin/tsc", "-p", "types"], cwd=folder)
 
 
+def works_in(folder):
+    """The package installed there, not another one, takes a program through."""
+    shutil.copy(CLEAN / "examples" / "direct.mjs", folder)
+    assert "\ndone\n" in run(["node", "direct.mjs"], cwd=folder)
+
+
+def without_prebuilds(name):
+    """The package as it is for a system that none was built for, packed, and a folder to install it into."""
+    folder = WORK / name
+    bare = shutil.copytree(CLEAN / "node_modules" / "p2pnet", folder / "package")
+    shutil.rmtree(bare / "prebuilds")
+    run(["npm", "pack", "--silent", "--pack-destination", folder], cwd=bare)
+    (folder / "clean").mkdir()
+    (folder / "clean/package.json").write_text('{"private": true}\n')
+    return folder / "clean", next(folder.glob("*.tgz"))
+
+
+@check
+def npm_install_compiles_what_the_package_does_not_bring():
+    clean, package = without_prebuilds("elsewhere")
+    env = {"P2PNET_LIBRARY": str(LIBRARY)}
+    install = ["npm", "install", "--no-audit", "--no-fund", "--offline"]
+    try:
+        run([*install, package], cwd=clean, env=env)
+    except AssertionError as why:
+        if "node_api.h, not in" in str(why):
+            raise Skip("this node came without headers") from None
+        raise
+    assert (clean / "node_modules/p2pnet/build/p2pnet.node").exists()
+    works_in(clean)
+    shutil.rmtree(clean / "node_modules")
+    run([*install, "--ignore-scripts", package], cwd=clean, env=env)
+    said = run(["node", "-e", "require('p2pnet')"], cwd=clean, status=1)
+    assert "npm rebuild p2pnet" in said and "Building it yourself" in said, said
+    run(["npm", "rebuild", "p2pnet"], cwd=clean, env=env)
+    works_in(clean)
+
+
+@check
+def npm_install_tells_what_is_missing():
+    clean, package = without_prebuilds("nothing")
+    nothing = {"CC": "no-such-compiler", "PKG_CONFIG_LIBDIR": str(clean), "PKG_CONFIG_PATH": "", "P2PNET_LIBRARY": ""}
+    said = run(["npm", "install", "--no-audit", "--no-fund", "--offline", package], cwd=clean, env=nothing, status=1)
+    for part in ["compiling one", "there is no no-such-compiler", "libp2pnet.a: install p2pnet", "P2PNET_LIBRARY"]:
+        assert part in said, f"no {part!r} in:\n{said}"
+    bare = next(clean.parent.glob("package"))
+    said = run(["node", "scripts/build.mjs", "--headers", clean, "--lib", clean / "x.a"], cwd=bare, status=1)
+    assert f"node_api.h, not in {clean}" in said and f"{clean}/x.a, which --lib names" in said, said
+
+
 @check
 def building_it_yourself():
     """From what the package brings, with Node's own headers."""
     package = shutil.copytree(CLEAN / "node_modules" / "p2pnet", WORK / "own" / "node_modules" / "p2pnet")
     shutil.rmtree(package / "prebuilds")
-    said = run(["node", "-e", "require('p2pnet')"], cwd=package.parent.parent, status=1)
-    assert "Building it yourself" in said, said
     try:
         run(["node", "scripts/build.mjs", "--lib", LIBRARY, "--cflags=-Werror"], cwd=package)
     except AssertionError as why:
-        if "no node_api.h" in str(why):
+        if "node_api.h, not in" in str(why):
             raise Skip("this node came without headers") from None
         raise
-    run(["node", CLEAN / "first.mjs"], cwd=package.parent.parent)
+    works_in(package.parent.parent)
 
 
 @check
@@ -262,8 +315,7 @@ def building_it_with_headers_from_npm():
     include = folder / "node_modules" / "node-api-headers" / "include"
     package = shutil.copytree(CLEAN / "node_modules" / "p2pnet", folder / "node_modules" / "p2pnet")
     run(["node", "scripts/build.mjs", "--lib", LIBRARY, "--headers", include, "--cflags=-Werror -DP2PNET_OWN_UV"], cwd=package)
-    shutil.copy(CLEAN / "examples" / "direct.mjs", folder)
-    assert "\ndone\n" in run(["node", "direct.mjs"], cwd=folder)
+    works_in(folder)
 
 
 @check
