@@ -88,8 +88,7 @@ def the_package_holds_what_it_needs_and_nothing_else():
     cargo = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     assert manifest["version"] == cargo, f"{manifest['version']} here, {cargo} in Cargo.toml"
     assert "dependencies" not in manifest and "gypfile" not in manifest
-    assert not {"preinstall", "postinstall"} & set(manifest["scripts"])
-    assert not (package / "build").exists(), "compiled, though what it brings works"
+    assert not {"install", "preinstall", "postinstall"} & set(manifest["scripts"]), "installing runs nothing"
     tops = {p.name for p in package.iterdir()}
     assert tops == {"package.json", "README.md", "LICENSE", "lib", "src", "include", "scripts", "prebuilds", "examples"}, tops
     assert (package / "include/p2pnet.h").read_text() == (ROOT / "include/p2pnet.h").read_text()
@@ -261,36 +260,33 @@ def without_prebuilds(name):
 
 
 @check
-def npm_install_compiles_what_the_package_does_not_bring():
+def where_the_package_brings_no_addon_it_is_compiled_by_one_command():
     clean, package = without_prebuilds("elsewhere")
-    env = {"P2PNET_LIBRARY": str(LIBRARY)}
-    install = ["npm", "install", "--no-audit", "--no-fund", "--offline"]
+    run([*NPM, "--offline", package], cwd=clean)
+    said = run(["node", "-e", "require('p2pnet')"], cwd=clean, status=1)
+    assert "npx p2pnet-build" in said and "Building it yourself" in said, said
     try:
-        run([*install, package], cwd=clean, env=env)
+        run(["npx", "--no-install", "p2pnet-build"], cwd=clean, env={"P2PNET_LIBRARY": str(LIBRARY)})
     except AssertionError as why:
         if "node_api.h, not in" in str(why):
             raise Skip("this node came without headers") from None
         raise
-    assert (clean / "node_modules/p2pnet/build/p2pnet.node").exists()
-    works_in(clean)
-    shutil.rmtree(clean / "node_modules")
-    run([*install, "--ignore-scripts", package], cwd=clean, env=env)
-    said = run(["node", "-e", "require('p2pnet')"], cwd=clean, status=1)
-    assert "npm rebuild p2pnet" in said and "Building it yourself" in said, said
-    run(["npm", "rebuild", "p2pnet"], cwd=clean, env=env)
     works_in(clean)
 
 
 @check
-def npm_install_tells_what_is_missing():
+def what_is_missing_for_that_is_told_at_once():
     clean, package = without_prebuilds("nothing")
+    run([*NPM, "--offline", package], cwd=clean)
     nothing = {"CC": "no-such-compiler", "PKG_CONFIG_LIBDIR": str(clean), "PKG_CONFIG_PATH": "", "P2PNET_LIBRARY": ""}
-    said = run(["npm", "install", "--no-audit", "--no-fund", "--offline", package], cwd=clean, env=nothing, status=1)
-    for part in ["compiling one", "there is no no-such-compiler", "libp2pnet.a: install p2pnet", "P2PNET_LIBRARY"]:
+    said = run(["npx", "--no-install", "p2pnet-build", "--headers", clean], cwd=clean, env=nothing, status=1)
+    for part in ["there is no no-such-compiler", "libp2pnet.a: install p2pnet", "P2PNET_LIBRARY", f"node_api.h, not in {clean}"]:
         assert part in said, f"no {part!r} in:\n{said}"
-    bare = next(clean.parent.glob("package"))
-    said = run(["node", "scripts/build.mjs", "--headers", clean, "--lib", clean / "x.a"], cwd=bare, status=1)
-    assert f"node_api.h, not in {clean}" in said and f"{clean}/x.a, which --lib names" in said, said
+    said = run(["npx", "--no-install", "p2pnet-build", "--lib", clean / "x.a"], cwd=clean, status=1)
+    assert f"{clean}/x.a, which --lib names" in said, said
+    (clean / "empty.a").write_bytes(b"!<arch>\n")  # a library without what the addon calls
+    said = run(["npx", "--no-install", "p2pnet-build", "--lib", clean / "empty.a"], cwd=clean, status=None)
+    assert "it does not load" in said and "p2p_" in said or "node_api.h, not in" in said, said
 
 
 @check

@@ -1,8 +1,9 @@
-// Compiles the addon with nothing but a C compiler: node scripts/build.mjs [--lib FILE] [--out FILE] [--headers FOLDER]
+#!/usr/bin/env node
+// Compiles the addon with nothing but a C compiler: npx p2pnet-build [--lib FILE] [--out FILE] [--headers FOLDER]
 //
 //   --lib      libp2pnet.a; else what P2PNET_LIBRARY names, else that of the source tree around this folder, else the installed one
 //   --headers  folder with node_api.h; else those that came with node, else those of the npm package node-api-headers
-//   --out      else build/p2pnet.node, which the package takes before the one it came with
+//   --out      else build/p2pnet.node, which the package takes before the one it came with; it is then loaded, to see that it works
 //   --cflags   further flags for the compiler, which is CC, else cc
 //
 // The library is linked in: who installs the package needs neither a compiler nor an installed p2pnet. What is missing is told
@@ -16,10 +17,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const own = path.join(root, 'build', 'p2pnet.node');
 const { values } = parseArgs({
   options: {
     lib: { type: 'string' },
-    out: { type: 'string', default: path.join(root, 'build', 'p2pnet.node') },
+    out: { type: 'string', default: own },
     headers: { type: 'string' },
     cflags: { type: 'string', default: '' },
   },
@@ -122,4 +124,8 @@ mkdirSync(path.dirname(values.out), { recursive: true });
 const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
 if (error) fail(`${command}: ${error.message}`);
 if (status !== 0) fail(`${command} ended with status ${status}: is ${lib} for ${process.arch}, and as new as this package?`);
+if (values.out === own) {
+  const load = spawnSync(process.execPath, ['-e', 'process.dlopen({ exports: {} }, process.argv[1])', own], { encoding: 'utf8' });
+  if (load.status !== 0) fail(`it does not load: ${load.stderr.match(/^Error: (.*)$/m)?.[1] ?? load.stderr}`);
+}
 console.log(`built ${path.relative(process.cwd(), values.out)}`);
