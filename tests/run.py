@@ -10,6 +10,7 @@ Each step writes its whole output to target/test-logs/STEP.log; what failed is s
 this machine is counted as skipped, with the reason. Exit status 0 only if nothing failed.
 """
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -29,7 +30,8 @@ BUILD_TOOLS = ["cargo", "build", "--bins", *FEATURES]
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
             "conntrack": "conntrack", "cmake": "cmake", "abidiff": "abigail-tools", "lintian": "lintian", "zsh": "zsh",
-            "fish": "fish", "groff": "groff-base", "strace": "strace", "dpkg-shlibdeps": "dpkg-dev"}
+            "fish": "fish", "groff": "groff-base", "strace": "strace", "dpkg-shlibdeps": "dpkg-dev", "node": "nodejs",
+            "npm": "npm"}
 
 COUNT = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 CARGO_COUNT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
@@ -201,6 +203,8 @@ SOAK = {
 def install_packages():
     """As root, installs what the tests use and the machine lacks; else says what is missing."""
     packages = sorted({PACKAGES[p] for p in PACKAGES if not shutil.which(p)})
+    if importlib.util.find_spec("ensurepip") is None:  # Debian has it apart
+        packages.append("python3-venv")
     if not packages:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -27,14 +27,13 @@ import "C"
 import (
 	"io"
 	"syscall"
-	"time"
 )
 
 const (
 	takeAtOnce = 64
 	// noticeRoom is how many notices wait for the program; further ones push the oldest out.
 	noticeRoom = 256
-	// messageRoom is the same for messages of the DHT, which anybody may send.
+	// messageRoom is the same for messages of the DHT, which anybody may send, and for those to be carried.
 	messageRoom = 1024
 	// closedBacklog is how many connections that have ended wait for Accept; the oldest go first. What is open is
 	// limited by the net's options.
@@ -93,7 +92,9 @@ func (c *core) deal(ev *C.p2p_event) (over bool) {
 		c.startOnce.Do(func() { close(c.started) })
 		c.notice(ev)
 	case EventDHTMessage:
-		c.message(ev)
+		c.messages.push(DHTMessage{From: C.GoString(ev.peer), Text: eventText(ev)})
+	case EventDHTSend:
+		c.errands.push(DHTErrand{To: C.GoString(ev.peer), Text: eventText(ev)})
 	case EventStopped:
 		if ev.result != C.P2P_OK {
 			c.mu.Lock()
@@ -247,57 +248,4 @@ func eventError(ev *C.p2p_event) error {
 		e.Message = e.Code.Error()
 	}
 	return e
-}
-
-// ---- what happens to the net ----
-
-// Notice is news that nothing depends on: a log line, a change of the node's situation, another link of a connection.
-type Notice struct {
-	// Kind is EventLog, EventInfo, EventPath, EventReady, or a kind that this package does not know.
-	Kind Kind
-	// Level is that of a log line.
-	Level LogLevel
-	// Path is what has become of a connection's link.
-	Path Path
-	// Conn is the connection it is about, nil if none.
-	Conn *Conn
-	// Peer is the peer's address, "" if it is about none.
-	Peer string
-	// Text says it in words.
-	Text string
-	// At is when it happened, from the net's start.
-	At time.Duration
-}
-
-// Notices returns the channel of notices. It holds the last few hundred that nobody has taken, and is closed at the end
-// of the net.
-func (n *Net) Notices() <-chan Notice { return n.core.notices }
-
-func (c *core) notice(ev *C.p2p_event) {
-	news := Notice{
-		Kind: Kind(ev.kind),
-		Peer: C.GoString(ev.peer),
-		Text: eventText(ev),
-		At:   time.Duration(ev.time_ms) * time.Millisecond,
-	}
-	switch news.Kind {
-	case EventLog:
-		news.Level = LogLevel(ev.code)
-	case EventPath:
-		news.Path = Path(ev.code)
-	}
-	if ev.conn != 0 {
-		news.Conn = c.conn(ev)
-	}
-	for {
-		select {
-		case c.notices <- news:
-			return
-		default:
-		}
-		select {
-		case <-c.notices: // the oldest
-		default:
-		}
-	}
 }

@@ -4,7 +4,8 @@
   build_backend.py [--library FILE] [--out FOLDER]       prints the wheel's path
 
 The library is target/release/libp2pnet.so, as `make lib` leaves it, unless --library or P2PNET_LIBRARY names another one. The wheel
-is named after the machine the library is for, so one for another machine can be made as well.
+is named after the machine and the C library that the library is for, so one for another machine can be made as well, and pip takes
+it nowhere where it would not load.
 """
 import argparse
 import base64
@@ -47,9 +48,9 @@ def library(given=None):
 
 
 def platform_tag(path):
-    """What the wheel is for, by the library's head: "linux_x86_64"."""
-    with path.open("rb") as file:
-        head = file.read(20)
+    """What the wheel is for, by the library's head and the newest glibc it names (PEP 600): "manylinux_2_34_x86_64"."""
+    whole = path.read_bytes()
+    head = whole[:20]
     if head[:4] != b"\x7fELF":
         return re.sub(r"[-.]", "_", sysconfig.get_platform())
     order = "<" if head[5] == 1 else ">"
@@ -57,6 +58,9 @@ def platform_tag(path):
     name = MACHINES.get((machine, head[4] == 2))
     if name is None:
         raise CannotBuild(f"{path} is for a machine that this script does not know (ELF {machine})")
+    glibc = [tuple(map(int, found)) for found in re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)", whole)]
+    if glibc:
+        return "manylinux_{}_{}_{}".format(*max(glibc), name)
     system = "linux" if sys.platform == "linux" else re.sub(r"[-.]", "_", platform.system().lower())
     return f"{system}_{name}"
 

@@ -99,8 +99,7 @@ def install_library():
     """make install into a folder of ours, as a user does; without building anything."""
     prefix = WORK / "prefix"
     shutil.rmtree(prefix, ignore_errors=True)
-    # -o: what is built is taken as it is.
-    run(["make", "-o", "lib", "-o", "server", "install", f"PREFIX={prefix}"], cwd=ROOT)
+    run(["make", "install", f"PREFIX={prefix}", "BUILT=1"], cwd=ROOT)
     return {"PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig", "LD_LIBRARY_PATH": f"{prefix}/lib"}
 
 
@@ -199,34 +198,35 @@ def with_pkg_config():
         raise Skip("make install needs the server and the tool built")
 
 
-def first_program(go, env):
-    """The README's first program, in a folder of its own outside the tree's module, by the README's commands."""
+def first_program(go, env, readme, where, has, wants):
+    """A README's program, in a folder of its own outside the tree's module, by that README's commands."""
     with_pkg_config()
-    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
     program = re.search(r"^```go\n(package main\n.*?)^```", text, re.M | re.S)[1]
-    commands = re.search(r"^go mod init hello\n(go mod edit .*)$", text, re.M)[1]
+    commands = re.search(r"go mod init hello\n(go mod edit .*)$", text, re.M)[1]
     commands = commands.replace("/where/you/have/p2pnet/bindings/go", str(PACKAGE)).split()
-    installed = install_library()
-    folder = WORK / "hello"
+    env = {**env, **install_library()}
+    folder = WORK / where
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    # Two nodes on one machine need an address each; on the internet that line is not there.
-    alone = 'p2pnet.Set(p2pnet.OptPassiveBind, os.Getenv("BIND")),\n\t\tp2pnet.Set(p2pnet.OptNodeType, p2pnet.NodePassive),\n\t\t// p2pnet.Rendezvous'
-    assert "// p2pnet.Rendezvous" in program
-    (folder / "main.go").write_text(program.replace("// p2pnet.Rendezvous", alone), encoding="utf-8")
-    env = {**env, **installed}
+    # Two nodes on one machine need an address each here, where nothing outside of it is asked; on the internet that is not there.
+    alone = "p2pnet.Set(p2pnet.OptPassiveBind, os.Getenv(\"BIND\")), p2pnet.Set(p2pnet.OptNodeType, p2pnet.NodePassive), "
+    option = "p2pnet.Set(p2pnet.OptNetType, p2pnet.NetDirect)"
+    assert option in program
+    (folder / "main.go").write_text(program.replace(option, alone + option), encoding="utf-8")
     run([go, "mod", "init", "hello"], cwd=folder, env=env)
     run([go, *commands[1:]], cwd=folder, env=env)
     run([go, "build", "-o", "hello", "."], cwd=folder, env=env)
-    os.environ.update(installed)
+    os.environ.update({k: v for k, v in env.items() if k == "LD_LIBRARY_PATH"})
     os.environ["BIND"] = "127.0.0.27"
     with Process([folder / "hello"]) as waits:
         locator = waits.wait_for(r"^go run \. (\S+)$")[1]
         os.environ["BIND"] = "127.0.0.28"
         with Process([folder / "hello", locator]) as connects:
             assert connects.ended() == 0, connects.text()
-            assert re.search(r'^127\.0\.0\.27:\d+ says "hello"$', connects.text(), re.M), connects.text()
+            assert re.search(wants, connects.text(), re.M), connects.text()
         assert waits.ended() == 0, waits.text()
+        assert re.search(has, waits.text(), re.M), waits.text()
 
 
 def installed_examples(go, env):
@@ -285,7 +285,9 @@ def everything(go, options):
             tally.attempt("direct", direct, programs)
             tally.attempt("chat", chat, programs)
     tally.attempt("examples with the installed library", installed_examples, go, env)
-    tally.attempt("the README's first program", first_program, go, env)
+    tally.attempt("the README's first program", first_program, go, env, PACKAGE / "README.md", "hello",
+                  r'^127\.0\.0\.28:\d+ says "hello"$', r'^127\.0\.0\.27:\d+ says "hello"$')
+    tally.attempt("the project's README's program", first_program, go, env, ROOT / "README.md", "hello-of-all", "^Sup Bob\\.$", "^$")
 
 
 if __name__ == "__main__":

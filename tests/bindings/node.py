@@ -220,7 +220,7 @@ def example_failures_are_explained():
 
 @check
 def the_readme():
-    """Its programs run as they stand, and say what it says they do."""
+    """Its programs run as they stand, and say what it says they do; so does the one in the project's README."""
     text = (CLEAN / "node_modules" / "p2pnet" / "README.md").read_text()
     programs = re.findall(r"```js\n(// (\S+)\n.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S)
     assert len(programs) >= 2, "no programs in the README"
@@ -228,6 +228,10 @@ def the_readme():
         (CLEAN / name).write_text(source)
         out = run(["node", name], cwd=CLEAN)
         assert out == said, f"{name} says\n{out}\nand not\n{said}"
+    source = re.search(r"```js\n(// first.mjs\n.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    (CLEAN / "first-of-all.mjs").write_text(source)
+    out = run(["node", "first-of-all.mjs"], cwd=CLEAN)
+    assert out == "Bob hears: Sup Bob.\n", out
 
 
 @check
@@ -238,20 +242,65 @@ def types():
     run(["node", "node_modules/typescript/bin/tsc", "-p", "types"], cwd=folder)
 
 
+def works_in(folder):
+    """The package installed there, not another one, takes a program through."""
+    shutil.copy(CLEAN / "examples" / "direct.mjs", folder)
+    assert "\ndone\n" in run(["node", "direct.mjs"], cwd=folder)
+
+
+def without_prebuilds(name):
+    """The package as it is for a system that none was built for, packed, and a folder to install it into."""
+    folder = WORK / name
+    bare = shutil.copytree(CLEAN / "node_modules" / "p2pnet", folder / "package")
+    shutil.rmtree(bare / "prebuilds")
+    run(["npm", "pack", "--silent", "--pack-destination", folder], cwd=bare)
+    (folder / "clean").mkdir()
+    (folder / "clean/package.json").write_text('{"private": true}\n')
+    return folder / "clean", next(folder.glob("*.tgz"))
+
+
+@check
+def where_the_package_brings_no_addon_it_is_compiled_by_one_command():
+    clean, package = without_prebuilds("elsewhere")
+    run([*NPM, "--offline", package], cwd=clean)
+    said = run(["node", "-e", "require('p2pnet')"], cwd=clean, status=1)
+    assert "npx p2pnet-build" in said and "Building it yourself" in said, said
+    try:
+        run(["npx", "--no-install", "p2pnet-build"], cwd=clean, env={"P2PNET_LIBRARY": str(LIBRARY)})
+    except AssertionError as why:
+        if "node_api.h, not in" in str(why):
+            raise Skip("this node came without headers") from None
+        raise
+    works_in(clean)
+
+
+@check
+def what_is_missing_for_that_is_told_at_once():
+    clean, package = without_prebuilds("nothing")
+    run([*NPM, "--offline", package], cwd=clean)
+    nothing = {"CC": "no-such-compiler", "PKG_CONFIG_LIBDIR": str(clean), "PKG_CONFIG_PATH": "", "P2PNET_LIBRARY": ""}
+    said = run(["npx", "--no-install", "p2pnet-build", "--headers", clean], cwd=clean, env=nothing, status=1)
+    for part in ["there is no no-such-compiler", "libp2pnet.a: install p2pnet", "P2PNET_LIBRARY", f"node_api.h, not in {clean}"]:
+        assert part in said, f"no {part!r} in:\n{said}"
+    said = run(["npx", "--no-install", "p2pnet-build", "--lib", clean / "x.a"], cwd=clean, status=1)
+    assert f"{clean}/x.a, which --lib names" in said, said
+    (clean / "empty.a").write_bytes(b"!<arch>\n")  # a library without what the addon calls
+    said = run(["npx", "--no-install", "p2pnet-build", "--lib", clean / "empty.a"], cwd=clean, status=None)
+    assert "it does not load" in said and "p2p_" in said or "node_api.h, not in" in said, said
+
+
 @check
 def building_it_yourself():
     """From what the package brings, with Node's own headers."""
     package = shutil.copytree(CLEAN / "node_modules" / "p2pnet", WORK / "own" / "node_modules" / "p2pnet")
     shutil.rmtree(package / "prebuilds")
-    said = run(["node", "-e", "require('p2pnet')"], cwd=package.parent.parent, status=1)
-    assert "Building it yourself" in said, said
     try:
         run(["node", "scripts/build.mjs", "--lib", LIBRARY, "--cflags=-Werror"], cwd=package)
     except AssertionError as why:
-        if "no node_api.h" in str(why):
+        if "node_api.h, not in" in str(why):
             raise Skip("this node came without headers") from None
         raise
-    run(["node", CLEAN / "first.mjs"], cwd=package.parent.parent)
+    works_in(package.parent.parent)
 
 
 @check
@@ -262,8 +311,7 @@ def building_it_with_headers_from_npm():
     include = folder / "node_modules" / "node-api-headers" / "include"
     package = shutil.copytree(CLEAN / "node_modules" / "p2pnet", folder / "node_modules" / "p2pnet")
     run(["node", "scripts/build.mjs", "--lib", LIBRARY, "--headers", include, "--cflags=-Werror -DP2PNET_OWN_UV"], cwd=package)
-    shutil.copy(CLEAN / "examples" / "direct.mjs", folder)
-    assert "\ndone\n" in run(["node", "direct.mjs"], cwd=folder)
+    works_in(folder)
 
 
 @check

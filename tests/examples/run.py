@@ -6,6 +6,7 @@ what they say. Ends with "N passed, N failed, N skipped".
   tests/examples/run.py WORD...    the checks whose names contain one of the words
 """
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ WARN = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", f"-I{PREFIX}/include"
 STATIC = [f"{PREFIX}/lib/libp2pnet.a", "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"]
 SHARED = [f"-L{PREFIX}/lib", "-lp2pnet", f"-Wl,-rpath,{PREFIX}/lib"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+INSTALLED = {"PKG_CONFIG_PATH": f"{PREFIX}/lib/pkgconfig", "LD_LIBRARY_PATH": f"{PREFIX}/lib"}
 SERVER = os.environ.get("SERVER") or PREFIX / "bin" / "p2p-rendezvous"
 
 
@@ -74,6 +76,13 @@ matrix()
 
 
 @check
+def hpp_from_beginning_to_end():
+    out = WORK / "hpp_life"
+    run(["g++", "-std=c++17", *WARN, "-Wshadow", *SANITIZE, ROOT / "tests/examples/hpp_life.cpp", "-o", out, *STATIC, "-pthread"])
+    run([out])
+
+
+@check
 def commands_in_the_head_comments():
     """Every compile command that an example shows, as it stands there."""
     if not shutil.which("pkg-config"):
@@ -94,6 +103,50 @@ def commands_in_the_head_comments():
             command = f"{lines[i]} {following}".split("   (")[0]
             run(["sh", "-c", command], cwd=folder, env={"PKG_CONFIG_PATH": str(PREFIX / "lib/pkgconfig")})
             assert (folder / name).exists(), command
+
+
+def of_readme(readme, language, name):
+    """A README's program, compiled as it stands by the command that the README gives."""
+    text = readme.read_text(encoding="utf-8")
+    program = re.search(rf"^```{language}\n(.*?)^```", text, re.M | re.S)[1]
+    command = re.search(rf"c[c+]+ (?:\S+ )?{name} \$\(pkg-config .*?\) -o \w+", text)[0]
+    folder = WORK / f"readme-{readme.parent.name}-{language}"
+    folder.mkdir()
+    (folder / name).write_text(program, encoding="utf-8")
+    run(["sh", "-c", command], cwd=folder, env=INSTALLED)
+    return folder / name.split(".")[0]
+
+
+@check
+def the_readmes_program_in_c():
+    """Two of it and a server, as the README starts them."""
+    if not shutil.which("pkg-config"):
+        raise Skip("pkg-config is not installed")
+    hello = of_readme(ROOT / "README.md", "c", "hello.c")
+    # As in a terminal, where each line is shown at once.
+    shown = ["env", f"LD_LIBRARY_PATH={PREFIX}/lib", "stdbuf", "-oL", hello]
+    free = ["--listen", "127.0.0.1:0", "--nat-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "memory", "--print-addrs"]
+    with Process([SERVER, *free]) as server:
+        at = server.wait_for(r'"rendezvous":\["([^"]+)"')[1]
+        with Process([*shown, at, "127.0.0.2"]) as first, Process([*shown, at, "127.0.0.3"]) as second:
+            for each in [first, second]:
+                each.wait_for(r"^connected: 127\.0\.0\.[23]:\d+$")
+                each.wait_for(r"^127\.0\.0\.[23]:\d+ says: hello$")
+
+
+@check
+def the_readmes_programs_in_cpp():
+    if not shutil.which("pkg-config"):
+        raise Skip("pkg-config is not installed")
+    for readme, says in [(ROOT / "README.md", "Sup Bob.\n"), (ROOT / "bindings/cpp/README.md", "Bob hears: Sup Bob.\n")]:
+        assert run([of_readme(readme, "cpp", "first.cpp")], env=INSTALLED) == says
+    folder = WORK / "readme-cpp-cpp"
+    if shutil.which("cmake"):
+        text = (ROOT / "bindings/cpp/README.md").read_text(encoding="utf-8")
+        (folder / "CMakeLists.txt").write_text(re.search(r"^```cmake\n(.*?)^```", text, re.M | re.S)[1])
+        run(["cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={PREFIX}"])
+        run(["cmake", "--build", folder / "build"])
+        assert run([folder / "build/first"], env=INSTALLED) == says
 
 
 @check

@@ -16,7 +16,8 @@ function load() {
   }
   const message =
     `p2pnet: this package holds no addon that works here (${kind}, Node ${process.version}). ` +
-    'With a C compiler and libp2pnet.a it can be built: see "Building it yourself" in the README.' +
+    'With a C compiler and libp2pnet.a (make install of p2pnet, or the Debian package libp2pnet-dev) it can be compiled: ' +
+    'npx p2pnet-build. See "Building it yourself" in the README.' +
     tried.map((line) => `\n  ${line}`).join('');
   throw Object.assign(new Error(message), { code: 'P2P_ERR_UNSUPPORTED' });
 }

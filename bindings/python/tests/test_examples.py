@@ -49,11 +49,13 @@ class Examples(Case):
                         self.assertEqual(each.ended(), 0, each.text())
                     self.assertEqual(len(re.findall("cem 1: hello", ann.text())), 1)
 
-    def test_the_first_program_of_the_readme(self):
-        text = (HERE.parent / "README.md").read_text(encoding="utf-8")
-        with python("-c", re.search(r"```python\n(import p2pnet\n.*?)```", text, re.S)[1]) as program:
-            self.assertEqual(program.ended(), 0, program.text())
-            self.assertEqual(program.text(), "Sup Bob.")
+    def test_the_first_program_of_the_readmes(self):
+        """The package's own, and the one in the project's."""
+        for readme in (HERE.parent / "README.md", HERE.parents[2] / "README.md"):
+            text = readme.read_text(encoding="utf-8")
+            with python("-c", re.search(r"```python\n(import p2pnet\n.*?)```", text, re.S)[1]) as program:
+                self.assertEqual(program.ended(), 0, program.text())
+                self.assertEqual(program.text(), "Sup Bob.")
 
     def test_what_the_readme_links_to(self):
         text = (HERE.parent / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,129 @@
+package p2pnet
+
+// #include <p2pnet.h>
+// static p2p_result p2pgo_send_line(p2p_net *net, p2p_conn conn, _GoString_ line)
+// {
+//     return p2p_send_line(net, conn, _GoStringPtr(line), _GoStringLen(line));
+// }
+import "C"
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"unsafe"
+)
+
+// What Write gives to the library at once; a part of what OptSendBuffer has room for.
+const piece = 64 << 10
+
+// WriteLine sends a line; its end is added. It waits while the peer does not read, until ctx is done: the line was not
+// sent then. ErrInvalid: the line is empty, or has a line end (CR LF) inside. ErrTooLarge: it is longer than OptMaxLine.
+func (c *Conn) WriteLine(ctx context.Context, line string) error {
+	return c.write(ctx, func() error { return c.TryWriteLine(line) })
+}
+
+// TryWriteLine is WriteLine without waiting: ErrWouldBlock says that nothing was sent.
+func (c *Conn) TryWriteLine(line string) error {
+	raw, err := c.core.enter()
+	if err != nil {
+		return err
+	}
+	result := C.p2pgo_send_line(raw, C.p2p_conn(c.id), line)
+	c.core.leave()
+	return c.sent(result)
+}
+
+// Send sends a message of 0 to OptMaxMessage bytes, whole and in order with lines (secure dialect; else ErrUnsupported).
+// It waits while the peer does not read, until ctx is done: the message was not sent then.
+func (c *Conn) Send(ctx context.Context, data []byte) error {
+	return c.write(ctx, func() error { return c.TrySend(data) })
+}
+
+// TrySend is Send without waiting: ErrWouldBlock says that nothing was sent.
+func (c *Conn) TrySend(data []byte) error {
+	var at unsafe.Pointer
+	if len(data) > 0 {
+		at = unsafe.Pointer(&data[0])
+	}
+	raw, err := c.core.enter()
+	if err != nil {
+		return err
+	}
+	result := C.p2p_send(raw, C.p2p_conn(c.id), at, C.size_t(len(data)))
+	runtime.KeepAlive(data)
+	c.core.leave()
+	return c.sent(result)
+}
+
+// Write sends bytes, with FramingRaw; with lines it says ErrUnsupported. It waits while the peer does not read.
+func (c *Conn) Write(p []byte) (int, error) {
+	if !c.core.raws {
+		return 0, notRaw("Write", "WriteLine or Send")
+	}
+	sent := 0
+	for sent < len(p) {
+		next := p[sent:]
+		if len(next) > piece {
+			next = next[:piece]
+		}
+		err := c.write(context.Background(), func() error { return c.TrySend(next) })
+		if err != nil {
+			return sent, err
+		}
+		sent += len(next)
+	}
+	return sent, nil
+}
+
+// write repeats a call until there is room for it.
+func (c *Conn) write(ctx context.Context, try func() error) error {
+	for {
+		if err := due(ctx, &c.writeBy); err != nil {
+			return err
+		}
+		err := try()
+		if !errors.Is(err, ErrWouldBlock) {
+			return err
+		}
+		// There may be room by now, told before anybody waited for it: once more, when we would hear of it.
+		c.mu.Lock()
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		if err := try(); !errors.Is(err, ErrWouldBlock) {
+			return err
+		}
+		passed, changed := c.writeBy.channels()
+		select {
+		case <-room:
+		case <-changed:
+		case <-c.done: // the next try tells why
+		case <-c.stop:
+			return c.sent(C.P2P_ERR_CLOSED)
+		case <-passed:
+			return os.ErrDeadlineExceeded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// sent makes the result of sending an error. That of a connection that is gone says why it is.
+func (c *Conn) sent(result C.p2p_result) error {
+	switch result {
+	case C.P2P_OK:
+		return nil
+	case C.P2P_ERR_NOT_FOUND, C.P2P_ERR_CLOSED:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.why == "" {
+			return failed(ErrClosed, "the connection is closing")
+		}
+		return failed(ErrClosed, c.why)
+	}
+	return failure(result, nil)
+}
