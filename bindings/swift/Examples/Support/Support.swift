@@ -44,10 +44,7 @@ public struct Flags: Sendable {
 }
 
 /// Prints a line at once, also into a pipe.
-public func say(_ line: String) {
-    print(line)
-    fflush(nil)
-}
+public func say(_ line: String) { put(line, into: 1) }
 
 /// Says what went wrong and ends the program.
 public func stop(_ why: String, status: Int32 = 1) -> Never {
@@ -55,9 +52,11 @@ public func stop(_ why: String, status: Int32 = 1) -> Never {
     exit(status)
 }
 
-public func complain(_ why: String) {
-    var text = why + "\n"
-    text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
+public func complain(_ why: String) { put(why, into: 2) }
+
+private func put(_ line: String, into descriptor: Int32) {
+    var text = line + "\n"
+    text.withUTF8 { _ = write(descriptor, $0.baseAddress, $0.count) }
 }
 
 /// Calls a function at Ctrl-C, once; the second one ends the program.
