@@ -71,6 +71,25 @@ public func atInterrupt(_ body: @escaping @Sendable () async -> Void) {
     source.resume()
 }
 
+/// The lines that are typed. Not by readLine(): while that waits it keeps a lock that the program's exit waits for.
+public func typedLines() -> AsyncStream<String> {
+    AsyncStream { lines in
+        DispatchQueue(label: "terminal").async { // a thread of its own: reading waits
+            var line: [UInt8] = []
+            var byte: UInt8 = 0
+            while read(0, &byte, 1) == 1 {
+                if byte == UInt8(ascii: "\n") {
+                    lines.yield(String(decoding: line, as: UTF8.self))
+                    line = []
+                } else {
+                    line.append(byte)
+                }
+            }
+            lines.finish()
+        }
+    }
+}
+
 /// Counts, from any task.
 public actor Counter {
     public private(set) var count = 0

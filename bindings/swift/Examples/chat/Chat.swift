@@ -8,7 +8,6 @@
 //     swift run chat --name ben --bind 127.0.0.2 --port 5000 --connect 127.0.0.1:5000
 //     swift run chat --name cem --bind 127.0.0.3 --connect 127.0.0.2:5000 --say hello --exit-after 1
 
-import Dispatch
 import ExampleSupport
 import P2PNet
 
@@ -46,11 +45,8 @@ struct Chat {
             try await net.advertise()
         }
         let named = flags["connect"].isEmpty ? nil : try await net.connect(to: flags["connect"])
-        // Reading the terminal waits, so it has a thread of its own.
-        DispatchQueue(label: "terminal").async {
-            while let line = readLine() {
-                if !line.isEmpty { Task { await tell(line) } }
-            }
+        Task {
+            for await line in typedLines() where !line.isEmpty { await tell(line) }
         }
         await withTaskGroup(of: Void.self) { tasks in
             if let named { tasks.addTask { await hear(named) } }
