@@ -151,7 +151,7 @@ def step_demo():
 
 # What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
 # what mostly waits comes last. The first lane builds in target/debug while the second builds the library as users have it.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go"),
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go", "swift"),
          ("c", "abi", "demo", "lab", "pyp2p", "python", "node", "namespace"))
 
 STEPS = {
@@ -171,6 +171,7 @@ STEPS = {
     "python": (script("python", "tests/bindings/python.py", tools=True), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
     "go": (script("go", "tests/bindings/go.py", "--build", tools=True), "the Go binding: vet, race detector, examples"),
+    "swift": (script("swift", "tests/bindings/swift.py", tools=True), "the Swift package, if there is a Swift: tests, examples"),
     "node": (script("node", "tests/bindings/node.py", tools=True), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
@@ -194,6 +195,7 @@ SOAK = {
     "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
                                               "--times", "5"]), "links broken in the lab, each way five times"),
     "asan": (script("asan", "tests/c/run.py", "asan"), "the C ABI under AddressSanitizer"),
+    "swift": (script("swift", "tests/bindings/swift.py", "--chroot"), "the Swift package, in a Debian of its own if need be"),
     "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
