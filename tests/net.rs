@@ -19,7 +19,8 @@ fn quick(config: &mut Config) {
 /// What the server names when somebody from another address asks it.
 fn listed(testnet: &Testnet) -> Vec<String> {
     let mut server = TcpStream::connect(testnet.server()).unwrap();
-    server.write_all(b"BOOTSTRAP 100\r\n").unwrap();
+    // Of the network without a name, as the nodes here.
+    server.write_all(b"NETWORK -\r\nBOOTSTRAP 100\r\n").unwrap();
     let mut line = String::new();
     BufReader::new(server).read_line(&mut line).unwrap();
     line.split_whitespace().filter_map(|w| w.strip_prefix("p:")).map(str::to_owned).collect()

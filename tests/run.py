@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every test of the project and ends with one line that counts them.
 
-  tests/run.py                 everything (make test), two steps at a time
+  tests/run.py                 everything (make test), three steps at a time
   tests/run.py fmt clippy rust only these steps, one after the other
   tests/run.py --soak          the long tests instead (make soak)
   tests/run.py --list          the steps
@@ -149,11 +149,11 @@ def step_demo():
     return one("demo", BUILD_TOOLS, ["make", "demo"])
 
 
-# What runs beside each other, about as long in each lane. Within a lane the order counts: what takes long to build comes first,
-# what mostly waits comes last. The first lane builds in target/debug while the second builds the library as users have it.
-LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "examples", "install", "go"),
-         ("c", "abi", "demo", "lab", "pyp2p", "python", "node", "namespace"))
-
+# What runs beside each other, about as long in each lane. Three on two cores, as much of it is waiting. Within a lane the order
+# counts: the first builds in target/debug, the second begins with the library as users have it, the third needs both.
+LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "install"),
+         ("c", "abi", "demo", "lab", "namespace"),
+         ("pyp2p", "python", "go", "node", "examples", "swift"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -171,6 +171,7 @@ STEPS = {
     "python": (script("python", "tests/bindings/python.py", tools=True), "the Python binding, as a wheel in a fresh environment"),
     "demo": (step_demo, "make demo"),
     "go": (script("go", "tests/bindings/go.py", "--build", tools=True), "the Go binding: vet, race detector, examples"),
+    "swift": (script("swift", "tests/bindings/swift.py", tools=True), "the Swift package, if there is a Swift: tests, examples"),
     "node": (script("node", "tests/bindings/node.py", tools=True), "the Node package, built, installed into a clean folder and tested there"),
 }
 # The long tests: the same programs, given more to do.
@@ -194,6 +195,7 @@ SOAK = {
     "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
                                               "--times", "5"]), "links broken in the lab, each way five times"),
     "asan": (script("asan", "tests/c/run.py", "asan"), "the C ABI under AddressSanitizer"),
+    "swift": (script("swift", "tests/bindings/swift.py", "--chroot"), "the Swift package, in a Debian of its own if need be"),
     "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),
     "proptest": (lambda: counted("proptest", ["cargo", "test", "--release", "--features", "server,testing", "--lib"],
                                  CARGO_COUNT, {"PROPTEST_CASES": "20000"}), "20,000 cases of every property"),
@@ -286,8 +288,9 @@ def main():
     if unknown:
         parser.error(f"no step {', '.join(unknown)}; there are: {', '.join(table)}")
     if not (ROOT / "target" / "debug" / "incremental").exists():
-        # Nothing was built here yet, so there is nothing to be gained by what makes the next build faster.
+        # Nothing was built here yet, so there is nothing to be gained by what makes the next build faster, or debugging easier.
         os.environ.setdefault("CARGO_INCREMENTAL", "0")
+        os.environ.setdefault("CARGO_PROFILE_DEV_DEBUG", "false")
     if table is STEPS:
         os.environ["TOOLS"] = TOOLS
     shutil.rmtree(LOGS, ignore_errors=True)

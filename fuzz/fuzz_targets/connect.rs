@@ -18,6 +18,8 @@ use p2pnet::proto::signal::Outcome;
 use p2pnet::proto::unl::{Record, UnlV3};
 
 const SERVER: &str = "s.example:8000";
+/// Where peers say that they relay; the last one is where the peer itself is.
+const VOLUNTEERS: [&str; 4] = ["192.0.2.8:7", "192.0.2.9:7", "[2001:db8::9]:7", "203.0.113.7:7000"];
 const WHERE: [&str; 3] = ["wan 203.0.113.7:7000", "mapped 203.0.113.8:7000", "lan 192.168.1.9:7000"];
 
 struct Node {
@@ -50,6 +52,8 @@ struct Bench {
     tags: Vec<u64>,
     tokens: Vec<Token>,
     requests: BTreeMap<u64, usize>,
+    own: Own,
+    secret: u8,
 }
 
 fn unl(identity: &Identity, places: &[&str]) -> UnlV3 {
@@ -68,10 +72,11 @@ impl Bench {
             relays: vec![SERVER.to_owned()],
             ..Own::default()
         };
+        let secret = 1 + first % 2;
         let now = Instant::now();
         let seals = |node: &Node| Seals::new(now, node.myself.clone(), *node.key.as_bytes());
         Bench {
-            connector: Connector::new(Settings::new(me.key, None), own, seals(me), [7; 32]),
+            connector: Connector::new(Settings::new(me.key, None), own.clone(), seals(me), [7; 32]),
             now,
             me,
             peer,
@@ -83,7 +88,22 @@ impl Bench {
             tags: Vec::new(),
             tokens: vec![[3; 16]],
             requests: BTreeMap::new(),
+            own,
+            secret,
         }
+    }
+
+    /// A peer says that it relays, and the own locator names whom it is to name.
+    fn relays(&mut self, what: u8) {
+        let Some(at) = VOLUNTEERS.get(usize::from(what % 4)).and_then(|at| at.parse().ok()) else { return };
+        let peer = self.peer.key;
+        self.connector.relays(&peer, at);
+        let Some(relays) = self.connector.take_volunteers() else { return };
+        assert!(relays.len() <= 2, "two are named");
+        let record = Record { relays, servers: SERVER.parse().into_iter().collect(), ..Record::default() };
+        self.own.locator = UnlV3::sign(record, &Identity::from_secret(&[self.secret; 32])).ok();
+        self.connector.set_own(self.now, self.own.clone());
+        self.drain();
     }
 
     fn give(&mut self, input: Input) {
@@ -107,8 +127,10 @@ impl Bench {
                     assert!(WHERE.iter().any(|place| place.ends_with(&to.to_string())), "{to}");
                     self.conns.push(conn);
                 }
-                Output::Relay { conn, server, token, .. } => {
-                    assert_eq!(server, SERVER, "a server of ours, or of the peer's locator");
+                Output::Relay { conn, server, token, prove, .. } => {
+                    let volunteer = VOLUNTEERS.contains(&server.as_str());
+                    assert!(volunteer || server == SERVER, "a server of the two's locators, or a volunteer");
+                    assert_eq!(prove, volunteer);
                     self.conns.push(conn);
                     self.tokens.push(token.0);
                 }
@@ -158,7 +180,8 @@ impl Bench {
         let conn = self.conns.get(pick(self.conns.len())).copied().filter(|conn| !self.ended.contains(conn));
         let peer = self.peer.key;
         let from = std::net::SocketAddr::from(([203, 0, 113, 7], 40_000));
-        match (kind % 13, conn) {
+        match (kind % 14, conn) {
+            (13, _) => self.relays(*what),
             (12, Some(conn)) => self.give(Input::Relayed { conn, at: from }),
             (0, _) => {
                 let request = self.requests.len() as u64 + 1;

@@ -10,6 +10,8 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # The programs p2p and p2p-rendezvous: as `make server` builds them, or others that TOOLS names.
 TOOLS = ROOT / (os.environ.get("TOOLS") or "target/tools/tools")
+# Whom a shell starts in the background ignores it, and so would the programs started here, which are to be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 HUNG = 120  # seconds; nothing is decided by it but that a program hangs
 
 

@@ -28,17 +28,19 @@ BUILD = ["cargo", "rustc", "--lib", "--crate-type", "staticlib", "--profile", "s
 # Debian's compiler for web programs has sources of the same version: the standard library can be built for any target.
 DEBIAN_RUST = {"/usr/bin/rustc": "rustc-web", "/usr/src/rustc-*/library/std/Cargo.toml": "rust-web-src"}
 NATIVE = "x86_64-unknown-linux-gnu"
+ARM64, ARM32 = "qemu-aarch64-static", "qemu-arm-static"
+# What links a program: Debian's compilers for glibc, zig for musl.
 TARGETS = {
-    NATIVE: {"cc": ["gcc"], "packages": [], "std": False},
+    NATIVE: {"cc": ["gcc"]},
     "aarch64-unknown-linux-gnu": {
-        "cc": ["aarch64-linux-gnu-gcc"], "packages": ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
-        "emulator": "qemu-aarch64-static", "std": True},
+        "cc": ["aarch64-linux-gnu-gcc"], "packages": ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"], "emulator": ARM64},
     "armv7-unknown-linux-gnueabihf": {
-        "cc": ["arm-linux-gnueabihf-gcc"], "packages": ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
-        "emulator": "qemu-arm-static", "std": True},
-    "x86_64-unknown-linux-musl": {"zig": "x86_64-linux-musl", "packages": [], "std": True},
-    "armv7-unknown-linux-musleabihf": {"zig": "arm-linux-musleabihf", "packages": [], "emulator": "qemu-arm-static", "std": True},
+        "cc": ["arm-linux-gnueabihf-gcc"], "packages": ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"], "emulator": ARM32},
+    "x86_64-unknown-linux-musl": {"zig": "x86_64-linux-musl"},
+    "aarch64-unknown-linux-musl": {"zig": "aarch64-linux-musl", "emulator": ARM64},
+    "armv7-unknown-linux-musleabihf": {"zig": "arm-linux-musleabihf", "emulator": ARM32},
 }
+OBJCOPY = {"x86_64": "objcopy", "aarch64": "aarch64-linux-gnu-objcopy", "armv7": "arm-linux-gnueabihf-objcopy"}
 
 tally, rows, memory = Tally(), [], []
 count = tally.count
@@ -79,34 +81,25 @@ def there(pattern):
 
 
 def zig():
-    """The command of zig, from its Python package, in a folder of our own."""
+    """The command of zig's C compiler, from its Python package, in a folder of our own."""
     folder = WORK / "zig"
     if not (folder / "bin/python").exists():
         try:
             run([sys.executable, "-m", "venv", folder])
-            run([folder / "bin/pip", "install", "-q", "ziglang", "cargo-zigbuild"])
+            run([folder / "bin/pip", "install", "-q", "ziglang"])
         except RuntimeError as why:
             shutil.rmtree(folder, ignore_errors=True)
             raise Skip(f"zig is not to be had: {str(why).splitlines()[-1]}") from why
-    return folder / "bin"
+    return [folder / "bin/python", "-m", "ziglang", "cc"]
 
 
-def library(target, about):
-    """Builds the static library; gives its path and the seconds it took."""
+def library(target):
+    """Builds the static library; gives its path and the seconds it took. Nothing is linked, so no linker of the target is needed."""
     env, command = {"CARGO_TARGET_DIR": str(WORK)}, list(BUILD)
-    if about["std"]:
-        missing = [package for path, package in DEBIAN_RUST.items() if not there(path)]
-        install(missing)
-        env.update(RUSTC="/usr/bin/rustc", RUSTC_BOOTSTRAP="1")
-        command += ["-Zbuild-std=std"]
     if target != NATIVE:
-        command += ["--target", target]
-    if "zig" in about:
-        bin_ = zig()
-        env["PATH"] = f"{bin_}:{os.environ['PATH']}"
-        command = [bin_ / "cargo-zigbuild", *command[1:]]
-    elif about["cc"] != ["gcc"]:
-        env[f"CARGO_TARGET_{target.upper().replace('-', '_')}_LINKER"] = about["cc"][0]
+        install([package for path, package in DEBIAN_RUST.items() if not there(path)])
+        env.update(RUSTC="/usr/bin/rustc", RUSTC_BOOTSTRAP="1")
+        command += ["-Zbuild-std=std", "--target", target]
     began = time.monotonic()
     run(command, env)
     folder = WORK / (target if target != NATIVE else "") / "small"
@@ -116,19 +109,20 @@ def library(target, about):
 def program(target, about, archive):
     """The test's program, linked without any shared library."""
     out = WORK / f"node-{target}"
-    cc = [zig() / "python", "-m", "ziglang", "cc", "-target", about["zig"]] if "zig" in about else about["cc"]
-    libs = ["-lunwind"] if "zig" in about else ["-lpthread", "-ldl", "-lm"]
+    # The unwinder: gcc links its own, with -static as well; zig has one for the asking.
+    cc, libs = ([*zig(), "-target", about["zig"]], ["-lunwind"]) if "zig" in about else (about["cc"], ["-lpthread", "-ldl", "-lm"])
     run([*cc, "-std=gnu11", "-Os", "-static", "-Wall", "-Wextra", "-I", ROOT / "include", HERE / "node.c", archive, *libs,
          "-s", "-Wl,--gc-sections", "-o", out])
     return out
 
 
-def stripped(target, about, archive):
-    """Bytes of the archive without debug information and bitcode, as make install has it."""
+def stripped(target, archive):
+    """Bytes of the archive without debug information and bitcode; None if there is no tool for it."""
+    objcopy = OBJCOPY[target.split("-")[0]]
+    if not shutil.which(objcopy):
+        return None
     out = WORK / f"libp2pnet-{target}.a"
-    run(["objcopy" if target.startswith("x86_64") or not shutil.which("llvm-objcopy") and "zig" in about
-         else about.get("cc", ["objcopy"])[0].replace("-gcc", "-objcopy").replace("gcc", "objcopy"),
-         "-D", "-g", "-R", ".llvmbc", "-R", ".llvmcmd", archive, out])
+    run([objcopy, "-D", "-g", "-R", ".llvmbc", "-R", ".llvmcmd", archive, out])
     return out.stat().st_size
 
 
@@ -147,47 +141,53 @@ def rss(process):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process._process.pid}/status").read_text())[1])
 
 
-def measure(native):
+def measure(target, binary):
     """Resident memory of a node alone, and with 100 connections."""
     for dialect in ["classic", "secure"]:
-        with Process([native, dialect, "serve", "127.0.0.2"]) as server:
+        with Process([binary, dialect, "serve", "127.0.0.2"]) as server:
             port = server.wait_for(r"^port (\d+)")[1]
             idle = rss(server)
-            with Process([native, dialect, "call", "127.0.0.3", f"127.0.0.2:{port}", "100"]) as crowd:
+            with Process([binary, dialect, "call", "127.0.0.3", f"127.0.0.2:{port}", "100"]) as crowd:
                 crowd.wait_for("^connected 100$")
                 crowd.wait_for("^ok$")
                 full = rss(server)
                 crowd._process.stdin.close()
                 crowd.ended()
-        say(f"# {dialect}: {idle} KB idle, {full} KB with 100 connections")
-        memory.append((dialect, idle, full))
-        count(idle < 8 * 1024 and full < 64 * 1024, f"memory of a {dialect} node stays small", f"{idle} and {full} KB")
+        say(f"# {target}, {dialect}: {idle} KB idle, {full} KB with 100 connections")
+        memory.append((target, dialect, idle, full))
+        count(idle < 8 * 1024 and full < 64 * 1024, f"{target}: memory of a {dialect} node stays small", f"{idle} and {full} KB")
 
 
 def try_target(target, about, native):
-    if about.get("emulator") and not shutil.which(about["emulator"]):
+    """Builds and runs; gives the command of the node for this target."""
+    emulator = about.get("emulator")
+    if emulator and not shutil.which(emulator):
         install(["qemu-user-static"])
-    if about.get("cc") and not shutil.which(about["cc"][0]):
+    if "cc" in about and not shutil.which(about["cc"][0]):
         install(about["packages"])
-    archive, seconds = library(target, about)
+    archive, seconds = library(target)
     binary = program(target, about, archive)
     kind = run(["readelf", "-hdW", binary])
     count("NEEDED" not in kind and ("ELF32" in kind) == target.startswith("arm"), f"{target}: linked without shared libraries", kind)
-    rows.append((target, stripped(target, about, archive), binary.stat().st_size))
-    say(f"# {target}: library {rows[-1][1]:,}, program {rows[-1][2]:,} bytes, built in {seconds:.0f} s")
-    command = [about["emulator"], binary] if about.get("emulator") else [binary]
-    native = native or binary
+    size = stripped(target, archive)
+    rows.append((target, f"{size:,}" if size else "", f"{binary.stat().st_size:,}"))
+    say(f"# {target}: library {rows[-1][1]}, program {rows[-1][2]} bytes, built in {seconds:.0f} s")
+    command = [emulator, binary] if emulator else [binary]
+    native = native or command
     for dialect in ["classic", "secure"]:
-        talk(f"{target} answers a native node, {dialect}", dialect, command, [native])
-        talk(f"{target} calls a native node, {dialect}", dialect, [native], command)
-    return binary
+        talk(f"{target} answers a native node, {dialect}", dialect, command, native)
+        talk(f"{target} calls a native node, {dialect}", dialect, native, command)
+    if not emulator:
+        measure(target, binary)
+    return command
 
 
 def table():
-    lines = ["| target | static library, stripped | C program, fully static |", "|---|---|---|"]
-    lines += [f"| {t} | {a:,} | {b:,} |" for t, a, b in rows]
-    lines += ["", "| dialect | idle | with 100 connections |", "|---|---|---|"]
-    lines += [f"| {d} | {i:,} KB | {f:,} KB |" for d, i, f in memory]
+    """As docs/embedded.md has it."""
+    lines = ["| target | static library | program |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", "| target, dialect | idle | with 100 connections |", "|---|---|---|"]
+    lines += [f"| {t}, {d} | {i / 1024:.1f} MB | {f / 1024:.1f} MB |" for t, d, i, f in memory]
     return "\n".join(lines) + "\n"
 
 
@@ -205,10 +205,8 @@ def main():
         if options.targets and target not in options.targets and target != NATIVE:
             continue
         try:
-            binary = try_target(target, about, native)
-            if target == NATIVE:
-                native = binary
-                measure(native)
+            command = try_target(target, about, native)
+            native = command if target == NATIVE else native
         except Skip as why:
             tally.skip(target, why)
         except (RuntimeError, AssertionError, OSError) as why:

@@ -21,6 +21,9 @@ const FIRST: usize = 2;
 /// When the caller begins: it and the called one have met those whom they know, one a second.
 const CALL: Duration = Duration::from_secs(5);
 
+/// Whom the caller and the called one have been connected with.
+type Knows = [&'static [usize]; 2];
+
 /// No server relays, and both NATs are as bad as they come. `knows`: whom the caller and the called one have been connected with,
 /// by their number; the last one is the first to be tried.
 fn plan(way: Duration, volunteers: &[Volunteer], knows: [&[usize]; 2]) -> Plan {
@@ -75,7 +78,7 @@ fn they_meet_at_one_that_does_it() {
     for ms in [5, 25, 100] {
         let way = Duration::from_millis(ms);
         // Who there is, whom the two know, and how much later it is than with one that does it.
-        let cases: [(&str, &[Volunteer], [&[usize]; 2], Duration); 10] = [
+        let cases: [(&str, &[Volunteer], Knows, Duration); 10] = [
             ("both know it", &[Honest], [&[0], &[0]], Duration::ZERO),
             ("the caller knows it", &[Honest], [&[0], &[]], Duration::ZERO),
             ("the called one knows it, and its locator says so", &[Honest], [&[], &[0]], Duration::ZERO),
@@ -109,7 +112,7 @@ fn where_nobody_does_it_the_last_one_s_answer_is_told() {
     use Volunteer::{At, Full, Honest, Mute, No, Stranger, TwoFaced};
     const NOBODY: &str =
         "no relay: none of the signalling servers of the two is known to relay, and no node that does is";
-    let cases: [(&[Volunteer], [&[usize]; 2], &str); 9] = [
+    let cases: [(&[Volunteer], Knows, &str); 9] = [
         (&[Honest], [&[], &[]], NOBODY),
         (&[No], [&[0], &[0]], NOBODY),
         // The two are no relays for themselves.

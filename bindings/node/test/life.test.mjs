@@ -116,15 +116,13 @@ test('close() while busy: lines in both directions, connects under way', async (
     let heard = 0;
     a.on('line', () => (heard += 1));
     b.on('line', () => (heard += 1));
-    let sending = true;
     const flood = async (conn) => {
-      while (sending) await conn.send('x'.repeat(1000));
+      for (;;) await conn.send('x'.repeat(1000));
     };
     const floods = [flood(atA), flood(atB)].map((promise) => promise.catch((error) => error.code));
     const connects = [1, 2, 3].map(() => a.connect('127.0.0.1:1').catch((error) => error.code));
     await until(() => heard > 100 * round);
     await Promise.all([a.close(), b.close()]);
-    sending = false;
     for (const code of await Promise.all(floods)) assert.equal(code, 'P2P_ERR_CLOSED');
     for (const code of await Promise.all(connects)) assert.match(code, /^P2P_ERR_(CANCELED|REFUSED)$/);
   }
@@ -157,14 +155,19 @@ test('a thousand nets made and closed leave nothing behind', { skip: !linux && '
     }
   };
   await round(200); // whatever is kept for the next one is there now
-  const [files, tasks, memory] = [openFiles(), threads(), await settledMemory()];
-  await round(1000);
-  const grown = (await settledMemory()) - memory;
-  t.diagnostic(`${(grown / 1000 / 1024).toFixed(2)} KiB a net`);
+  const [files, tasks] = [openFiles(), threads()];
+  // A leak shows in every round, what the allocators do in some.
+  const grown = [];
+  for (let i = 0; i < 3; i += 1) {
+    const memory = await settledMemory();
+    await round(500);
+    grown.push((await settledMemory()) - memory);
+  }
+  t.diagnostic(`${grown.map((bytes) => (bytes / 500 / 1024).toFixed(2)).join(', ')} KiB a net`);
   assert.equal(openFiles(), files, 'descriptors were left behind');
   assert.equal(threads(), tasks, 'threads were left behind');
   // A net that leaks costs more than 100 KiB: one of fifty would show.
-  assert.ok(grown < 1000 * 4096, `${grown} bytes more`);
+  assert.ok(Math.min(...grown) < 500 * 2048, `${grown.join(', ')} bytes more`);
 });
 
 test('a thousand nets made and forgotten are collected', { skip: !linux && 'needs /proc' }, async () => {

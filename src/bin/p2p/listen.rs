@@ -131,7 +131,7 @@ mod tests {
         );
         let slow = limits(&["--relay-sessions", "4", "--relay-rate", "5001"]).expect("limits");
         assert_eq!((slow.rate, slow.rate_in_all), (1251, 5001));
-        let error = config(&["--relay-sessions", "999999"]).err().expect("too many");
+        let error = config(&["--relay-sessions", "999999"]).expect_err("too many");
         assert!(error.code == Code::Range && error.message.contains("relay_sessions"), "{error}");
     }
 }

@@ -293,8 +293,13 @@ impl Pair {
             link.ours && link.relay.is_some() && link.punch == Some(token) && link.step == Step::Awaited
         });
         let Some((conn, link)) = link.map(|(conn, link)| (*conn, link.clone())) else { return false };
+        let text = format!("the peer refused: {reason}");
+        self.tale.ended(link.entry, now, Result::Failed, 0, text.as_str());
         self.close_link(now, conn, Closing::GivenUp, Result::Failed, core);
-        self.failed_dial(&link, &format!("the peer refused: {reason}"));
+        if let Some(relay) = link.relay.as_deref().filter(|_| reason == Refusal::NotRelayed) {
+            core.volunteers.failed(relay);
+        }
+        self.failed_dial(&link, &text);
         true
     }
 

@@ -17,7 +17,8 @@ fn aes_is_used_if_both_have_it_and_only_then() {
             open(&mut a.opener, &mut verdict).unwrap();
         }
         for count in [1, (1 << 16) - 1, (1 << 17) - 1] {
-            for (from, to) in [(&mut c, &mut a), (&mut a, &mut c)] {
+            for back in [false, true] {
+                let (from, to) = if back { (&mut a, &mut c) } else { (&mut c, &mut a) };
                 from.sealer.state().set_count(count);
                 to.opener.state().set_count(count);
                 let mut frames = Vec::new();
