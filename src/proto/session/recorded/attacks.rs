@@ -3,11 +3,13 @@
 
 use super::*;
 
-/// A recording of each of the two ciphers is another one, and neither is believed by who uses the other.
+/// Who has said that his machine has AES does not believe the talk of one that has not, nor the other way round. (Who hears the
+/// peer's word before his own is said takes it for a peer without AES, and as both draw the same numbers here as they did then, it is
+/// one.)
 #[test]
 fn a_talk_by_the_other_cipher_is_not_believed() {
     let start = Instant::now();
-    for (ik, side) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
+    for (ik, side) in [(true, 0), (false, 1)] {
         let talks = [true, false].map(|aes| record(start, How { ik, aes }, 7));
         for aes in [true, false] {
             let (own, other) = (&talks[usize::from(!aes)], &talks[usize::from(aes)]);
