@@ -9,15 +9,15 @@ use p2pnet::proto::identity::Identity;
 
 const WELCOME: Answer = Answer::Welcome { chosen: false };
 
-fn sides(ik: bool) -> (Handshake, Handshake) {
-    let [me, peer] = [1, 2].map(|n| Myself::new(&Identity::from_secret(&[n; 32])));
+fn sides(ik: bool, fast_aes: bool) -> (Handshake, Handshake) {
+    let [me, peer] = [1, 2].map(|n| Myself::new(&Identity::from_secret(&[n; 32])).with_fast_aes(fast_aes));
     let connector = Handshake::connect(&me, ik.then(|| peer.public()), [5; 16], false, &[11; 32]);
     (connector.expect("a key"), Handshake::accept(&peer, &[22; 32]))
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some((how, bytes)) = data.split_first() else { return };
-    let (mut connector, mut acceptor) = sides(how & 1 != 0);
+    let (mut connector, mut acceptor) = sides(how & 1 != 0, how & 4 != 0);
     if how & 2 != 0 {
         // As they come, to one side.
         let side = if how & 4 != 0 { &mut connector } else { &mut acceptor };

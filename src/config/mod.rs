@@ -169,6 +169,9 @@ pub struct Config {
     pub seed: u64,
     #[cfg(feature = "testing")]
     pub test_panic: bool,
+    /// Whether the node says that its machine has instructions for AES, where that is not to be found out.
+    #[cfg(feature = "testing")]
+    pub test_fast_aes: Option<bool>,
     /// As long as this is so, no dial of a peer gets through. Copies of a configuration share it.
     #[cfg(feature = "testing")]
     pub test_unreachable: std::sync::Arc<std::sync::atomic::AtomicBool>,
@@ -244,6 +247,8 @@ impl Default for Config {
             seed: 0,
             #[cfg(feature = "testing")]
             test_panic: false,
+            #[cfg(feature = "testing")]
+            test_fast_aes: None,
             #[cfg(feature = "testing")]
             test_unreachable: Default::default(),
         }

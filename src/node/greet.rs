@@ -25,7 +25,7 @@ use super::stream;
 use crate::error::{Code, Error, Result};
 use crate::proto::handshake::transport::{HEAD, Head, Kind};
 use crate::proto::handshake::{
-    Answer, Control, Handshake, HandshakeError, MAX_MESSAGE, Peer, Refusal, Sealer, Token, Transport,
+    Answer, Cipher, Control, Handshake, HandshakeError, MAX_MESSAGE, Peer, Refusal, Sealer, Token, Transport,
 };
 use crate::proto::identity::PublicKey;
 use crate::proto::session::{self, SessionId};
@@ -245,9 +245,15 @@ impl Greeted {
         let _ = tokio::time::timeout(limit, stream::linger(&self.stream)).await;
     }
 
+    /// What its frames are encrypted with.
+    pub(crate) fn cipher(&self) -> Cipher {
+        self.transport.cipher
+    }
+
     /// Opens it: what was begun to be read goes along.
     pub(crate) fn into_link(self) -> Made {
-        let Greeted { stream, transport: Transport { sealer, opener, binding }, received, held, .. } = self;
+        let Greeted { stream, transport: Transport { sealer, opener, binding, .. }, received, held, .. } =
+            self;
         Made {
             stream: Arc::new(stream),
             sealer,

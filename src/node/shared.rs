@@ -19,7 +19,7 @@ use crate::dht::{self, NodeId};
 use crate::error::{Code, Error};
 use crate::event::{Allocation, Forwarding, Kind, Mapping, NetInfo, Unsolicited};
 use crate::proto::dedup::Dedup;
-use crate::proto::handshake::{Budget, Myself, NO_NETWORK};
+use crate::proto::handshake::{Budget, Myself, NO_NETWORK, aes_is_fast};
 use crate::proto::identity::Identity;
 use crate::proto::network::NetworkKey;
 use crate::proto::relay::Membership;
@@ -172,7 +172,10 @@ impl Shared {
         Ok(self.myself.get_or_init(|| {
             let network = self.config.network.unwrap_or(NO_NETWORK);
             let key = self.config.network_key.as_ref().map(NetworkKey::as_bytes);
-            Myself::new(identity).in_network(network, key)
+            let fast_aes = aes_is_fast();
+            #[cfg(feature = "testing")]
+            let fast_aes = self.config.test_fast_aes.unwrap_or(fast_aes);
+            Myself::new(identity).in_network(network, key).with_fast_aes(fast_aes)
         }))
     }
 

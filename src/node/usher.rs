@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::greet::{Greeted, Role, greet};
+use super::log::log;
 use super::shared::Shared;
 use crate::error::{Error, Result};
 use crate::proto::handshake::{Answer, Control, Peer};
@@ -87,6 +88,7 @@ async fn see_through(
     report(Step::Met(greeting.peer));
     let Some(Word::Answer(answer)) = words.recv().await else { return Ok(None) };
     let mut greeted = greeting.answer(answer).await?;
+    log!(shared, Debug, "the frames with {at} ({}) are encrypted by {}", greeted.peer.key, greeted.cipher());
     // What comes behind a decision may be the program's, and is not to be read here.
     let mut listening = true;
     loop {

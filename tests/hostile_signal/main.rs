@@ -251,7 +251,7 @@ fn it_repeats_an_old_call_to_a_node_that_was_started_anew() {
     pair.evil.pass(&call);
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(HUNG)).unwrap();
-    let mut greeting = [0; 180];
+    let mut greeting = [0; 181];
     stream.read_exact(&mut greeting).unwrap();
     let holds = |what: &[u8]| greeting.windows(what.len()).any(|window| window == what);
     assert!(!holds(pair.keys[1].public().as_bytes()) && !holds(pair.keys[0].public().as_bytes()));

@@ -9,10 +9,10 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use p2pnet::config::{Dialect, Framing, NetType};
-use p2pnet::event::Kind;
+use p2pnet::event::{Kind, LogLevel};
 use p2pnet::proto::network::NetworkId;
 use p2pnet::proto::unl::Info;
-use p2pnet::testing::{TestNode, loopback};
+use p2pnet::testing::{TestNode, loopback, talk};
 use p2pnet::{Code, Config};
 
 /// A test that waits this long for something hangs.
@@ -87,6 +87,26 @@ fn lines_of_every_length_arrive_in_order_both_ways() {
     let total: u64 = lines.iter().map(|l| l.len() as u64 + 2).sum();
     let info = alice.net.conn_info(a).unwrap();
     assert!(info.bytes_out > total && info.bytes_out < total + total / 50 + 2000 * 18, "{info:?}");
+}
+
+/// Machines with instructions for AES and without, in every pair: both log the same cipher, and lines arrive.
+#[test]
+fn frames_go_by_aes_where_both_machines_have_it() {
+    for (alices, bobs) in [(true, true), (true, false), (false, true), (false, false)] {
+        let of = |fast: bool| {
+            node(|c| {
+                c.test_fast_aes = Some(fast);
+                c.log_level = LogLevel::Debug;
+            })
+        };
+        let (alice, bob) = (of(alices), of(bobs));
+        let (a, b) = connect(&alice, &bob);
+        let cipher = if alices && bobs { "AES-256-GCM" } else { "ChaCha20-Poly1305" };
+        for one in [&alice, &bob] {
+            one.wait_for(cipher, |e| e.kind == Kind::Log && e.text().ends_with(&format!("by {cipher}")));
+        }
+        talk(&alice, a, &bob, b, 200);
+    }
 }
 
 #[test]
@@ -237,7 +257,7 @@ fn ten_thousand_half_open_handshakes_leave_the_node_serving() {
         let from = IpAddr::from([127, 200 + (i >> 12) as u8, c, d.max(1)]);
         match stranger(from, at) {
             Ok(mut stranger) => {
-                let _ = stranger.write_all(&[0, 178, 1, 7][..(i % 5) as usize]);
+                let _ = stranger.write_all(&[0, 179, 1, 7][..(i % 5) as usize]);
                 strangers.push(stranger);
             }
             Err(_) => refused += 1,

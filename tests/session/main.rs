@@ -234,7 +234,7 @@ fn a_connection_without_a_link_ends_when_its_grace_is_over() {
 }
 
 /// The handshake of a locator's connection, in bytes: greeting and reply.
-const HANDSHAKE: u64 = 180 + 51;
+const HANDSHAKE: u64 = 181 + 52;
 
 /// A request that is to have a connection's next link hears of it when the connection ends before that.
 #[test]

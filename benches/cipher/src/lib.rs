@@ -1,6 +1,8 @@
 //! The AEAD of the library's frames, by its own crate, with nothing around it: what a program that encrypts its TCP stream
-//! by hand has to pay. Called by raw.c (cipher.h).
+//! by hand has to pay: AES-256-GCM where the machine has instructions for it, else ChaCha20-Poly1305, as the library chooses between two
+//! nodes on it. Called by raw.c (cipher.h).
 
+use aes_gcm::Aes256Gcm;
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
@@ -8,25 +10,48 @@ use std::slice;
 
 const TAG: usize = 16;
 
+enum Cipher {
+    ChaChaPoly(ChaCha20Poly1305),
+    AesGcm(Box<Aes256Gcm>),
+}
+
 /// One direction: a key and the number of its next frame.
 pub struct Direction {
-    cipher: ChaCha20Poly1305,
+    cipher: Cipher,
     next: u64,
 }
 
 impl Direction {
     fn nonce(&mut self) -> [u8; 12] {
         let mut nonce = [0; 12];
-        nonce[4..].copy_from_slice(&self.next.to_le_bytes());
+        nonce[4..].copy_from_slice(&match self.cipher {
+            Cipher::ChaChaPoly(_) => self.next.to_le_bytes(),
+            Cipher::AesGcm(_) => self.next.to_be_bytes(),
+        });
         self.next += 1;
         nonce
     }
 }
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn multiplies() -> bool {
+    std::arch::is_x86_feature_detected!("pclmulqdq") && std::arch::is_x86_feature_detected!("avx")
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+fn multiplies() -> bool {
+    cfg!(target_arch = "aarch64")
+}
+
 /// A direction with a key made of `number` only: this is for measuring.
 #[unsafe(no_mangle)]
 pub extern "C" fn cipher_new(number: u8) -> *mut Direction {
-    Box::into_raw(Box::new(Direction { cipher: ChaCha20Poly1305::new(&[number; 32].into()), next: 0 }))
+    let key = [number; 32].into();
+    let cipher = match aes_gcm::aes::hardware_accelerated() && multiplies() {
+        true => Cipher::AesGcm(Box::new(Aes256Gcm::new(&key))),
+        false => Cipher::ChaChaPoly(ChaCha20Poly1305::new(&key)),
+    };
+    Box::into_raw(Box::new(Direction { cipher, next: 0 }))
 }
 
 /// # Safety
@@ -48,8 +73,11 @@ pub unsafe extern "C" fn cipher_seal(direction: *mut Direction, plain: *const u8
     let nonce = direction.nonce();
     let (text, at) = out.split_at_mut(len);
     let both = InOutBuf::new(plain, text).expect("of one length");
-    let tag = direction.cipher.encrypt_inout_detached(&nonce.into(), &[], both).expect("short enough");
-    at.copy_from_slice(&tag);
+    let tag = match &direction.cipher {
+        Cipher::ChaChaPoly(cipher) => cipher.encrypt_inout_detached(&nonce.into(), &[], both),
+        Cipher::AesGcm(cipher) => cipher.encrypt_inout_detached(&nonce.into(), &[], both),
+    };
+    at.copy_from_slice(&tag.expect("short enough"));
 }
 
 /// Decrypts `len` bytes at `body` where they are, whose tag is behind them. 0: forged.
@@ -62,5 +90,9 @@ pub unsafe extern "C" fn cipher_open(direction: *mut Direction, body: *mut u8, l
     let nonce = direction.nonce();
     let (text, tag) = body.split_at_mut(len);
     let tag: &[u8; TAG] = (&*tag).try_into().expect("16 bytes");
-    direction.cipher.decrypt_inout_detached(&nonce.into(), &[], text.into(), tag.into()).is_ok().into()
+    let read = match &direction.cipher {
+        Cipher::ChaChaPoly(cipher) => cipher.decrypt_inout_detached(&nonce.into(), &[], text.into(), tag.into()),
+        Cipher::AesGcm(cipher) => cipher.decrypt_inout_detached(&nonce.into(), &[], text.into(), tag.into()),
+    };
+    read.is_ok().into()
 }

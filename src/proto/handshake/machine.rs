@@ -6,7 +6,7 @@ mod connector;
 
 use zeroize::Zeroizing;
 
-use super::noise::{KEY, Noise, Pattern, Setup};
+use super::noise::{Cipher, KEY, Noise, Pattern, Setup};
 use super::wire::{self, Answer, Hello, Refusal};
 use super::{Control, HandshakeError, Myself, Peer, Progress, Transport};
 use crate::proto::identity::PublicKey;
@@ -25,6 +25,8 @@ pub struct Handshake {
     out: Option<Vec<u8>>,
     peer: Option<Peer>,
     transport: Option<Box<Transport>>,
+    /// Whether the peer's machine has instructions for AES-256-GCM, once it has said so.
+    theirs_is_fast: bool,
     busy: bool,
     full: bool,
     costly: bool,
@@ -62,6 +64,7 @@ impl Handshake {
             out: None,
             peer: None,
             transport: None,
+            theirs_is_fast: false,
             busy: false,
             full: false,
             costly: false,
@@ -240,11 +243,12 @@ impl Handshake {
         noise.read(body).map_err(|_| HandshakeError::Forged)
     }
 
-    /// Noise is through: what follows is frames.
+    /// Noise is through, and both know of each other which ciphers are fast: what follows is frames.
     fn split(&mut self, side: Side) -> Result<(), HandshakeError> {
         let (ours, theirs, binding) = self.noise.take().ok_or(HandshakeError::OutOfOrder)?.split();
+        let cipher = Cipher::agreed(self.me.fast_aes, self.theirs_is_fast);
         let (send, receive) = if side == Side::Connector { (&ours, &theirs) } else { (&theirs, &ours) };
-        self.transport = Some(Box::new(Transport::new(send, receive, binding)));
+        self.transport = Some(Box::new(Transport::new(cipher, send, receive, binding)));
         Ok(())
     }
 

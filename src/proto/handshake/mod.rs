@@ -15,7 +15,8 @@
 //! The Noise protocol (revision 34): IK if the connector knows the acceptor's key, as with every locator; XX if not. Both
 //! prove both identities: the X25519 keys that Noise works with are made from the Ed25519 keys that nodes are known by, which
 //! travel inside and are compared. A network's key, if there is one, is mixed in as the patterns' variants with a pre-shared
-//! key say. Neither the pattern nor anything else is negotiated: what is not understood ends the connection.
+//! key say. The pattern is not negotiated, nor is anything else but the frames' cipher: each side says, sealed with the rest, whether its
+//! machine has instructions for AES, and both draw the same conclusion ([`Cipher`]). What is not understood ends the connection.
 //!
 //! [`Handshake`] is the state machine (`machine`): it is given what arrives, and 32 random bytes when it is made. `wire` has the
 //! bytes of the messages, `noise` the cryptography, [`transport`] what comes after, [`budget`] how many there may be. `docs/security.md` says what this
@@ -44,6 +45,7 @@ pub use wire::{Answer, Hello, Refusal, Token};
 use super::identity::{Identity, PublicKey};
 use super::network::{NETWORK_ID_LEN, NetworkId};
 pub(in crate::proto) use noise::hmac;
+pub use noise::{Cipher, aes_is_fast};
 use noise::{KEY, StaticKeys};
 
 /// The network of nodes that have none.
@@ -58,10 +60,11 @@ pub struct Myself {
     keys: StaticKeys,
     network: NetworkId,
     network_key: Option<Zeroizing<[u8; KEY]>>,
+    fast_aes: bool,
 }
 
 impl Myself {
-    /// A node of no network.
+    /// A node of no network, on a machine that has no instructions for AES.
     pub fn new(me: &Identity) -> Myself {
         let public = me.public();
         // An identity made from a secret is never one of the weak keys that have no X25519 form.
@@ -69,13 +72,20 @@ impl Myself {
             secret: Zeroizing::new(me.x25519_secret()),
             public: public.x25519().unwrap_or_default(),
         };
-        Myself { public, keys, network: NO_NETWORK, network_key: None }
+        Myself { public, keys, network: NO_NETWORK, network_key: None, fast_aes: false }
     }
 
     /// The same node in `network`, whose members know each other by `key` if there is one: 32 bytes that nobody can guess.
     pub fn in_network(mut self, network: NetworkId, key: Option<&[u8; KEY]>) -> Myself {
         self.network = network;
         self.network_key = key.map(|key| Zeroizing::new(*key));
+        self
+    }
+
+    /// The same node on a machine of which [`aes_is_fast`] says this. Tests say what they like; in a program, anything else would have
+    /// AES computed in software, slowly, or not used where it could be.
+    pub fn with_fast_aes(mut self, fast: bool) -> Myself {
+        self.fast_aes = fast;
         self
     }
 

@@ -10,7 +10,7 @@ use snow::Error;
 use zeroize::Zeroizing;
 
 use super::Myself;
-use super::noise::{CipherState, KEY, Noise, Pattern, Setup, TAG};
+use super::noise::{Cipher, CipherState, KEY, Noise, Pattern, Setup, TAG};
 use crate::proto::identity::PublicKey;
 
 const PLAIN: &str = "Noise_X_25519_ChaChaPoly_SHA256";
@@ -82,8 +82,9 @@ impl More {
     /// The number is the one that is nobody's.
     pub(in crate::proto) fn seal(&self, number: u64, plain: &[u8]) -> Result<Vec<u8>, Error> {
         let mut text = vec![0; plain.len()];
-        let tag =
-            CipherState::at(&self.0, number).encrypt(&[], plain, &mut text).map_err(|_| Error::Input)?;
+        let tag = CipherState::at(Cipher::ChaChaPoly, &self.0, number)
+            .encrypt(&[], plain, &mut text)
+            .map_err(|_| Error::Input)?;
         text.extend(tag);
         Ok(text)
     }
@@ -95,7 +96,9 @@ impl More {
     pub(in crate::proto) fn open(&self, number: u64, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let (text, tag) = sealed.split_last_chunk().ok_or(Error::Decrypt)?;
         let mut text = text.to_vec();
-        CipherState::at(&self.0, number).decrypt(&[], &mut text, tag).map_err(|_| Error::Decrypt)?;
+        CipherState::at(Cipher::ChaChaPoly, &self.0, number)
+            .decrypt(&[], &mut text, tag)
+            .map_err(|_| Error::Decrypt)?;
         Ok(text)
     }
 }
@@ -136,7 +139,7 @@ mod tests {
         let public = MontgomeryPoint::mul_base_clamped(secret).to_bytes();
         let keys = StaticKeys { secret: Zeroizing::new(secret), public };
         let network_key = psks.get(0).map(|psk| Zeroizing::new(key(psk)));
-        Myself { public: PublicKey([0; 32]), keys, network: NO_NETWORK, network_key }
+        Myself { public: PublicKey([0; 32]), keys, network: NO_NETWORK, network_key, fast_aes: false }
     }
 
     /// One message, then more of one direction.

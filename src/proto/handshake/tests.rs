@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
+use super::noise::TAG;
 use super::transport::{FRAME_OVERHEAD, HEAD, Head, Kind, MAX_DATA, MAX_PART, sealed_len};
 use super::*;
+
+mod ciphers;
 
 fn id(n: u8) -> Identity {
     Identity::from_secret(&[n; 32])
@@ -16,7 +19,16 @@ const YES: Answer = Answer::Welcome { chosen: true };
 const NO: Answer = Answer::Welcome { chosen: false };
 
 fn connect(to: Option<u8>) -> Handshake {
-    Handshake::connect(&me(1), to.map(|n| id(n).public()), TOKEN, false, &[11; 32]).unwrap()
+    begin(&me(1), to)
+}
+
+fn begin(me: &Myself, to: Option<u8>) -> Handshake {
+    Handshake::connect(me, to.map(|n| id(n).public()), TOKEN, false, &[11; 32]).unwrap()
+}
+
+/// Connector and acceptor, on machines that have instructions for AES or not.
+fn sides(fast: [bool; 2]) -> [Myself; 2] {
+    [me(1).with_fast_aes(fast[0]), me(2).with_fast_aes(fast[1])]
 }
 
 fn accept() -> Handshake {
@@ -32,7 +44,12 @@ fn pass(from: &mut Handshake, to: &mut Handshake) -> Result<Progress, HandshakeE
 
 /// A complete handshake; what was said, and both ends.
 fn run(ik: bool, answers: [Answer; 2]) -> (Vec<Vec<u8>>, [(Peer, Transport); 2]) {
-    let (mut c, mut a) = (connect(ik.then_some(2)), accept());
+    run_on(ik, answers, [false, false])
+}
+
+fn run_on(ik: bool, answers: [Answer; 2], fast: [bool; 2]) -> (Vec<Vec<u8>>, [(Peer, Transport); 2]) {
+    let [c, a] = sides(fast);
+    let (mut c, mut a) = (begin(&c, ik.then_some(2)), Handshake::accept(&a, &[22; 32]));
     let mut said = Vec::new();
     while !(c.is_done() && a.is_done()) {
         for (who, answer) in [(0, answers[0]), (1, answers[1])] {
@@ -106,8 +123,8 @@ fn without_the_key_both_know_each_other_after_three_messages() {
 
 #[test]
 fn what_was_sealed_is_opened_whole_and_in_order() {
-    for ik in [true, false] {
-        let (said, [(_, mut c), (_, mut a)]) = run(ik, [NO, NO]);
+    for (ik, aes) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (said, [(_, mut c), (_, mut a)]) = run_on(ik, [NO, NO], [aes, aes]);
         if ik {
             let verdict = open(&mut a.opener, &mut said[2].clone()).unwrap();
             assert_eq!(verdict, (Kind::Control, Control::Verdict { chosen: false }.encode().to_vec()));
@@ -259,8 +276,11 @@ fn a_node_does_not_talk_to_itself() {
 /// Every bit of every message, one at a time. Whoever reads it notices at once.
 #[test]
 fn every_changed_bit_is_noticed() {
-    for ik in [true, false] {
-        let (said, _) = run(ik, [NO, NO]);
+    for (ik, aes) in [(true, true), (false, false)] {
+        let sides = sides([aes, aes]);
+        let connect = |to| begin(&sides[0], to);
+        let accept = || Handshake::accept(&sides[1], &[22; 32]);
+        let (said, _) = run_on(ik, [NO, NO], [aes, aes]);
         for (n, message) in said.iter().enumerate() {
             for bit in 0..8 * message.len() {
                 // All bits of the first byte of each field, one bit of the others: each handshake costs a millisecond.
@@ -346,46 +366,51 @@ fn frames_are_not_repeated_skipped_moved_or_renamed() {
             })
             .collect()
     };
-    for order in [[0, 0, 1], [1, 0, 2], [0, 2, 1]] {
-        let (_, [(_, mut c), (_, mut a)]) = run(false, [NO, NO]);
+    let orders = [[0, 0, 1], [1, 0, 2], [0, 2, 1]];
+    for (order, aes) in orders.into_iter().flat_map(|order| [(order, true), (order, false)]) {
+        let (_, [(_, mut c), (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
         let sent = frames(&mut c);
         let got: Vec<_> = order.iter().map(|i| open(&mut a.opener, &mut sent[*i].clone())).collect();
         let wrong = order.iter().enumerate().position(|(i, n)| i != *n).unwrap();
         assert!(got[..wrong].iter().all(Result::is_ok));
         assert_eq!(got[wrong], Err(FrameError::Forged), "{order:?}");
     }
-    let (_, [(_, mut c), (_, mut a)]) = run(false, [NO, NO]);
-    let mut frame = frames(&mut c).remove(0);
-    frame[0] ^= 0x80;
-    assert_eq!(open(&mut a.opener, &mut frame), Err(FrameError::Forged), "data is not control");
+    for aes in [true, false] {
+        let (_, [(_, mut c), (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
+        let mut frame = frames(&mut c).remove(0);
+        frame[0] ^= 0x80;
+        assert_eq!(open(&mut a.opener, &mut frame), Err(FrameError::Forged), "data is not control");
+    }
 }
 
 #[test]
 fn keys_are_replaced_on_both_sides_at_once_and_numbers_run_out() {
-    let (_, [(_, mut c), (_, mut a)]) = run(false, [NO, NO]);
-    for count in [(1 << 16) - 2, (1 << 17) - 2, (1 << 40) - 2] {
-        c.sealer.state().set_count(count);
-        a.opener.state().set_count(count);
-        for i in 0..4u8 {
-            let mut frame = Vec::new();
-            c.sealer.seal(&[i], &mut frame).unwrap();
-            assert_eq!(open(&mut a.opener, &mut frame), Ok((Kind::Data, vec![i])));
+    for aes in [true, false] {
+        let (_, [(_, mut c), (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
+        for count in [(1 << 16) - 2, (1 << 17) - 2, (1 << 40) - 2] {
+            c.sealer.state().set_count(count);
+            a.opener.state().set_count(count);
+            for i in 0..4u8 {
+                let mut frame = Vec::new();
+                c.sealer.seal(&[i], &mut frame).unwrap();
+                assert_eq!(open(&mut a.opener, &mut frame), Ok((Kind::Data, vec![i])));
+            }
         }
-    }
-    // Who has not changed the key cannot read on.
-    let (_, [(_, mut c), (_, mut a)]) = run(false, [NO, NO]);
-    c.sealer.state().set_count((1 << 16) - 1);
-    let mut frames = Vec::new();
-    c.sealer.seal(b"x", &mut frames).unwrap();
-    frames.clear();
-    c.sealer.seal(b"y", &mut frames).unwrap();
-    a.opener.state().set_count(1 << 16);
-    assert_eq!(open(&mut a.opener, &mut frames), Err(FrameError::Forged));
+        // Who has not changed the key cannot read on.
+        let (_, [(_, mut c), (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
+        c.sealer.state().set_count((1 << 16) - 1);
+        let mut frames = Vec::new();
+        c.sealer.seal(b"x", &mut frames).unwrap();
+        frames.clear();
+        c.sealer.seal(b"y", &mut frames).unwrap();
+        a.opener.state().set_count(1 << 16);
+        assert_eq!(open(&mut a.opener, &mut frames), Err(FrameError::Forged));
 
-    c.sealer.state().set_count(u64::MAX);
-    let mut frames = b"kept".to_vec();
-    assert_eq!(c.sealer.seal(b"z", &mut frames), Err(FrameError::Exhausted));
-    assert_eq!(frames, b"kept");
+        c.sealer.state().set_count(u64::MAX);
+        let mut frames = b"kept".to_vec();
+        assert_eq!(c.sealer.seal(b"z", &mut frames), Err(FrameError::Exhausted));
+        assert_eq!(frames, b"kept");
+    }
 }
 
 #[test]
@@ -461,10 +486,10 @@ proptest! {
         let mut bytes = bytes;
         if right_length && bytes.len() > 3 {
             let length: usize = match (acceptor, ik) {
-                (true, true) => 178,
+                (true, true) => 179,
                 (true, false) => 49,
-                (false, true) => 49,
-                (false, false) => 128,
+                (false, true) => 50,
+                (false, false) => 129,
             };
             bytes[..2].copy_from_slice(&(length as u16).to_be_bytes());
             bytes[2] = if ik { 1 } else { 2 };
@@ -482,8 +507,9 @@ proptest! {
     fn frames_hold_what_was_put_in(
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20_000), 1..4),
         flip in any::<prop::sample::Index>(),
+        aes in any::<bool>(),
     ) {
-        let (_, [(_, mut c), (_, mut a)]) = run(false, [NO, NO]);
+        let (_, [(_, mut c), (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
         let (mut wire, mut want) = (Vec::new(), Vec::new());
         for piece in &pieces {
             c.sealer.seal(piece, &mut wire).unwrap();
@@ -496,7 +522,7 @@ proptest! {
         }
         prop_assert!(got == want);
         if !broken.is_empty() {
-            let (_, [_, (_, mut a)]) = run(false, [NO, NO]);
+            let (_, [_, (_, mut a)]) = run_on(false, [NO, NO], [aes, aes]);
             let at = flip.index(broken.len());
             broken[at] ^= 0x10;
             let mut got = Vec::new();
@@ -516,8 +542,9 @@ proptest! {
     #[test]
     fn frames_of_every_kind_are_opened_as_what_they_are(
         parts in prop::collection::vec((0..4u8, prop::collection::vec(any::<u8>(), 0..300)), 0..20),
+        aes in any::<bool>(),
     ) {
-        let (_, [(_, mut a), (_, mut b)]) = run(false, [NO, NO]);
+        let (_, [(_, mut a), (_, mut b)]) = run_on(false, [NO, NO], [aes, aes]);
         let mut wire = Vec::new();
         let mut expected = Vec::new();
         for (kind, bytes) in &parts {

@@ -8,14 +8,15 @@
 //! Each direction has a key of its own and counts its frames, so a frame that is missing, repeated, moved, reflected or
 //! changed does not decrypt, and the connection ends there. Control frames are authenticated as such. After every 65,536
 //! frames of a direction (at most 1 GiB) both ends go on with a new key made from the old one (`REKEY` of the Noise
-//! specification): who learns a key can read what follows, but little of what was before.
+//! specification): who learns a key can read what follows, but little of what was before. The cipher is the one that both
+//! have agreed on in the handshake, [`Cipher`].
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use super::control::{Control, LAST_PART, PART};
-use super::noise::{CipherError, CipherState, KEY, TAG};
+use super::noise::{Cipher, CipherError, CipherState, KEY, TAG};
 
 /// Bytes before each frame that say its length.
 pub const HEAD: usize = 2;
@@ -268,19 +269,23 @@ pub struct Transport {
     pub sealer: Sealer,
     /// Decrypts what arrives.
     pub opener: Opener,
+    /// What both do it with.
+    pub cipher: Cipher,
     /// The hash of the handshake: the same at both ends, and different for every connection. No secret.
     pub binding: [u8; 32],
 }
 
 impl Transport {
     pub(super) fn new(
+        cipher: Cipher,
         send: &Zeroizing<[u8; KEY]>,
         receive: &Zeroizing<[u8; KEY]>,
         binding: [u8; 32],
     ) -> Transport {
         Transport {
-            sealer: Sealer(CipherState::new(send)),
-            opener: Opener(CipherState::new(receive)),
+            sealer: Sealer(CipherState::new(cipher, send)),
+            opener: Opener(CipherState::new(cipher, receive)),
+            cipher,
             binding,
         }
     }
@@ -288,6 +293,6 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Transport(keys not shown)")
+        write!(f, "Transport({}, keys not shown)", self.cipher)
     }
 }

@@ -6,6 +6,11 @@
 //! reply    = noise                             acceptor to connector
 //! refusal  = reason(1)                         instead of a reply, the only message of one byte
 //! third    = noise                             connector to acceptor, XX only
+//!
+//! inside:  Hello (greeting of IK, third)  key(32) network(16) token(16) chosen(1) ciphers(1)
+//!          reply of IK                    answer(1) ciphers(1)
+//!          reply of XX                    key(32) ciphers(1)
+//! ciphers: bit 0, AES-256-GCM is fast here; the others are for ciphers to come: 0, and not looked at
 //! ```
 //!
 //! Each has exactly one length, so two bytes are enough to turn away what is no peer.
@@ -23,13 +28,14 @@ pub(super) const HEAD: usize = 2;
 /// Bytes of the code at the end of a greeting.
 pub(super) const MAC: usize = 16;
 
-const HELLO: usize = KEY + NETWORK_ID_LEN + TOKEN_LEN + 1;
+const CIPHERS: usize = 1;
+const HELLO: usize = KEY + NETWORK_ID_LEN + TOKEN_LEN + 1 + CIPHERS;
 pub(super) const IK_GREETING: usize = 1 + KEY + (KEY + TAG) + (HELLO + TAG) + MAC;
 pub(super) const XX_GREETING: usize = 1 + KEY + MAC;
 /// With a network key already the greeting, though it says nothing, is encrypted.
 pub(super) const XX_KEYED_GREETING: usize = XX_GREETING + TAG;
-pub(super) const IK_REPLY: usize = KEY + (1 + TAG);
-pub(super) const XX_REPLY: usize = KEY + (KEY + TAG) + (KEY + TAG);
+pub(super) const IK_REPLY: usize = KEY + (1 + CIPHERS + TAG);
+pub(super) const XX_REPLY: usize = KEY + (KEY + TAG) + (KEY + CIPHERS + TAG);
 pub(super) const XX_THIRD: usize = (KEY + TAG) + (HELLO + TAG);
 pub(super) const REFUSAL: usize = 1;
 /// The longest of them.
@@ -53,11 +59,29 @@ pub struct Hello {
     pub token: Token,
     /// Whether it has chosen this connection.
     pub chosen: bool,
+    /// Whether its machine has instructions for AES-256-GCM.
+    pub fast_aes: bool,
+}
+
+/// What a side says of its machine, so that both choose the same cipher for the frames.
+pub(super) fn encode_ciphers(fast_aes: bool) -> u8 {
+    fast_aes.into()
+}
+
+/// Whether the side that said so has instructions for AES-256-GCM. Other bits are of versions that know more ciphers.
+pub(super) fn decode_ciphers(ciphers: u8) -> bool {
+    ciphers & 1 != 0
 }
 
 /// `hello` with the key of who says it.
 pub(super) fn encode_hello(key: &PublicKey, hello: &Hello) -> Vec<u8> {
-    [&key.as_bytes()[..], &hello.network.0, &hello.token, &[hello.chosen.into()]].concat()
+    [
+        &key.as_bytes()[..],
+        &hello.network.0,
+        &hello.token,
+        &[hello.chosen.into(), encode_ciphers(hello.fast_aes)],
+    ]
+    .concat()
 }
 
 /// Reads what [`encode_hello`] wrote; `None` if it is something else.
@@ -65,12 +89,12 @@ pub(super) fn decode_hello(bytes: &[u8]) -> Option<(PublicKey, Hello)> {
     let (key, rest) = bytes.split_first_chunk()?;
     let (network, rest) = rest.split_first_chunk()?;
     let (token, rest) = rest.split_first_chunk()?;
-    let chosen = match rest {
-        [0] => false,
-        [1] => true,
+    let (chosen, ciphers) = match rest {
+        [chosen @ (0 | 1), ciphers] => (*chosen == 1, *ciphers),
         _ => return None,
     };
-    Some((PublicKey(*key), Hello { network: NetworkId(*network), token: *token, chosen }))
+    let fast_aes = decode_ciphers(ciphers);
+    Some((PublicKey(*key), Hello { network: NetworkId(*network), token: *token, chosen, fast_aes }))
 }
 
 /// What an acceptor, or whoever decides for it, says to a peer that it knows by now.
@@ -108,6 +132,32 @@ impl Answer {
             4 => Some(Answer::Full),
             _ => None,
         }
+    }
+}
+
+/// The payload of IK's reply.
+pub(super) fn encode_reply(answer: Answer, fast_aes: bool) -> [u8; 2] {
+    [answer.encode(), encode_ciphers(fast_aes)]
+}
+
+/// Reads what [`encode_reply`] wrote.
+pub(super) fn decode_reply(bytes: &[u8]) -> Option<(Answer, bool)> {
+    match bytes {
+        [answer, ciphers] => Some((Answer::decode(*answer)?, decode_ciphers(*ciphers))),
+        _ => None,
+    }
+}
+
+/// The payload of XX's reply.
+pub(super) fn encode_key(key: &PublicKey, fast_aes: bool) -> Vec<u8> {
+    [&key.as_bytes()[..], &[encode_ciphers(fast_aes)]].concat()
+}
+
+/// Reads what [`encode_key`] wrote.
+pub(super) fn decode_key(bytes: &[u8]) -> Option<(PublicKey, bool)> {
+    match bytes.split_first_chunk()? {
+        (key, [ciphers]) => Some((PublicKey(*key), decode_ciphers(*ciphers))),
+        _ => None,
     }
 }
 

@@ -15,8 +15,20 @@ const BOTH: [usize; 2] = [0, 1];
 /// Who speaks, one after the other; what, says [`End::act`].
 const STEPS: usize = 10;
 
-fn me(side: usize) -> Myself {
-    Myself::new(&Identity::from_secret(&[side as u8 + 1; 32])).in_network(NetworkId::of("chess"), None)
+/// How a link comes about: whether the connector knows the acceptor's key, and whether both machines have instructions for AES, so
+/// that this is the cipher of the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct How {
+    ik: bool,
+    aes: bool,
+}
+
+/// Each pattern and each cipher; the other two pairs differ from these in nothing that is looked at here.
+const HOW: [How; 2] = [How { ik: true, aes: true }, How { ik: false, aes: false }];
+
+fn me(side: usize, aes: bool) -> Myself {
+    let me = Myself::new(&Identity::from_secret(&[side as u8 + 1; 32]));
+    me.in_network(NetworkId::of("chess"), None).with_fast_aes(aes)
 }
 
 type Item = (bool, Vec<u8>);
@@ -68,7 +80,7 @@ type Facts = (Vec<Item>, u64, u64, Option<u64>);
 
 impl End {
     /// `seed`: another one, another talk.
-    fn new(side: usize, ik: bool, seed: u8) -> End {
+    fn new(side: usize, how: How, seed: u8) -> End {
         let mut end = End {
             side,
             handshake: None,
@@ -85,17 +97,20 @@ impl End {
             closed: None,
             broken: None,
         };
-        end.shake(ik, seed);
+        end.shake(how, seed);
         end
     }
 
     /// A link begins, also in the place of one that is gone.
-    fn shake(&mut self, ik: bool, seed: u8) {
+    fn shake(&mut self, How { ik, aes }: How, seed: u8) {
         let token: Token = self.session.as_ref().map_or([5; 16], Session::id);
         let ephemeral = [seed.wrapping_mul(2).wrapping_add(self.side as u8); 32];
         let mut handshake = match self.side {
-            0 => Handshake::connect(&me(0), ik.then(|| me(1).public()), token, false, &ephemeral).unwrap(),
-            _ => Handshake::accept(&me(1), &ephemeral),
+            0 => {
+                let to = ik.then(|| me(1, aes).public());
+                Handshake::connect(&me(0, aes), to, token, false, &ephemeral).unwrap()
+            }
+            _ => Handshake::accept(&me(1, aes), &ephemeral),
         };
         (self.out, self.rest) = (handshake.output().unwrap_or_default(), Vec::new());
         (self.handshake, self.link, self.live, self.asking) = (Some(handshake), None, false, false);
@@ -169,7 +184,7 @@ impl End {
                 return Ok(used > 0);
             }
             let (peer, link) = handshake.into_transport().unwrap();
-            assert_eq!(peer.key, me(1 - self.side).public());
+            assert_eq!(peer.key, me(1 - self.side, false).public());
             (self.link, self.live) = (Some(link), peer.live);
             if self.live {
                 self.begin(now);
@@ -266,8 +281,8 @@ fn units(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     units
 }
 
-fn record(start: Instant, ik: bool, seed: u8) -> Record {
-    let mut ends = BOTH.map(|side| End::new(side, ik, seed));
+fn record(start: Instant, how: How, seed: u8) -> Record {
+    let mut ends = BOTH.map(|side| End::new(side, how, seed));
     let mut record = Vec::new();
     for step in 0..STEPS {
         ends[step % 2].act(step);
@@ -287,11 +302,11 @@ fn record(start: Instant, ik: bool, seed: u8) -> Record {
 /// same in a talk of its own. `change` tells what comes in the place of the message or frame of that number.
 fn play(
     start: Instant,
-    (side, ik, seed): (usize, bool, u8),
+    (side, how, seed): (usize, How, u8),
     record: &Record,
     mut change: impl FnMut(usize, &[u8]) -> Vec<u8>,
 ) -> End {
-    let mut end = End::new(side, ik, seed);
+    let mut end = End::new(side, how, seed);
     let mut number = 0;
     for (step, units) in record.iter().enumerate() {
         if step % 2 == side {
@@ -309,7 +324,7 @@ fn play(
 
 /// A side, what comes to it in messages and frames, and what it takes for true before each of them.
 struct Scene {
-    who: (usize, bool, u8),
+    who: (usize, How, u8),
     start: Instant,
     record: Record,
     comes: Vec<Vec<u8>>,
@@ -333,14 +348,14 @@ impl Scene {
 fn scenes() -> Vec<Scene> {
     let start = Instant::now();
     let mut scenes = Vec::new();
-    for (side, ik) in [(0, true), (1, true), (0, false), (1, false)] {
-        let record = record(start, ik, 7);
+    for (side, how) in HOW.into_iter().flat_map(|how| BOTH.map(|side| (side, how))) {
+        let record = record(start, how, 7);
         let of = |side: usize| -> Vec<Vec<u8>> {
             let steps = record.iter().enumerate().filter(|(step, _)| step % 2 == side);
             steps.flat_map(|(_, units)| units.clone()).collect()
         };
         let (comes, says) = (of(1 - side), of(side));
-        let who = (side, ik, 7);
+        let who = (side, how, 7);
         let until = |number| move |n: usize, unit: &[u8]| if n < number { unit.to_vec() } else { Vec::new() };
         let before = (0..=comes.len()).map(|n| play(start, who, &record, until(n)).facts()).collect();
         scenes.push(Scene { who, start, record, comes, says, before });

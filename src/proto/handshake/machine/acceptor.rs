@@ -4,11 +4,13 @@ use super::{Handshake, Side, State, check_identity};
 use crate::proto::handshake::noise::{KEY, Pattern};
 use crate::proto::handshake::wire::{self, Answer, Hello, Refusal, Token};
 use crate::proto::handshake::{HandshakeError, Myself, Peer};
+use crate::proto::identity::PublicKey;
 
 impl Handshake {
     /// The acceptor's. `ephemeral`: 32 bytes that nobody can guess and nobody uses again.
     pub fn accept(me: &Myself, ephemeral: &[u8; KEY]) -> Handshake {
-        let hello = Hello { network: me.network, token: Token::default(), chosen: false };
+        let hello =
+            Hello { network: me.network, token: Token::default(), chosen: false, fast_aes: me.fast_aes };
         Handshake::new(me, State::Greeting, hello, ephemeral)
     }
 
@@ -54,12 +56,14 @@ impl Handshake {
             Pattern::Ik => {
                 let remote = noise.remote();
                 self.noise = Some(noise);
-                self.meet(&payload, remote, false)?;
+                let hello = self.hello_of(&payload)?;
+                self.meet(hello, remote, false)?;
                 self.state = State::Asking(pattern, Side::Acceptor);
             }
             Pattern::Xx => {
                 let mut reply = Vec::with_capacity(wire::XX_REPLY);
-                noise.write(self.me.public.as_bytes(), &mut reply).map_err(|_| HandshakeError::Forged)?;
+                let payload = wire::encode_key(&self.me.public, self.me.fast_aes);
+                noise.write(&payload, &mut reply).map_err(|_| HandshakeError::Forged)?;
                 self.say(&reply);
                 self.noise = Some(noise);
                 self.state = State::Third;
@@ -72,15 +76,27 @@ impl Handshake {
     pub(super) fn third(&mut self, body: &[u8]) -> Result<(), HandshakeError> {
         let payload = self.decrypt(body)?;
         let remote = self.noise.as_ref().and_then(|noise| noise.remote());
+        let hello = self.hello_of(&payload)?;
         self.split(Side::Acceptor)?;
-        self.meet(&payload, remote, true)?;
+        self.meet(hello, remote, true)?;
         self.state = State::Asking(Pattern::Xx, Side::Acceptor);
         Ok(())
     }
 
+    /// What the connector says of itself, and its machine.
+    fn hello_of(&mut self, payload: &[u8]) -> Result<(PublicKey, Hello), HandshakeError> {
+        let said = wire::decode_hello(payload).ok_or(HandshakeError::Malformed)?;
+        self.theirs_is_fast = said.1.fast_aes;
+        Ok(said)
+    }
+
     /// The acceptor learns who is there.
-    fn meet(&mut self, payload: &[u8], remote: Option<[u8; KEY]>, live: bool) -> Result<(), HandshakeError> {
-        let (key, hello) = wire::decode_hello(payload).ok_or(HandshakeError::Malformed)?;
+    fn meet(
+        &mut self,
+        (key, hello): (PublicKey, Hello),
+        remote: Option<[u8; KEY]>,
+        live: bool,
+    ) -> Result<(), HandshakeError> {
         check_identity(&self.me, &key, remote)?;
         if hello.network != self.me.network {
             self.last_word(Answer::OtherNetwork);
@@ -94,7 +110,9 @@ impl Handshake {
     pub(super) fn reply(&mut self, answer: Answer) -> Result<(), HandshakeError> {
         let noise = self.noise.as_mut().ok_or(HandshakeError::OutOfOrder)?;
         let mut reply = Vec::with_capacity(wire::IK_REPLY);
-        noise.write(&[answer.encode()], &mut reply).map_err(|_| HandshakeError::OutOfOrder)?;
+        noise
+            .write(&wire::encode_reply(answer, self.me.fast_aes), &mut reply)
+            .map_err(|_| HandshakeError::OutOfOrder)?;
         self.say(&reply);
         Ok(())
     }

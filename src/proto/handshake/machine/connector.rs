@@ -2,7 +2,7 @@
 
 use super::{Handshake, Side, State, check_identity, welcome};
 use crate::proto::handshake::noise::{KEY, Pattern};
-use crate::proto::handshake::wire::{self, Answer, Hello, Refusal, Token};
+use crate::proto::handshake::wire::{self, Hello, Refusal, Token};
 use crate::proto::handshake::{HandshakeError, Myself, Peer};
 use crate::proto::identity::PublicKey;
 
@@ -22,7 +22,7 @@ impl Handshake {
         if to == Some(me.public) {
             return Err(HandshakeError::Ourselves);
         }
-        let hello = Hello { network: me.network, token, chosen };
+        let hello = Hello { network: me.network, token, chosen, fast_aes: me.fast_aes };
         let mut this = Handshake::new(me, State::Reply(to), hello, ephemeral);
         let remote = to.map(|key| key.x25519().ok_or(HandshakeError::NotAKey)).transpose()?;
         let (pattern, mark) = match to {
@@ -50,17 +50,16 @@ impl Handshake {
         let peer = |key, chosen| Peer { key, token: self.hello.token, chosen, live: true };
         match to {
             Some(key) => {
-                let answer = payload
-                    .first()
-                    .and_then(|byte| Answer::decode(*byte))
-                    .ok_or(HandshakeError::Malformed)?;
+                let (answer, fast_aes) = wire::decode_reply(&payload).ok_or(HandshakeError::Malformed)?;
+                self.theirs_is_fast = fast_aes;
                 let chosen = welcome(answer)?;
                 self.peer = Some(peer(key, chosen));
                 self.split(Side::Connector)?;
                 self.state = State::Asking(Pattern::Ik, Side::Connector);
             }
             None => {
-                let key = PublicKey(payload.try_into().map_err(|_| HandshakeError::Malformed)?);
+                let (key, fast_aes) = wire::decode_key(&payload).ok_or(HandshakeError::Malformed)?;
+                self.theirs_is_fast = fast_aes;
                 check_identity(&self.me, &key, self.noise.as_ref().and_then(|noise| noise.remote()))?;
                 self.peer = Some(peer(key, false));
                 self.state = State::Asking(Pattern::Xx, Side::Connector);

@@ -8,7 +8,7 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use zeroize::Zeroizing;
 
-use super::cipher::CipherState;
+use super::cipher::{self, CipherState};
 use super::{KEY, StaticKeys, TAG};
 
 /// HMAC-SHA256 (RFC 2104) of `data`.
@@ -39,7 +39,13 @@ impl CryptoResolver for Ours {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        (*choice == CipherChoice::ChaChaPoly).then(|| Box::<ChaChaPoly>::default() as Box<dyn Cipher>)
+        // Handshakes are by the one cipher only; the published vectors have the other one in all their messages.
+        let cipher = match choice {
+            CipherChoice::ChaChaPoly => cipher::Cipher::ChaChaPoly,
+            CipherChoice::AESGCM if cfg!(test) => cipher::Cipher::AesGcm,
+            _ => return None,
+        };
+        Some(Box::new(Aead { cipher, key: Zeroizing::default() }))
     }
 }
 
@@ -140,21 +146,26 @@ impl Hash for Sha {
 }
 
 /// The cipher of the handshake's own messages.
-#[derive(Default)]
-struct ChaChaPoly(Zeroizing<[u8; KEY]>);
+struct Aead {
+    cipher: cipher::Cipher,
+    key: Zeroizing<[u8; KEY]>,
+}
 
-impl Cipher for ChaChaPoly {
+impl Cipher for Aead {
     fn name(&self) -> &'static str {
-        "ChaChaPoly"
+        match self.cipher {
+            cipher::Cipher::ChaChaPoly => "ChaChaPoly",
+            cipher::Cipher::AesGcm => "AESGCM",
+        }
     }
 
     fn set(&mut self, key: &[u8; KEY]) {
-        *self.0 = *key;
+        *self.key = *key;
     }
 
     /// snow has seen to it that `out` has room for the tag.
     fn encrypt(&self, number: u64, ad: &[u8], plain: &[u8], out: &mut [u8]) -> usize {
-        let mut state = CipherState::at(&self.0, number);
+        let mut state = CipherState::at(self.cipher, &self.key, number);
         let Some((text, rest)) = out.split_at_mut_checked(plain.len()) else { return 0 };
         let (Some(at), Ok(tag)) = (rest.first_chunk_mut(), state.encrypt(ad, plain, text)) else { return 0 };
         *at = tag;
@@ -162,7 +173,7 @@ impl Cipher for ChaChaPoly {
     }
 
     fn decrypt(&self, number: u64, ad: &[u8], message: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let mut state = CipherState::at(&self.0, number);
+        let mut state = CipherState::at(self.cipher, &self.key, number);
         let (text, tag) = message.split_last_chunk().ok_or(Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(Error::Decrypt)?;
         out.copy_from_slice(text);
