@@ -20,13 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from common.checks import Skip, Tally  # noqa: E402
-from common import process  # noqa: E402
-from common.process import HUNG, TOOLS, Process  # noqa: E402
+from common import built, process  # noqa: E402
+from common.process import HUNG, Process  # noqa: E402
 
 PACKAGE = ROOT / "bindings" / "go"
 WORK = ROOT / "target" / "bindings" / "go"
-RELEASE = ROOT / "target" / "release"
-SERVER, TOOL = TOOLS / "p2p-rendezvous", TOOLS / "p2p"
 OLDEST = (1, 19)
 SOURCE = ["-tags", "p2pnet_source"]
 
@@ -86,24 +84,14 @@ def install_go():
     return why
 
 
-# ---- the library ----
+# ---- checks ----
 
-def have_library(build):
-    """Library and server of this tree; builds what is missing."""
-    missing = [p for p in (RELEASE / "libp2pnet.a", RELEASE / "libp2pnet.so", SERVER) if not p.exists()]
-    if build or missing:
-        run(["make", "lib", "server"], cwd=ROOT)
-
-
-def install_library():
-    """make install into a folder of ours, as a user does; without building anything."""
+def installed_library():
+    """What finds the library where `make install` has put it."""
     prefix = WORK / "prefix"
-    shutil.rmtree(prefix, ignore_errors=True)
-    run(["make", "install", f"PREFIX={prefix}", "BUILT=1"], cwd=ROOT)
+    built.install(prefix)
     return {"PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig", "LD_LIBRARY_PATH": f"{prefix}/lib"}
 
-
-# ---- checks ----
 
 def formatted(go):
     """gofmt has nothing to say."""
@@ -120,18 +108,9 @@ def unit_tests(go, env, name, *flags):
     done = subprocess.run([str(c) for c in command], cwd=PACKAGE, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * HUNG, check=False)
     text = done.stdout.decode("utf-8", "replace")
-    results = re.findall(r"^--- (PASS|FAIL|SKIP): (\S+)", text, re.M)
-    for result, test in results:
-        if result == "SKIP":
-            why = re.search(rf"^=== RUN +{re.escape(test)}\n(?:.*\n)*?.*skip: (.*)$", text, re.M)
-            tally.skip(f"{name} {test}", why[1] if why else "no reason given")
-    good, bad = sum(r == "PASS" for r, _ in results), sum(r == "FAIL" for r, _ in results)
-    tally.passed += good
-    if done.returncode != 0 or good == 0:
-        tally.failed += max(bad, 1)
-        say(f"FAIL {name}: {' '.join(map(str, command))}\n{text[-12000:]}")
-    else:
-        say(f"ok   {name}: {good} tests")
+    words = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}
+    results = [(test, words[how]) for how, test in re.findall(r"^--- (PASS|FAIL|SKIP): (\S+)", text, re.M)]
+    tally.suite(name, command, done.returncode, text, results, r"^=== RUN +{}\n(?:.*\n)*?.*skip: (.*)$")
 
 
 def build_examples(go, env, where, flags):
@@ -194,7 +173,7 @@ def with_pkg_config():
     for tool in ("pkg-config", "make"):
         if not shutil.which(tool):
             raise Skip(f"{tool} is not installed")
-    if not SERVER.exists() or not TOOL.exists():
+    if not built.SERVER.exists() or not built.TOOL.exists():
         raise Skip("make install needs the server and the tool built")
 
 
@@ -205,7 +184,7 @@ def first_program(go, env, readme, where, has, wants):
     program = re.search(r"^```go\n(package main\n.*?)^```", text, re.M | re.S)[1]
     commands = re.search(r"go mod init hello\n(go mod edit .*)$", text, re.M)[1]
     commands = commands.replace("/where/you/have/p2pnet/bindings/go", str(PACKAGE)).split()
-    env = {**env, **install_library()}
+    env = {**env, **installed_library()}
     folder = WORK / where
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -232,7 +211,7 @@ def first_program(go, env, readme, where, has, wants):
 def installed_examples(go, env):
     """The examples with the installed shared library, by pkg-config."""
     with_pkg_config()
-    installed = install_library()
+    installed = installed_library()
     programs = build_examples(go, {**env, **installed}, "installed", [])
     text = run(["ldd", programs / "direct"], env=installed) if shutil.which("ldd") else "libp2pnet.so"
     assert "libp2pnet.so" in text, text
@@ -264,15 +243,15 @@ def everything(go, options):
     env = {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "1", "GOCACHE": str(WORK / "cache"),
            "PATH": f"{go.parent}{os.pathsep}{os.environ['PATH']}"}
     say(f"{run([go, 'version'], env=env).strip()}: {go}")
-    have_library(options.build)
+    built.have(options.build)
     # Go does not see that a library it links is another one now, and may take an old program for up to date.
-    built = hashlib.sha256((RELEASE / "libp2pnet.a").read_bytes()).hexdigest()[:16]
-    env["CGO_CFLAGS"] = f"-O2 -g -DP2PNET_BUILD=0x{built}"
+    digest = hashlib.sha256((built.RELEASE / "libp2pnet.a").read_bytes()).hexdigest()[:16]
+    env["CGO_CFLAGS"] = f"-O2 -g -DP2PNET_BUILD=0x{digest}"
     tally.attempt("gofmt", formatted, go)
     tally.attempt("vet", run, [go, "vet", *SOURCE, "./..."], PACKAGE, env)
     short = ["-short"] if options.short else []
     listen = ["--listen", "127.0.0.1:0", "--nat-listen", "off", "--http", "127.0.0.1:0", "--store", "memory", "--print-addrs"]
-    with Process([SERVER, *listen]) as server:
+    with Process([built.SERVER, *listen]) as server:
         at = server.wait_for(r'"rendezvous":\["([^"]+)"')[1]
         mailbox = server.wait_for(r'"http":\["([^"]+)"')[1]
         served = {**env, "P2PNET_TEST_SERVER": at, "P2PNET_TEST_MAILBOX": mailbox}

@@ -21,14 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from common.checks import Skip, Tally  # noqa: E402
-from common import process  # noqa: E402
-from common.process import HUNG, TOOLS, Process  # noqa: E402
+from common import built, process  # noqa: E402
+from common.process import HUNG, Process  # noqa: E402
 
 PACKAGE = ROOT / "bindings" / "swift"
 WORK = ROOT / "target" / "bindings" / "swift"
 PREFIX = WORK / "prefix"
-RELEASE = ROOT / "target" / "release"
-SERVER = TOOLS / "p2p-rendezvous"
 CHROOT = ROOT / "target" / "swift-chroot"
 CHROOT_DONE = CHROOT / ".complete"
 SUITE = "trixie"  # the first Debian with Swift
@@ -161,20 +159,6 @@ def mount_chroot():
         process.run(["mount", *how, source, inside], 0, ROOT)
 
 
-# ---- the library ----
-
-def have_library(build):
-    missing = [p for p in (RELEASE / "libp2pnet.a", RELEASE / "libp2pnet.so", SERVER) if not p.exists()]
-    if build or missing:
-        process.run(["make", "lib", "server"], 0, ROOT, limit=20 * HUNG)
-
-
-def install_library():
-    """make install into a folder of ours, as a user does; without building anything."""
-    shutil.rmtree(PREFIX, ignore_errors=True)
-    process.run(["make", "BUILT=1", "install", f"PREFIX={PREFIX}"], 0, ROOT)
-
-
 # ---- checks ----
 
 def constants_are_those_of_the_header():
@@ -195,17 +179,7 @@ def own_tests(swift, env, name):
                           stderr=subprocess.STDOUT, timeout=10 * HUNG, check=False)
     text = done.stdout.decode("utf-8", "replace")
     results = re.findall(r"^Test Case '-?\[?([\w. ]+)\]?' (passed|failed|skipped)", text, re.M)
-    for test, result in results:
-        if result == "skipped":
-            why = re.search(rf"{re.escape(test)} : Test skipped - (.*)$", text, re.M)
-            tally.skip(f"{name} {test}", why[1] if why else "no reason given")
-    good, bad = (sum(result == wanted for _, result in results) for wanted in ("passed", "failed"))
-    tally.passed += good
-    if done.returncode != 0 or good == 0:
-        tally.failed += max(bad, 1)
-        say(f"FAIL {name}: {' '.join(map(str, command))}\n{text[-12000:]}")
-    else:
-        say(f"ok   {name}: {good} tests")
+    tally.suite(name, command, done.returncode, text, results, r"{} : Test skipped - (.*)$")
 
 
 class Examples:
@@ -321,20 +295,20 @@ def first_program(swift):
 def everything(swift, options):
     """All checks, with this Swift."""
     constants()
-    have_library(options.build)
+    built.have(options.build)
     (WORK / "home").mkdir(parents=True, exist_ok=True)
-    install_library()
+    built.install(PREFIX)
     say(swift.run("swift", "--version", cwd=ROOT).strip().splitlines()[0])
-    built = tally.attempt("the package and its tests build without a warning", builds, swift)
+    compiles = tally.attempt("the package and its tests build without a warning", builds, swift)
     tally.attempt("as Swift 6", as_swift_6, swift)
     listen = ["--listen", "127.0.0.1:0", "--nat-listen", "off", "--http", "127.0.0.1:0", "--store", "memory", "--print-addrs"]
-    with Process([SERVER, *listen]) as server:
+    with Process([built.SERVER, *listen]) as server:
         at = server.wait_for(r'"rendezvous":\["([^"]+)"')[1]
         mailbox = server.wait_for(r'"http":\["([^"]+)"')[1]
         env = {"P2PNET_TEST_SERVER": at, "P2PNET_TEST_MAILBOX": mailbox}
         if options.short:
             env["P2PNET_TEST_SHORT"] = "1"
-        if built:
+        if compiles:
             own_tests(swift, env, "tests")
         examples = tally.attempt("examples build", Examples, swift)
         if examples:
@@ -369,7 +343,7 @@ def main():
     else:
         try:
             make_chroot()
-            have_library(options.build)
+            built.have(options.build)
         except Skip as why:
             constants()
             tally.skip("the Swift package", str(why))

@@ -1,5 +1,6 @@
 """Checks that are functions: gathered, run one after the other, counted. A check fails by raising anything but Skip; the others
 still run. What is printed is what tests/run.py reads: "ok", "FAIL", "skipped: name: why", and the count at the end."""
+import re
 import time
 import traceback
 
@@ -49,6 +50,21 @@ class Tally:
             self.count(True, f"{what} ({time.monotonic() - began:.1f} s)")
             return result
         return None
+
+    def suite(self, name, command, status, text, results, reason):
+        """What another runner has run: (test, "passed", "failed" or "skipped") each. reason: the expression that finds in its
+        output why one was skipped, with {} for the test."""
+        for test, result in results:
+            if result == "skipped":
+                why = re.search(reason.format(re.escape(test)), text, re.M)
+                self.skip(f"{name} {test}", why[1] if why else "no reason given")
+        good, bad = (sum(result == wanted for _, result in results) for wanted in ("passed", "failed"))
+        self.passed += good
+        if status != 0 or good == 0:
+            self.failed += max(bad, 1)
+            print(f"FAIL {name}: {' '.join(map(str, command))}\n{text[-12000:]}", flush=True)
+        else:
+            print(f"ok   {name}: {good} tests", flush=True)
 
     def gathered(self, words=()):
         """Runs what was gathered, or what has one of the words in its name."""

@@ -1,6 +1,6 @@
 // hpp_life.cpp - nets of p2pnet.hpp from their beginning to every kind of end, and what they leave behind: nothing. Built and
 // run by run.py. `hpp_life peer ADDR` is the other program of the test that needs one to kill.
-#include <p2pnet.hpp>
+#include "hpp_check.hpp"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -18,15 +18,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-static int passed = 0, failed = 0;
-
-static void check(bool ok, const char *what)
-{
-    (ok ? passed : failed)++;
-    if (!ok)
-        std::printf("FAILED: %s\n", what);
-}
 
 static p2p::Config &at(p2p::Config &cfg, const char *bind)
 {
@@ -94,17 +85,6 @@ static void messages_and_the_end_of_a_connection()
         check(result == P2P_ERR_NOT_FOUND, "what a closed connection says");
     check(p.a.user(p.to) == nullptr && p.a.conn_info(p.to).peer[0] == '\0' && p.a.conns().empty(),
           "what is known of a closed connection");
-}
-
-template <class Function>
-static p2p_result code_of(Function function)
-{
-    try {
-        function();
-        return P2P_OK;
-    } catch (const p2p::Error &e) {
-        return *e.what() ? e.code() : P2P_OK;
-    }
 }
 
 // A net that has stopped, and one that is not there: every function says so.
@@ -304,6 +284,5 @@ int main(int argc, char **argv)
     stop_while_busy();
     ends_in_any_order();
     a_thousand_nets();
-    std::printf("%d passed, %d failed\n", passed, failed);
-    return failed ? 1 : 0;
+    return told();
 }

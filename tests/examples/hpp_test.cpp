@@ -1,5 +1,5 @@
 // hpp_test.cpp - what p2pnet.hpp promises, with and without exceptions. Built and run by run.py.
-#include <p2pnet.hpp>
+#include "hpp_check.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,15 +10,6 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
-
-static int passed = 0, failed = 0;
-
-static void check(bool ok, const char *what)
-{
-    (ok ? passed : failed)++;
-    if (!ok)
-        std::printf("FAILED: %s\n", what);
-}
 
 static_assert(!std::is_copy_constructible_v<p2p::Net> && !std::is_copy_assignable_v<p2p::Net>);
 static_assert(std::is_nothrow_move_constructible_v<p2p::Net> && std::is_nothrow_move_assignable_v<p2p::Net>);
@@ -232,17 +223,6 @@ static void situation()
 }
 
 #ifdef __cpp_exceptions
-template <class Function>
-static p2p_result code_of(Function function)
-{
-    try {
-        function();
-        return P2P_OK;
-    } catch (const p2p::Error &e) {
-        return *e.what() ? e.code() : P2P_OK;
-    }
-}
-
 static void exceptions()
 {
     p2p::Config cfg;
@@ -471,6 +451,5 @@ int main()
 #ifdef __cpp_exceptions
     exceptions();
 #endif
-    std::printf("%d passed, %d failed\n", passed, failed);
-    return failed ? 1 : 0;
+    return told();
 }
