@@ -4,9 +4,12 @@
 #   make demo       builds everything and shows two C programs finding each other; a few seconds after the build. As root also
 #                   two nodes behind NATs that punch through them, with the timeline of it
 #   make test       every test (as root it installs what it needs by apt; else it says what it skips)
-#   make bench      the table of measurements beside raw TCP (5 to 15 minutes; make bench-quick: two; make bench-secure: the
-#                   secure dialect and the relay only)
+#   make bench      the table of measurements beside raw TCP, ZeroMQ, ENet and libuv, as far as they are installed, and the goals
+#                   (5 to 8 minutes; make bench-quick: two; make bench-secure: the secure dialect and the relay only;
+#                   make bench-server: the rendezvous server with 100,000 nodes)
 #   make soak       the long tests
+#   make small      the library for small devices, shared and static, in target/small/ (docs/embedded.md)
+#   make size       bytes of the library, by default and small, and what is in them (docs/dependencies.md)
 #   make lab        the cases of the NAT laboratory (root)
 #   make situations the table NAT kind x (classified as, mapped by, reachable), written to docs/situations.md (root, 4 minutes)
 #   make matrix     every NAT against every other, by the optimised library; docs/matrix.md and its picture (root, a quarter of an hour)
@@ -29,6 +32,9 @@ DESTDIR ?=
 # BUILT=1: install and deb take what lies in target/ as it is, and build nothing.
 BUILT   ?=
 
+# Where cargo builds.
+BUILDS    = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
 CFLAGS   ?= -O2 -g
 WARN      = -Wall -Wextra -Werror
 # What a program that links the static library needs besides; rustc prints it with --print native-static-libs.
@@ -39,13 +45,22 @@ SERVER    = $(TOOLS)/p2p-rendezvous
 EXAMPLES  = $(patsubst examples-c/%.c,build/examples/%,$(wildcard examples-c/*.c)) \
             $(patsubst examples-c/%.cpp,build/examples/%,$(wildcard examples-c/*.cpp))
 
-.PHONY: all lib server examples demo test bench bench-quick bench-secure lab situations matrix soak built install uninstall deb embedded man abi-baseline header format clean
+.PHONY: all lib small size server examples demo test bench bench-quick bench-secure bench-server lab situations matrix soak built install uninstall deb embedded man abi-baseline header format clean
 
 all: lib server
 
-# Without the Rust library beside them, which would keep cargo from optimising over all crates (lto).
+# Linked by a script (packaging/library.rs says why). With frame pointers the tables for unwinding become smaller by more than the code
+# becomes larger, and perf can walk the stack.
 lib:
-	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib
+	$(CARGO) rustc --release --lib --crate-type lib -- -C force-frame-pointers=yes
+	@packaging/library.sh $(BUILDS)/release
+
+# Into target/small/. Without the Rust library beside them, which would keep cargo from optimising over all crates (lto).
+small:
+	$(CARGO) rustc --profile small --lib --crate-type cdylib,staticlib --no-default-features --features embedded -- -C force-frame-pointers=yes
+
+size: lib small
+	@$(PYTHON) tests/size.py $(BUILDS)/release $(BUILDS)/small
 
 # In a target folder of its own: the programs' features must not leak into the library built above.
 ifeq ($(TOOLS),target/tools/tools)
@@ -92,7 +107,7 @@ matrix:
 soak: lib server
 	@$(PYTHON) tests/run.py --soak
 
-bench: lib server
+bench: lib small server
 	@$(PYTHON) benches/run.py
 
 bench-quick: lib server
@@ -100,6 +115,9 @@ bench-quick: lib server
 
 bench-secure: lib server
 	@$(PYTHON) benches/run.py --secure
+
+bench-server: server
+	@$(PYTHON) benches/run.py --server
 
 # Under sudo there is often no cargo; what make has built before is then taken.
 built:

@@ -7,15 +7,16 @@
  *
  * Threads    The library never runs your code on a thread of its own. Callbacks run only inside p2p_poll(), on the thread
  *            that called it, one at a time, with no lock held. Any thread may call any function on a live net, but
- *            p2p_poll() and p2p_next_event() have one caller at a time (a second one gets P2P_ERR_BUSY), and a
- *            p2p_config belongs to one thread at a time.
- * Callbacks  may call everything but p2p_poll(), p2p_next_event() and p2p_wait() of the same net (P2P_ERR_REENTRANT).
+ *            p2p_poll(), p2p_next_event() and p2p_next_events() have one caller at a time, all together (a second one gets
+ *            P2P_ERR_BUSY), and a p2p_config belongs to one thread at a time.
+ * Callbacks  may call everything but these three and p2p_wait() of the same net (P2P_ERR_REENTRANT).
  *            p2p_net_free() is legal: p2p_poll() then ends when the callback returns. They must return: no longjmp, no
  *            C++ exception. A callback given with a request runs at most once.
  * Free       p2p_net_free() comes last: when it has been called no other thread may be in, or enter, a call with that
  *            net. Stop the net, join your threads, then free.
  * Memory     What you pass in is copied before the call returns. An event in a callback dies when the callback returns.
- *            An event from p2p_next_event() is yours until p2p_event_free(), on any thread, also after p2p_net_free().
+ *            An event from p2p_next_event() is yours until p2p_event_free(), on any thread, also after p2p_net_free(). Those
+ *            from p2p_next_events() die together, with the next call that takes events.
  * Errors     0 is success, negative is failure (p2p_result). Out parameters are then untouched, except err, and counts
  *            with P2P_ERR_TOO_SMALL or P2P_ERR_WOULD_BLOCK. A NULL you may not pass gives P2P_ERR_INVALID; freeing NULL is
  *            fine. There is no thread-local "last error": where a failure has a story, a p2p_error of yours is told it.
@@ -87,7 +88,7 @@ enum p2p_result
   P2P_ERR_CLOSED = -3,
   /** Not possible in the net's present state: not started, started twice, no handler set. */
   P2P_ERR_STATE = -4,
-  /** Another thread is in p2p_poll() or p2p_next_event() of this net. */
+  /** Another thread is in p2p_poll(), p2p_next_event() or p2p_next_events() of this net. */
   P2P_ERR_BUSY = -5,
   /** Called from inside a callback of this net, where it cannot work. */
   P2P_ERR_REENTRANT = -6,
@@ -665,6 +666,18 @@ enum p2p_opt
   /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. */
   P2P_OPT_RELAY_IDLE_MS = 58,
   /**
+   * 1; a thread that sleeps in p2p_wait() does the node's work meanwhile, so that an event need not wake another thread on
+   * its way to your program. Only the node's own work: nothing of yours is called. 0 = the net's own thread does it
+   * always; for threads with stacks of less than 128 KiB, or that have changed their network namespace (setns(2)).
+   */
+  P2P_OPT_LEASE = 59,
+  /**
+   * 0 (to 1000); microseconds for which p2p_wait() looks for events before it sleeps, as long as that pays: an answer that
+   * comes meanwhile is there sooner, and the CPU is busy meanwhile. After vain tries it looks ever more seldom; it yields
+   * to who else wants that CPU. 20 is a good value for answers that come at once. Needs P2P_OPT_LEASE.
+   */
+  P2P_OPT_SPIN_US = 60,
+  /**
    * ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
    * particular address is also the source of our own connections.
    */
@@ -823,10 +836,10 @@ typedef uint64_t p2p_conn;
 
 /**
  * One event. The pointers live as long as the event does: in a callback until it returns, from p2p_next_event() until
- * p2p_event_free().
+ * p2p_event_free(), from p2p_next_events() until the next call that takes events.
  */
 typedef struct p2p_event {
-  /** What the library fills in; fields beyond it do not exist. */
+  /** What the library fills in; fields beyond it do not exist. For p2p_next_events() set by you, in the first of the array. */
   uint32_t struct_size;
   /** What it is about. */
   p2p_kind kind;
@@ -932,6 +945,14 @@ typedef struct p2p_stats {
   /** Elements waiting in the event queue now. */
   uint64_t events_queued;
 } p2p_stats;
+
+/** One of the lines of p2p_send_lines(). This struct does not grow. */
+typedef struct p2p_line {
+  /** The line, without its end. */
+  const char *data;
+  /** Bytes at data, or P2P_AUTO_LEN. */
+  size_t len;
+} p2p_line;
 
 /** A connection's situation. Set struct_size to sizeof(p2p_conn_info) before the call. */
 typedef struct p2p_conn_info {
@@ -1229,11 +1250,27 @@ int32_t p2p_next_event(p2p_net *net,
 P2P_API void p2p_event_free(const p2p_event *ev);
 
 /**
+ * Fills an array of cap with the next events and returns how many there were, 0 if none wait. Nothing is copied:
+ * data and peer of all of them stay until the next call of p2p_next_events(), p2p_next_event() or p2p_poll() of this net, on
+ * whichever thread, or p2p_net_free(). What came in on connections counts in P2P_OPT_RECV_BUFFER until then, and p2p_wait()
+ * and p2p_fd() say that events wait: take events until there are 0, and then wait. cap 0 gives back what the last call
+ * gave, and takes nothing. Set struct_size of the first one to sizeof(p2p_event); so it is in each event filled in, and once is
+ * enough. P2P_ERR_INVALID: it is not set. DONE events and errors otherwise as p2p_next_event(); p2p_event_free() is not
+ * for these events.
+ */
+P2P_API
+int32_t p2p_next_events(p2p_net *net,
+                        p2p_event *events,
+                        uint32_t cap);
+
+/**
  * Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
  * for ever. After 1 a poll may still find nothing: what came in held no event (line ends only, duplicates).
  * P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also while
  * another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait for
  * short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
+ * While it sleeps, the calling thread does the node's own work (P2P_OPT_LEASE); nothing of yours is called. A stack of
+ * 128 KiB is enough for that.
  */
 P2P_API
 int32_t p2p_wait(p2p_net *net,
@@ -1255,6 +1292,19 @@ P2P_API p2p_result p2p_fd(p2p_net *net, ptrdiff_t *out);
  * an ordinary character). P2P_ERR_TOO_LARGE: longer than P2P_OPT_MAX_LINE. PyP2P nodes take long lines too.
  */
 P2P_API p2p_result p2p_send_line(p2p_net *net, p2p_conn conn, const char *line, size_t len);
+
+/**
+ * Sends count lines on a connection in their order, each as p2p_send_line() does, for less than as many calls cost. Stores in
+ * *sent how many were taken, whatever the result is; sent may be NULL. P2P_OK: all. Else why the one behind these was
+ * not: P2P_ERR_WOULD_BLOCK (WRITABLE follows: go on with that line then), P2P_ERR_INVALID, P2P_ERR_TOO_LARGE, ... Those before
+ * it were taken, of those behind it none.
+ */
+P2P_API
+p2p_result p2p_send_lines(p2p_net *net,
+                          p2p_conn conn,
+                          const p2p_line *lines,
+                          size_t count,
+                          size_t *sent);
 
 /**
  * Secure dialect: sends a message on a connection, whole, of 0 to P2P_OPT_MAX_MESSAGE bytes (P2P_ERR_TOO_LARGE); it comes out

@@ -2,6 +2,8 @@
 //!
 //! The numbers are the C ABI's (`P2P_EVENT_*`, `P2P_NAT_*`, ... in `include/p2pnet.h`).
 
+use std::borrow::Cow;
+use std::ffi::CStr;
 use std::net::IpAddr;
 
 use crate::error::Code;
@@ -80,9 +82,58 @@ pub struct Event {
     pub time_ms: u64,
 }
 
+/// One event, borrowed for as long as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'a> {
+    /// What it is about.
+    pub kind: Kind,
+    /// The connection it is about, 0 = none.
+    pub conn: u64,
+    /// The request it is about, 0 = none.
+    pub request: u64,
+    /// How that went.
+    pub result: Result<(), Code>,
+    /// The operating system's error number that led to the result, 0 if none.
+    pub os_error: i32,
+    /// A number whose meaning depends on the kind.
+    pub code: i32,
+    /// The line, the bytes, or a text for people.
+    pub data: &'a [u8],
+    pub(crate) peer: &'a CStr,
+    /// When it happened, in milliseconds since the net was made.
+    pub time_ms: u64,
+}
+
+impl<'a> EventRef<'a> {
+    /// The data as text; what is not UTF-8 is replaced.
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.data)
+    }
+
+    /// `ip:port` of the connection, or a node's name in the DHT; empty if none.
+    pub fn peer(&self) -> Cow<'a, str> {
+        self.peer.to_string_lossy()
+    }
+
+    /// The same, to be kept.
+    pub fn to_owned(&self) -> Event {
+        Event {
+            kind: self.kind,
+            conn: self.conn,
+            request: self.request,
+            result: self.result,
+            os_error: self.os_error,
+            code: self.code,
+            data: self.data.to_vec(),
+            peer: self.peer().into_owned(),
+            time_ms: self.time_ms,
+        }
+    }
+}
+
 impl Event {
     /// The data as text; what is not UTF-8 is replaced.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.data)
     }
 }

@@ -27,6 +27,7 @@
 //!
 //! Data flows one way: a command goes in, an event comes out. Nothing of yours ever runs on our thread.
 
+mod boxed;
 pub mod config;
 mod dht;
 pub mod error;
@@ -47,6 +48,7 @@ mod relay;
 pub mod report;
 #[cfg(feature = "server")]
 pub mod server;
+mod small;
 #[cfg(all(feature = "server", feature = "testing"))]
 pub mod testing;
 #[cfg(any(feature = "relay", feature = "server"))]

@@ -8,7 +8,7 @@ fn root() -> &'static Path {
 }
 
 /// The files of the C ABI, in the order in which the header shows them.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "types",
     "situation",
     "opts",
@@ -17,6 +17,7 @@ const FILES: [&str; 12] = [
     "config",
     "net",
     "look",
+    "poll",
     "event",
     "conn",
     "unl",

@@ -132,6 +132,24 @@ def step_mainline():
                                 "--", "--test-threads=8"], CARGO_COUNT)
 
 
+def step_loom():
+    return counted("loom", ["cargo", "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--target-dir",
+                            "target/loom"], CARGO_COUNT)
+
+
+def step_tsan():
+    def says(*args):
+        return subprocess.run(["rustc", "+nightly", *args], capture_output=True, text=True, check=False).stdout.strip()
+
+    host = re.search(r"^host: (.*)$", says("-vV"), re.M)
+    if not host or not os.path.isdir(says("--print", "sysroot") + "/lib/rustlib/src/rust/library"):
+        return Result(skipped=["needs a nightly compiler and its sources: rustup toolchain install nightly -c rust-src"])
+    return counted("tsan", ["cargo", "+nightly", "test", "-Zbuild-std", "--target", host[1], "--target-dir", "target/tsan",
+                            "--features", "server,testing", "--lib", "--",
+                            "node::", "queue::", "os::", "--skip", "nat_probe"],
+                   CARGO_COUNT, {"RUSTFLAGS": "-Zsanitizer=thread", "TSAN_OPTIONS": "exitcode=66"})
+
+
 def step_lab():
     return counted("lab", ["cargo", "test", *FEATURES, "--test", "lab"])
 
@@ -150,10 +168,11 @@ def step_demo():
 
 
 # What runs beside each other, about as long in each lane. Three on two cores, as much of it is waiting. Within a lane the order
-# counts: the first builds in target/debug, the second begins with the library as users have it, the third needs both.
+# counts: the first builds in target/debug, the second begins with the library as users have it, the third needs both. The demo builds
+# programs that the lab starts, so it is over when that begins.
 LANES = (("fmt", "cformat", "clippy", "doc", "rust", "mainline", "install"),
          ("c", "abi", "demo", "lab", "namespace"),
-         ("pyp2p", "python", "go", "node", "examples", "swift"))
+         ("pyp2p", "python", "go", "node", "examples", "swift", "loom"))
 STEPS = {
     "fmt": (step_fmt, "Rust is formatted"),
     "cformat": (step_cformat, "C and C++ are formatted"),
@@ -162,6 +181,7 @@ STEPS = {
     "rust": (step_rust, "unit, property, header, vector and server tests"),
     "mainline": (step_mainline, "networks without a server, by DHTs of our own on loopback"),
     "namespace": (script("namespace", "tests/namespace.py"), "alias labels, dead peers, silent name servers"),
+    "loom": (step_loom, "the library's own lock and the turns at the runtime, in every order their threads may run in"),
     "lab": (step_lab, "real NATs and routers in network namespaces"),
     "c": (script("c", "tests/c/run.py", "all"), "the C ABI: both dialects, valgrind, exports"),
     "examples": (script("examples", "tests/examples/run.py", tools=True), "the examples compile and do what they say"),
@@ -194,6 +214,7 @@ SOAK = {
                                {"SIM_SEEDS": "2000"}), "2,000 networks in which nodes tell each other something by servers"),
     "sessions": (lambda: counted("sessions", ["cargo", "test", *FEATURES, "--test", "lab", "--", "run", "sessions::",
                                               "--times", "5"]), "links broken in the lab, each way five times"),
+    "tsan": (step_tsan, "threads under ThreadSanitizer: the lease, the executor, the queue, the send buffer"),
     "asan": (script("asan", "tests/c/run.py", "asan"), "the C ABI under AddressSanitizer"),
     "swift": (script("swift", "tests/bindings/swift.py", "--chroot"), "the Swift package, in a Debian of its own if need be"),
     "embedded": (script("embedded", "tests/embedded/run.py"), "cross-built for ARM and musl, run under an emulator"),

@@ -254,6 +254,38 @@ fn a_client_that_does_not_read_is_closed() {
 }
 
 #[test]
+fn answers_that_had_to_wait_for_the_client_come_whole_and_in_order() {
+    let unlimited = "1000000000";
+    let server = Daemon::start(&[
+        "--write-buffer",
+        unlimited,
+        "--requests-per-second",
+        unlimited,
+        "--request-burst",
+        unlimited,
+    ]);
+    for n in 1..=100 {
+        let mut node = server.client(&format!("127.0.1.{n}"));
+        node.say("PASSIVE READY 50000 1");
+        node.sync();
+    }
+    let mut client = server.client("127.0.0.2");
+    // 12 MB of answers, which is more than the system keeps for a client that does not read.
+    let heap: String = (0..6000).map(|n| format!("BOOTSTRAP 100\r\nECHO {n}\r\n")).collect();
+    client.stream.get_mut().write_all(heap.as_bytes()).unwrap();
+    // All have been read once the server says nothing more of this one's lines, which it counts.
+    while !server.get("/metrics").1.contains("p2p_rendezvous_requests_total{verb=\"echo\"} 6000") {
+        std::thread::yield_now();
+    }
+    for n in 0..6000 {
+        let nodes = client.hear().unwrap();
+        assert_eq!((nodes.split(' ').count(), nodes.ends_with("0 ")), (102, true), "{nodes}");
+        assert_eq!(client.hear().unwrap(), format!("ECHO {n}"));
+    }
+    client.sync();
+}
+
+#[test]
 fn a_thousand_connections_come_and_go() {
     let server = Daemon::start(&["--request-burst", "100000"]);
     for _ in 0..1000 {

@@ -535,6 +535,19 @@ class Net
             (void)state_->take(ev->request);
         return OwnedEvent(ev);
     }
+    /// Fills events[0] to events[cap - 1] with the next events and returns how many there were, 0 if none: many in one call,
+    /// and nothing is copied. Event(events[i]) reads one. All stay until the next call of this, next() or poll(); until it
+    /// has given none, wait() does not sleep.
+    std::uint32_t next(p2p_event *events, std::uint32_t cap) noexcept
+    {
+        if (events && cap > 0)
+            events->struct_size = sizeof *events;
+        const std::int32_t n = p2p_next_events(raw(), events, cap);
+        for (std::int32_t i = 0; i < n; i++)
+            if (events[i].kind == P2P_EVENT_DONE)
+                (void)state_->take(events[i].request);
+        return n > 0 ? static_cast<std::uint32_t>(n) : 0;
+    }
     /// Sleeps until there are events, for so many milliseconds (-1 = for ever) or until wake(). False once
     /// the net has stopped and every event has been taken (and for an empty net, or inside a handler).
     bool wait(std::int32_t timeout_ms = -1) noexcept
@@ -557,6 +570,13 @@ class Net
     p2p_result send_line(p2p_conn conn, std::string_view line) noexcept
     {
         return p2p_send_line(raw(), conn, data_of(line), line.size());
+    }
+    /// Sends many lines in one call, in their order; how many were taken is stored in sent. What is returned is about the
+    /// line behind those, if not all were.
+    p2p_result send_lines(p2p_conn conn, const p2p_line *lines, std::size_t count, std::size_t &sent) noexcept
+    {
+        sent = 0;
+        return p2p_send_lines(raw(), conn, lines, count, &sent);
     }
     p2p_result send(p2p_conn conn, std::string_view bytes) noexcept
     {

@@ -47,6 +47,41 @@ func TestLinesBothWays(t *testing.T) {
 	}
 }
 
+func TestManyLinesAtOnce(t *testing.T) {
+	for name, opt := range map[string]Option{"secure": nil, "classic": classic()} {
+		t.Run(name, func(t *testing.T) {
+			_, _, atA, atB := pair(t, opt, Set(OptSendBuffer, 4096))
+			ctx := patience(t)
+			lines := make([]string, 3000)
+			for i := range lines {
+				lines[i] = fmt.Sprintf("line %d, grüße", i)
+			}
+			sent := make(chan error, 1)
+			go func() {
+				n, err := atA.WriteLines(ctx, lines)
+				if n != len(lines) && err == nil {
+					err = fmt.Errorf("%d lines were sent", n)
+				}
+				sent <- err
+			}()
+			for _, want := range lines {
+				if line, err := atB.ReadLine(ctx); err != nil || line != want {
+					t.Fatalf("got %q, %v; expected %q", line, err, want)
+				}
+			}
+			must(t, <-sent)
+			n, err := atA.WriteLines(ctx, []string{"good", "", "never"})
+			if n != 1 || !errors.Is(err, ErrInvalid) {
+				t.Fatalf("%d, %v", n, err)
+			}
+			line, err := atB.ReadLine(ctx)
+			if err != nil || line != "good" {
+				t.Fatalf("%q, %v", line, err)
+			}
+		})
+	}
+}
+
 func TestAnyByteButALineEndTravelsInALine(t *testing.T) {
 	_, _, atA, atB := pair(t)
 	ctx := patience(t)

@@ -25,7 +25,7 @@ const (
 	ErrClosed Code = -3
 	// Not possible in the net's present state: not started, started twice, no handler set.
 	ErrState Code = -4
-	// Another thread is in p2p_poll() or p2p_next_event() of this net.
+	// Another thread is in p2p_poll(), p2p_next_event() or p2p_next_events() of this net.
 	ErrBusy Code = -5
 	// Called from inside a callback of this net, where it cannot work.
 	ErrReentrant Code = -6
@@ -425,6 +425,14 @@ const (
 	OptRelayBytes Opt = 57
 	// 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off.
 	OptRelayIdleMS Opt = 58
+	// 1; a thread that sleeps in p2p_wait() does the node's work meanwhile, so that an event need not wake another thread on
+	// its way to your program. Only the node's own work: nothing of yours is called. 0 = the net's own thread does it
+	// always; for threads with stacks of less than 128 KiB, or that have changed their network namespace (setns(2)).
+	OptLease Opt = 59
+	// 0 (to 1000); microseconds for which p2p_wait() looks for events before it sleeps, as long as that pays: an answer that
+	// comes meanwhile is there sooner, and the CPU is busy meanwhile. After vain tries it looks ever more seldom; it yields
+	// to who else wants that CPU. 20 is a good value for answers that come at once. Needs OptLease.
+	OptSpinUs Opt = 60
 	// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
 	// particular address is also the source of our own connections.
 	OptPassiveBind Opt = 1001
@@ -906,6 +914,10 @@ func (v Opt) String() string {
 		return "OptRelayBytes"
 	case OptRelayIdleMS:
 		return "OptRelayIdleMS"
+	case OptLease:
+		return "OptLease"
+	case OptSpinUs:
+		return "OptSpinUs"
 	case OptPassiveBind:
 		return "OptPassiveBind"
 	case OptInterface:

@@ -5,6 +5,15 @@ package p2pnet
 // {
 //     return p2p_send_line(net, conn, _GoStringPtr(line), _GoStringLen(line));
 // }
+// enum { P2PGO_AT_ONCE = 256 };
+// static p2p_result p2pgo_send_lines(p2p_net *net, p2p_conn conn, const char *text, const size_t *lens, size_t count,
+//                                    size_t *sent)
+// {
+//     p2p_line lines[P2PGO_AT_ONCE];
+//     for (size_t i = 0; i < count; text += lens[i++])
+//         lines[i] = (p2p_line){text, lens[i]};
+//     return p2p_send_lines(net, conn, lines, count, sent);
+// }
 import "C"
 
 import (
@@ -17,6 +26,9 @@ import (
 
 // What Write gives to the library at once; a part of what OptSendBuffer has room for.
 const piece = 64 << 10
+
+// So many lines are given to the library in one call.
+const atOnce = C.P2PGO_AT_ONCE
 
 // WriteLine sends a line; its end is added. It waits while the peer does not read, until ctx is done: the line was not
 // sent then. ErrInvalid: the line is empty, or has a line end (CR LF) inside. ErrTooLarge: it is longer than OptMaxLine.
@@ -33,6 +45,68 @@ func (c *Conn) TryWriteLine(line string) error {
 	result := C.p2pgo_send_line(raw, C.p2p_conn(c.id), line)
 	c.core.leave()
 	return c.sent(result)
+}
+
+// WriteLines sends many lines in their order, for less than as many calls cost; it gives how many were sent, all if there is
+// no error. It waits while the peer does not read, until ctx is done. ErrInvalid, ErrTooLarge: as WriteLine says of the line
+// behind those.
+func (c *Conn) WriteLines(ctx context.Context, lines []string) (int, error) {
+	sent := 0
+	for sent < len(lines) {
+		err := c.write(ctx, func() error {
+			now, err := c.TryWriteLines(lines[sent:])
+			sent += now
+			if now > 0 && errors.Is(err, ErrWouldBlock) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// TryWriteLines is WriteLines without waiting: ErrWouldBlock says that there was room for so many only.
+func (c *Conn) TryWriteLines(lines []string) (int, error) {
+	sent := 0
+	for sent < len(lines) {
+		some := lines[sent:]
+		if len(some) > atOnce {
+			some = some[:atOnce]
+		}
+		now, err := c.tryWriteSome(some)
+		sent += now
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+func (c *Conn) tryWriteSome(lines []string) (int, error) {
+	// C may not be given memory of Go's that holds pointers to more of it: all the text at once, and the lengths.
+	var lens [atOnce]C.size_t
+	total := 0
+	for i, line := range lines {
+		lens[i] = C.size_t(len(line))
+		total += len(line)
+	}
+	text := make([]byte, 0, total+1) // one more, so that there is something to point at
+	for _, line := range lines {
+		text = append(text, line...)
+	}
+	raw, err := c.core.enter()
+	if err != nil {
+		return 0, err
+	}
+	var sent C.size_t
+	result := C.p2pgo_send_lines(raw, C.p2p_conn(c.id), (*C.char)(unsafe.Pointer(&text[:1][0])), &lens[0],
+		C.size_t(len(lines)), &sent)
+	runtime.KeepAlive(text)
+	c.core.leave()
+	return int(sent), c.sent(result)
 }
 
 // Send sends a message of 0 to OptMaxMessage bytes, whole and in order with lines (secure dialect; else ErrUnsupported).

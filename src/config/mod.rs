@@ -159,6 +159,10 @@ pub struct Config {
     /// Whether, and how much, this node relays for its network (secure dialect).
     pub volunteer: crate::proto::relay::RelayLimits,
     pub resume_grace: Duration,
+    /// A thread that sleeps in [`crate::Net::wait`] does the node's work meanwhile.
+    pub lease: bool,
+    /// So long [`crate::Net::wait`] looks for events without sleeping, while that pays.
+    pub spin: Duration,
     pub resend_window: usize,
     pub max_message: usize,
     pub link_timeout: Duration,
@@ -237,6 +241,8 @@ impl Default for Config {
             relay: true,
             volunteer: crate::proto::relay::RelayLimits::of_a_volunteer(),
             resume_grace: secs(30),
+            lease: true,
+            spin: Duration::ZERO,
             resend_window: 4 << 20,
             max_message: 1 << 20,
             link_timeout: secs(10),

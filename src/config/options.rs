@@ -163,6 +163,10 @@ options! {
         "after so many bytes this node cuts a pair off, which may then meet again; 0 = no limit";
     58 relay_idle_ms 1000..=86400000, |c, v| c.volunteer.idle = from_ms(v), ms(c.volunteer.idle),
         "a pair for which nothing has got through this node for so long is cut off";
+    59 lease 0..=1, |c, v| c.lease = v == 1, i64::from(c.lease),
+        "1 = a thread that sleeps in p2p_wait does the node's work meanwhile, so that an event wakes nobody else; 0 = our own thread does it always";
+    60 spin_us 0..=1000, |c, v| c.spin = Duration::from_micros(v as u64), c.spin.as_micros() as i64,
+        "so long p2p_wait looks for events without sleeping, while that pays: an answer that comes within it is taken sooner, for CPU time; 0 = never (needs lease)";
 }
 
 fn node_type(v: i64) -> NodeType {

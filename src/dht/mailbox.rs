@@ -8,7 +8,6 @@
 //! A request for messages hangs for as long as nothing comes. Giving up its task breaks its connection, and the thread
 //! ends by that, in its own time. When nobody takes the happenings, nothing more is asked.
 
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -25,6 +24,7 @@ use crate::error::{Code, Error, Result};
 use crate::http::{Address, Client, Limits, look_up, on_thread};
 use crate::node::resolve::Resolver;
 use crate::proto::mailbox::{self, CallId, Mailbox, NoReply, Output, PutError, Reply, Settings, Style};
+use crate::small::SmallMap;
 
 /// To look a name up, and to connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ struct Task {
     orders: mpsc::Receiver<Order>,
     happenings: mpsc::Sender<Happening>,
     requests: JoinSet<Done>,
-    running: BTreeMap<CallId, AbortHandle>,
+    running: SmallMap<CallId, AbortHandle>,
 }
 
 /// Keeps a node's mailboxes until it is told to leave, or nobody is left to give orders or to be told.
@@ -105,7 +105,7 @@ pub(super) async fn run(
         orders,
         happenings,
         requests: JoinSet::new(),
-        running: BTreeMap::new(),
+        running: SmallMap::new(),
     };
     while task.settle().await {
         match task.next().await {

@@ -23,6 +23,41 @@ pub unsafe extern "C" fn p2p_send_line(
     guard(|| unsafe { inner(net).and_then(|i| i.net.send_line(conn, bytes(line, len)?)) }.into())
 }
 
+/// Sends count lines on a connection in their order, each as p2p_send_line() does, for less than as many calls cost. Stores in
+/// *sent how many were taken, whatever the result is; sent may be NULL. P2P_OK: all. Else why the one behind these was
+/// not: P2P_ERR_WOULD_BLOCK (WRITABLE follows: go on with that line then), P2P_ERR_INVALID, P2P_ERR_TOO_LARGE, ... Those before
+/// it were taken, of those behind it none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_send_lines(
+    net: *mut p2p_net,
+    conn: p2p_conn,
+    lines: *const p2p_line,
+    count: usize,
+    sent: *mut usize,
+) -> p2p_result {
+    guard(|| {
+        let send = || {
+            // SAFETY: the caller's duty, passed on.
+            let inner = unsafe { inner(net) }?;
+            let lines: &[p2p_line] = match count {
+                0 => &[],
+                _ if lines.is_null() || count > isize::MAX as usize / size_of::<p2p_line>() => {
+                    return Err(Code::Invalid);
+                }
+                // SAFETY: not null, and count lines by contract, no more than a slice may have.
+                _ => unsafe { std::slice::from_raw_parts(lines, count) },
+            };
+            // SAFETY: len bytes at data, or a text that ends with NUL, by contract; for as long as the call.
+            let each = || lines.iter().map(|line| unsafe { bytes(line.data, line.len) });
+            let (taken, outcome) = inner.net.send_each(conn, each);
+            // SAFETY: the caller's duty, passed on.
+            unsafe { store(sent, taken) };
+            outcome
+        };
+        send().into()
+    })
+}
+
 /// Secure dialect: sends a message on a connection, whole, of 0 to P2P_OPT_MAX_MESSAGE bytes (P2P_ERR_TOO_LARGE); it comes out
 /// as one P2P_EVENT_MESSAGE, in order with lines. data may be NULL with len 0. With P2P_FRAMING_RAW, in either dialect: sends
 /// bytes as they are. All or nothing: P2P_ERR_WOULD_BLOCK as p2p_send_line(). P2P_ERR_UNSUPPORTED: the net is a classic one,

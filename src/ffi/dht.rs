@@ -9,7 +9,7 @@ use super::structs::p2p_error;
 use super::types::{ResultArg, p2p_request, p2p_result};
 use crate::error::{Code, Error};
 use crate::proto::dht_id::NodeId;
-use crate::queue::inbox::View;
+use crate::queue::view::View;
 
 /// Carries msg (len bytes, a NUL behind them) to the node to over your DHT. Called inside p2p_poll() only, on its thread; must
 /// not block. 0 if it was taken, else what went wrong: it becomes the result of the p2p_dht_put().

@@ -1,101 +1,21 @@
-//! Events: by callbacks, one at a time, or by waiting for them.
+//! Events as the program takes them itself, one or many at a time, and waiting for them. ([`super::poll`]: by callbacks.)
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use super::dht;
 use super::guard::{Count, guard};
-use super::net::{Callback, Inner, inner, p2p_net};
+use super::net::{Inner, inner, p2p_net};
 use super::structs::*;
 use super::types::*;
 use crate::error::Code;
 use crate::event::Kind;
 use crate::node::conn::Conn;
-use crate::queue::inbox::View;
+use crate::queue::view::{Run, Taker, View};
 
-/// Sets the function that p2p_poll() calls for events (NULL = none), and what it gets as user. DONE events of requests
-/// with a callback of their own go there instead.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn p2p_on_event(net: *mut p2p_net, fun: p2p_event_fn, user: *mut c_void) -> p2p_result {
-    guard(|| {
-        // SAFETY: the caller's duty, passed on.
-        let set = unsafe { inner(net) }.map(|i| {
-            let mut handler = i.handler.lock();
-            *handler = fun.map(|function| Callback { function, user });
-            i.handler_changes.fetch_add(1, SeqCst);
-        });
-        set.into()
-    })
-}
-
-/// Calls your functions for up to max events (0 = all that are queued now), on this thread, and returns how many there
-/// were. Never blocks. P2P_ERR_STATE: events wait and p2p_on_event() has set no function. P2P_ERR_BUSY: another thread
-/// takes events. P2P_ERR_REENTRANT: called from inside a callback.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn p2p_poll(net: *mut p2p_net, max: u32) -> i32 {
-    let poll = || {
-        // SAFETY: null or live by contract.
-        let Some(handle) = (unsafe { net.as_ref() }) else { return Err(Code::Invalid) };
-        if !handle.inner.net.shared.queue.is_ready() && !handle.inner.net.in_callback() {
-            return Ok(0);
-        }
-        // A callback may free the net; what we work with lives until we are back.
-        let inner = Arc::clone(&handle.inner);
-        let Some(mut handler) = Handler::of(&inner) else {
-            return Err(if inner.net.in_callback() { Code::Reentrant } else { Code::State });
-        };
-        inner.net.take(max, |view| {
-            deliver(&inner, handler.callback, net, view);
-            // Looked up before the next event is taken: with nobody to give it to, it stays where it is.
-            handler.is_current_or_renewed(&inner) && !inner.freed.load(Relaxed)
-        })
-    };
-    guard(|| match poll() {
-        Ok(count) => Count(i32::try_from(count).unwrap_or(i32::MAX)),
-        Err(code) => Count(code as i32),
-    })
-    .0
-}
-
-/// The program's function as a poll has last seen it.
-struct Handler {
-    callback: Callback,
-    changes: u32,
-}
-
-impl Handler {
-    fn of(inner: &Inner) -> Option<Handler> {
-        let callback = inner.handler.lock();
-        // Both under the lock, as they are written.
-        callback.map(|callback| Handler { callback, changes: inner.handler_changes.load(SeqCst) })
-    }
-
-    /// A callback, or another thread, may have set another function; false if it has taken it away.
-    #[inline]
-    fn is_current_or_renewed(&mut self, inner: &Inner) -> bool {
-        if inner.handler_changes.load(SeqCst) == self.changes {
-            return true;
-        }
-        Handler::of(inner).map(|renewed| *self = renewed).is_some()
-    }
-}
-
-/// Calls whom the event is for: `handler`, or the request's own callback.
-#[inline]
-fn deliver(inner: &Inner, handler: Callback, net: *mut p2p_net, view: &View<'_>) {
-    if view.kind == Kind::DhtSend && dht::carry(inner, view) {
-        return;
-    }
-    let own = if view.kind == Kind::Done { inner.waiting.lock().remove(&view.request) } else { None };
-    let callback = own.unwrap_or(handler);
-    let event = as_c(view);
-    // SAFETY: a function of the program with the pointer it gave for it, as documented; no lock is held.
-    unsafe { (callback.function)(net, &event, callback.user) };
-}
-
-fn as_c(view: &View<'_>) -> p2p_event {
+/// An event as C sees it.
+pub(super) fn as_c(view: &View<'_>) -> p2p_event {
     p2p_event {
         struct_size: size_of::<p2p_event>() as u32,
         kind: view.kind.into(),
@@ -110,6 +30,25 @@ fn as_c(view: &View<'_>) -> p2p_event {
         peer: view.peer().as_ptr(),
         conn_user: view.conn.map_or(std::ptr::null_mut(), |c| c.user.load(SeqCst)),
         time_ms: view.at_ms,
+    }
+}
+
+/// What the events of some lines have in common; each has its own data, len and conn_user.
+pub(super) fn of_run(run: &Run<'_>) -> p2p_event {
+    p2p_event {
+        struct_size: size_of::<p2p_event>() as u32,
+        kind: Kind::Line.into(),
+        conn: run.conn.id,
+        request: 0,
+        result: p2p_result::P2P_OK,
+        os_error: 0,
+        code: 0,
+        reserved: 0,
+        data: std::ptr::null(),
+        len: 0,
+        peer: run.conn.peer.as_ptr(),
+        conn_user: std::ptr::null_mut(),
+        time_ms: run.at_ms,
     }
 }
 
@@ -163,11 +102,7 @@ pub unsafe extern "C" fn p2p_next_event(net: *mut p2p_net, out: *mut *const p2p_
         }
         let mut taken = None;
         inner.net.take(1, |view| {
-            match view.kind {
-                Kind::Done => drop(inner.waiting.lock().remove(&view.request)),
-                Kind::DhtSend => inner.net.dht_sent(view.request, Ok(())),
-                _ => {}
-            }
+            will_be_taken(inner, view);
             taken = Some(own(view));
             true
         })?;
@@ -183,6 +118,15 @@ pub unsafe extern "C" fn p2p_next_event(net: *mut p2p_net, out: *mut *const p2p_
         Err(code) => Count(code as i32),
     })
     .0
+}
+
+/// Before an event is given to the program otherwise than by a callback.
+fn will_be_taken(inner: &Inner, view: &View<'_>) {
+    match view.kind {
+        Kind::Done => drop(inner.waiting.lock().remove(&view.request)),
+        Kind::DhtSend => inner.net.dht_sent(view.request, Ok(())),
+        _ => {}
+    }
 }
 
 fn own(view: &View<'_>) -> Box<Owned> {
@@ -206,11 +150,92 @@ pub unsafe extern "C" fn p2p_event_free(ev: *const p2p_event) {
     }
 }
 
+/// Fills an array of cap with the next events and returns how many there were, 0 if none wait. Nothing is copied:
+/// data and peer of all of them stay until the next call of p2p_next_events(), p2p_next_event() or p2p_poll() of this net, on
+/// whichever thread, or p2p_net_free(). What came in on connections counts in P2P_OPT_RECV_BUFFER until then, and p2p_wait()
+/// and p2p_fd() say that events wait: take events until there are 0, and then wait. cap 0 gives back what the last call
+/// gave, and takes nothing. Set struct_size of the first one to sizeof(p2p_event); so it is in each event filled in, and once is
+/// enough. P2P_ERR_INVALID: it is not set. DONE events and errors otherwise as p2p_next_event(); p2p_event_free() is not
+/// for these events.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn p2p_next_events(net: *mut p2p_net, events: *mut p2p_event, cap: u32) -> i32 {
+    let next = || {
+        // SAFETY: the caller's duty, passed on.
+        let inner = unsafe { inner(net) }?;
+        if cap == 0 {
+            return inner.net.take_kept(0, |_: &View<'_>| false);
+        }
+        // SAFETY: null, or an array of at least one by contract.
+        let size = unsafe { events.as_ref() }.ok_or(Code::Invalid)?.struct_size as usize;
+        // It grows at its tail, and in steps of its alignment.
+        if !(size_of::<p2p_event>()..=1 << 16).contains(&size)
+            || !size.is_multiple_of(align_of::<p2p_event>())
+        {
+            return Err(Code::Invalid);
+        }
+        // A count above this one could not be returned.
+        let most = cap.min(i32::MAX as u32);
+        inner.net.take_kept(most, Fill { inner, at: events.cast(), size })
+    };
+    guard(|| match next() {
+        Ok(count) => Count(i32::try_from(count).unwrap_or(i32::MAX)),
+        Err(code) => Count(code as i32),
+    })
+    .0
+}
+
+/// Writes events into an array of the program's.
+struct Fill<'a> {
+    inner: &'a Inner,
+    /// Where the next one goes. There are as many places as are asked of the inbox.
+    at: *mut u8,
+    /// Of one of them, as the program knows it: no less than ours.
+    size: usize,
+}
+
+impl Fill<'_> {
+    #[inline(always)]
+    fn put(&mut self, event: &p2p_event) {
+        const OURS: usize = size_of::<p2p_event>();
+        // SAFETY: `size` bytes at `at` are the program's, aligned and writable by contract, and no more events are asked for
+        // than there are such places; one behind the last is still of the array.
+        unsafe {
+            self.at.cast::<p2p_event>().write(*event);
+            if self.size > OURS {
+                self.at.add(OURS).write_bytes(0, self.size - OURS);
+            }
+            self.at = self.at.add(self.size);
+        }
+    }
+}
+
+impl Taker for Fill<'_> {
+    fn event(&mut self, view: &View<'_>) -> bool {
+        will_be_taken(self.inner, view);
+        self.put(&p2p_event { struct_size: self.size as u32, ..as_c(view) });
+        true
+    }
+
+    fn lines(&mut self, run: &mut Run<'_>) -> bool {
+        let mut event = p2p_event { struct_size: self.size as u32, ..of_run(run) };
+        let conn = run.conn;
+        while let Some(line) = run.next() {
+            event.data = line.as_ptr().cast();
+            event.len = line.len() - 1;
+            event.conn_user = conn.user.load(SeqCst);
+            self.put(&event);
+        }
+        true
+    }
+}
+
 /// Sleeps until events wait (1), or timeout_ms has passed or p2p_wake() was called (0). timeout_ms 0 only looks, -1 waits
 /// for ever. After 1 a poll may still find nothing: what came in held no event (line ends only, duplicates).
 /// P2P_ERR_CLOSED: the net has stopped and you have taken every event. Several threads may wait at once, also while
 /// another polls. P2P_ERR_REENTRANT: called from inside a callback. A signal does not end it: to stop at Ctrl-C wait for
 /// short times and look at a flag of yours, or wait for p2p_fd() with ppoll() or signalfd().
+/// While it sleeps, the calling thread does the node's own work (P2P_OPT_LEASE); nothing of yours is called. A stack of
+/// 128 KiB is enough for that.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn p2p_wait(net: *mut p2p_net, timeout_ms: i32) -> i32 {
     let wait = || {

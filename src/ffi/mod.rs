@@ -4,8 +4,8 @@
 //! them), so their documentation is the C documentation. The contract stands at the header's top. How the parts fit:
 //!
 //! * [`types`], [`situation`], [`opts`] and [`structs`] are what crosses the border; [`guard`] is the border: panics, NULLs, sizes, strings.
-//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`unl`] are the functions, by what they are about.
-//! * [`version`], [`config`], [`net`], [`look`], [`event`], [`conn`], [`dht`] are the functions, by what they are about.
+//! * [`version`], [`config`], [`net`], [`look`], [`poll`], [`event`], [`conn`], [`unl`], [`dht`] are the functions, by what they are
+//!   about.
 //!
 //! Enumerations come in as plain `i32` ([`types::OptArg`] and the like) because a number outside a Rust enum is undefined
 //! behaviour; they go out as enums.
@@ -20,6 +20,7 @@ pub mod guard;
 pub mod look;
 pub mod net;
 pub mod opts;
+pub mod poll;
 pub mod situation;
 pub mod structs;
 pub mod types;

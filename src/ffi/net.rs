@@ -24,7 +24,8 @@ pub struct p2p_net {
 pub(crate) struct Inner {
     pub(crate) net: Net,
     pub(crate) handler: Mutex<Option<Callback>>,
-    /// Goes up with each change of `handler`, so that a poll takes its lock once and not once per event.
+    /// Goes up with each change of `handler`, and when the net is freed, so that a poll looks at this one number for each
+    /// event and takes the lock once.
     pub(crate) handler_changes: AtomicU32,
     /// The callbacks given with requests.
     pub(crate) waiting: Mutex<HashMap<u64, Callback>>,
@@ -199,6 +200,7 @@ pub unsafe extern "C" fn p2p_net_free(net: *mut p2p_net) -> p2p_result {
         // SAFETY: it came from p2p_net_new and is freed once and last, by contract.
         let handle = unsafe { Box::from_raw(net) };
         handle.inner.freed.store(true, SeqCst);
+        handle.inner.handler_changes.fetch_add(1, SeqCst);
         if handle.inner.net.join() { p2p_result::P2P_OK } else { p2p_result::P2P_ERR_TIMEOUT }
     })
 }

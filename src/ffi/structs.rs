@@ -27,12 +27,22 @@ pub struct p2p_error {
     pub message: [c_char; 244],
 }
 
+/// One of the lines of p2p_send_lines(). This struct does not grow.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct p2p_line {
+    /// The line, without its end.
+    pub data: *const c_char,
+    /// Bytes at data, or P2P_AUTO_LEN.
+    pub len: usize,
+}
+
 /// One event. The pointers live as long as the event does: in a callback until it returns, from p2p_next_event() until
-/// p2p_event_free().
+/// p2p_event_free(), from p2p_next_events() until the next call that takes events.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct p2p_event {
-    /// What the library fills in; fields beyond it do not exist.
+    /// What the library fills in; fields beyond it do not exist. For p2p_next_events() set by you, in the first of the array.
     pub struct_size: u32,
     /// What it is about.
     pub kind: p2p_kind,

@@ -18,7 +18,7 @@ pub enum p2p_result {
     P2P_ERR_CLOSED = -3,
     /// Not possible in the net's present state: not started, started twice, no handler set.
     P2P_ERR_STATE = -4,
-    /// Another thread is in p2p_poll() or p2p_next_event() of this net.
+    /// Another thread is in p2p_poll(), p2p_next_event() or p2p_next_events() of this net.
     P2P_ERR_BUSY = -5,
     /// Called from inside a callback of this net, where it cannot work.
     P2P_ERR_REENTRANT = -6,

@@ -156,9 +156,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let (tx, rx) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("p2pnet-http".into()).stack_size(512 << 10);
-    let started = thread.spawn(move || {
-        crate::os::thread::block_signals();
+    let started = crate::os::thread::start("p2pnet-http", 512 << 10, move || {
         // Nobody waits any more after a time-out; that is fine.
         let _ = tx.send(work());
         drop(place);

@@ -105,7 +105,8 @@ pub(crate) async fn greet(
             Handshake::connect(me, to, token, chosen, &ephemeral).map_err(|e| failed(at, &e))?
         }
     });
-    let shake = async {
+    // Boxed: it has the buffer, and goes through several hands.
+    let shake = Box::pin(async {
         loop {
             if let Some(bytes) = handshake.output() {
                 stream::write_all(&stream, &bytes).await.map_err(|e| broken(at, &e))?;
@@ -133,7 +134,7 @@ pub(crate) async fn greet(
                 return Err(failed(at, &e));
             }
         }
-    };
+    });
     if let Err(e) = within(limit, at, shake).await {
         // Who only looks whether the port is open closes without a word as well.
         let silent = silent && (e.code == Code::Timeout || e.code == Code::Closed && !accepting);

@@ -25,6 +25,11 @@ pub(crate) fn listen(config: &Config, interface: Option<IpAddr>) -> Result<Vec<T
     Err(explain(at, &e))
 }
 
+/// How connections are kept alive.
+pub(crate) fn keep_alive(config: &Config) -> sock::KeepAlive {
+    sock::KeepAlive { idle: config.keepalive, dead: config.dead_peer_timeout }
+}
+
 fn on_all(ips: &[IpAddr], config: &Config) -> std::result::Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     // Room for a burst that comes faster than we accept: where there is none, the peer's SYN is dropped and it tries again
     // a second later, then three.
@@ -38,7 +43,9 @@ fn on_all(ips: &[IpAddr], config: &Config) -> std::result::Result<Vec<TcpListene
     let mut listeners: Vec<TcpListener> = Vec::new();
     for ip in ips {
         let at = SocketAddr::new(*ip, port);
-        match sock::listen(at, backlog) {
+        let listening = sock::listen(at, backlog)
+            .and_then(|listener| sock::prepare_all(&listener, keep_alive(config)).map(|()| listener));
+        match listening {
             Ok(listener) => {
                 port = listener.local_addr().map_err(|e| (at, e))?.port();
                 listeners.push(listener);

@@ -11,8 +11,10 @@
 //! |---|---|
 //! | `actor` | every decision; start there |
 //! | `net`, `shared`, `table`, `counters`, `stories` | the handle; what threads have in common; the connections; figures; stories of requests |
-//! | `listen`, `dial`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
-//! | `stream`, `room` | what several tasks do with a socket; waiting for room in the event queue |
+//! | `listen`, `dial`, `opening`, `conn`, `link`, `receive`, `sendbuf`, `outlet` | a connection's life, lines in and out |
+//! | `stream`, `bell`, `room` | what several tasks do with a socket; what wakes them; waiting for room in the event queue |
+//! | `moment`, `peer_text` | points in time and addresses, small |
+//! | `lease`, `executor` | who drives the runtime; the connections' tasks, which whoever drives polls |
 //! | `takeover` | a classic connection's socket for the program |
 //! | `session`, `frames` | the same in the secure dialect: a connection that outlives its links; frames in |
 //! | `mismatch` | peers that speak the other dialect |
@@ -26,22 +28,28 @@
 //! | `log` | what becomes of log lines |
 
 mod actor;
+mod bell;
 pub(crate) mod conn;
 pub(crate) mod counters;
 mod dial;
+mod executor;
 mod frames;
 mod greet;
 pub(crate) mod key;
+pub(crate) mod lease;
 mod link;
 mod listen;
 pub(crate) mod locator;
 pub(crate) mod log;
 mod measure;
 mod mismatch;
+mod moment;
 pub(crate) mod nat_probe;
 mod net;
 pub(crate) mod ntp;
+mod opening;
 mod outlet;
+mod peer_text;
 pub(crate) mod punch;
 mod receive;
 mod relay;

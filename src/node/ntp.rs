@@ -4,7 +4,6 @@
 //! slowest round trip. Sockets are connected, so datagrams of other senders never get here. Local times are those of a
 //! monotonic clock: a step of the system's clock in between changes nothing.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,9 +17,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
 use super::resolve::Resolver;
+use crate::boxed::boxed;
 use crate::error::{Code, Error, Result};
 use crate::proto::clock_sync::{Agreement, NetClock, agree};
 use crate::proto::ntp::{self, Refused, Sample};
+use crate::small::SmallSet;
 
 /// Servers that are asked; further ones are ignored.
 pub(crate) const MOST_SERVERS: usize = 16;
@@ -87,7 +88,7 @@ struct Common {
     local: Local,
     cookies: RandomState,
     /// Each address has one vote, however many names it has.
-    taken: Mutex<BTreeSet<SocketAddr>>,
+    taken: Mutex<SmallSet<SocketAddr>>,
     tell: UnboundedSender<Told>,
 }
 
@@ -113,12 +114,12 @@ pub(crate) async fn sync(
     for (i, name) in servers.iter().take(MOST_SERVERS).enumerate() {
         let (common, name) = (Arc::clone(&common), name.clone());
         asked.push(Asked::default());
-        tasks.spawn(async move {
+        tasks.spawn(boxed(async move {
             if let Err(e) = common.ask(i, &name).await {
                 let _ = common.tell.send(Told::Trouble(i, e));
             }
             let _ = common.tell.send(Told::End(i));
-        });
+        }));
     }
     drop(common);
     let mut until = deadline;

@@ -12,9 +12,10 @@
 //!
 //! In the secure dialect messages may stand between the lines, and what is unfinished may be one. [`super::frames`] opens frames.
 
+mod deliver;
+
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -22,13 +23,14 @@ use tokio::net::TcpStream;
 
 use super::conn::Conn;
 use super::frames::{Frames, Opening, Read};
+use super::stream;
 use crate::config::{Config, Framing};
 use crate::proto::handshake::transport::{HEAD, Head};
 use crate::proto::handshake::{self, FrameError, HandshakeError};
-use crate::proto::line::{self, LineScan};
+use crate::proto::line::LineScan;
 use crate::proto::session::Violation;
+use crate::queue::Queue;
 use crate::queue::chunk::{Chunk, LARGEST, Pool, SMALLEST};
-use crate::queue::{Batch, Item, Messages, Queue};
 
 /// Why a connection, or the link that carries it, delivers no more.
 pub(crate) enum End {
@@ -56,44 +58,60 @@ pub(crate) enum End {
 /// A buffer that waits for more.
 struct Partial {
     chunk: Chunk,
-    /// The unfinished line, or message, at its front.
-    line: usize,
-    /// Bytes of an unfinished frame behind that; none in the classic dialect.
-    raw: usize,
+    line: u32,
+    raw: u32,
 }
 
+impl Partial {
+    /// `line`: the unfinished line, or message, at its front. `raw`: bytes of an unfinished frame behind that; none in the classic
+    /// dialect. Both are far smaller than 4 GiB, as what is unfinished is bounded.
+    fn new(chunk: Chunk, line: usize, raw: usize) -> Partial {
+        Partial { chunk, line: line as u32, raw: raw as u32 }
+    }
+
+    fn line(&self) -> usize {
+        self.line as usize
+    }
+
+    fn raw(&self) -> usize {
+        self.raw as usize
+    }
+}
+
+/// Each idle connection has one.
 pub(crate) struct Receiver {
-    pool: Arc<Pool>,
-    framing: Framing,
-    max_line: usize,
     scan: LineScan,
     partial: Option<Partial>,
-    /// How much the next read may take.
-    read_size: usize,
     /// Decrypts, in the secure dialect.
     frames: Option<Box<Frames>>,
+    /// How much the next read may take.
+    read_size: u32,
+    max_line: u32,
+    framing: Framing,
+    /// The last read took all that it could: there is more, most likely.
+    filled: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(config: &Config, pool: Arc<Pool>, opening: Option<Opening>) -> Receiver {
+    pub(crate) fn new(config: &Config, pool: &Arc<Pool>, opening: Option<Opening>) -> Receiver {
         let mut receiver = Receiver {
-            pool,
-            framing: config.framing,
-            max_line: config.max_line,
             scan: LineScan::new(),
             partial: None,
-            read_size: SMALLEST,
             frames: None,
+            read_size: SMALLEST as u32,
+            max_line: u32::try_from(config.max_line).unwrap_or(u32::MAX),
+            framing: config.framing,
+            filled: false,
         };
         if let Some(opening) = opening {
             receiver.frames = Some(Box::new(Frames::new(config)));
-            receiver.next_link(opening);
+            receiver.next_link(opening, pool);
         }
         receiver
     }
 
     /// What comes now, comes by another link. What had come of a line or a message stays.
-    pub(crate) fn next_link(&mut self, opening: Opening) {
+    pub(crate) fn next_link(&mut self, opening: Opening, pool: &Arc<Pool>) {
         self.link_lost();
         let Opening { opener, rest, announced } = opening;
         let Some(frames) = &mut self.frames else { return };
@@ -101,21 +119,30 @@ impl Receiver {
         if rest.is_empty() {
             return;
         }
-        let (line, raw) = (self.partial.as_ref().map_or(0, |p| p.line), rest.len());
-        let mut chunk = self.pool.take(line + raw + 1);
+        let (line, raw) = (self.unfinished(), rest.len());
+        let mut chunk = pool.take(line + raw + 1);
         if let Some(before) = &self.partial {
             chunk[..line].copy_from_slice(&before.chunk[..line]);
         }
         chunk[line..line + raw].copy_from_slice(&rest);
-        self.partial = Some(Partial { chunk, line, raw });
+        self.partial = Some(Partial::new(chunk, line, raw));
     }
 
     /// The link is gone, and with it the beginning of a frame.
     pub(crate) fn link_lost(&mut self) {
-        self.partial = self.partial.take().filter(|partial| partial.line > 0);
+        self.partial.take_if(|partial| partial.line == 0);
         if let Some(partial) = &mut self.partial {
             partial.raw = 0;
         }
+    }
+
+    fn max_line(&self) -> usize {
+        self.max_line as usize
+    }
+
+    /// Whether the last read took all that it could.
+    pub(crate) fn has_filled(&self) -> bool {
+        self.filled
     }
 
     /// Nobody wants what comes now.
@@ -132,26 +159,27 @@ impl Receiver {
 
     /// Bytes of a line or a message that has not come whole.
     pub(crate) fn unfinished(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.line)
+        self.partial.as_ref().map_or(0, Partial::line)
     }
 
     /// Whether `bytes` bytes are all that ever came, and look like the secure dialect's (classic dialect).
     pub(crate) fn sent_by_secure(&self, bytes: u64) -> bool {
-        self.partial.as_ref().is_some_and(|Partial { chunk, line, .. }| {
-            *line as u64 == bytes && chunk.get(..*line).is_some_and(handshake::sent_by_secure)
+        self.partial.as_ref().is_some_and(|partial| {
+            let line = partial.line();
+            line as u64 == bytes && partial.chunk.get(..line).is_some_and(handshake::sent_by_secure)
         })
     }
 
     /// What was read of an unfinished line, for whoever reads on (classic dialect).
     pub(crate) fn take_rest(&mut self) -> Vec<u8> {
-        self.partial.take().map_or_else(Vec::new, |Partial { chunk, line, raw }| chunk[..line + raw].to_vec())
+        self.partial.take().map_or_else(Vec::new, |p| p.chunk[..p.line() + p.raw()].to_vec())
     }
 
     /// One read of the socket; queues what it completes.
     pub(crate) fn read(&mut self, stream: &TcpStream, conn: &Arc<Conn>, queue: &Queue) -> Result<(), End> {
-        let Partial { mut chunk, line, raw } = match self.partial.take() {
+        let (mut chunk, line, raw) = match self.partial.take() {
             Some(partial) => with_room(partial),
-            None => Partial { chunk: self.pool.take(self.read_size), line: 0, raw: 0 },
+            None => (queue.pool.take(self.read_size as usize), 0, 0),
         };
         let old = line + raw;
         // One byte stays free for the NUL behind the last event of the buffer.
@@ -159,14 +187,14 @@ impl Receiver {
         let n = match stream.try_read(&mut chunk[old..old + space]) {
             Ok(0) => {
                 if old > 0 {
-                    self.partial = Some(Partial { chunk, line, raw });
+                    self.partial = Some(Partial::new(chunk, line, raw));
                 }
                 return Err(End::Peer { unfinished: old });
             }
             Ok(n) => n,
             Err(e) => {
                 if old > 0 {
-                    self.partial = Some(Partial { chunk, line, raw });
+                    self.partial = Some(Partial::new(chunk, line, raw));
                 }
                 return match e.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
@@ -175,10 +203,14 @@ impl Receiver {
             }
         };
         conn.bytes_in.fetch_add(n as u64, Relaxed);
-        if n == space {
-            self.read_size = (self.read_size * 2).min(LARGEST);
-        } else if n < self.read_size / 4 {
-            self.read_size = (self.read_size / 2).max(SMALLEST);
+        self.filled = n == space;
+        if !self.filled {
+            stream::has_given_all(stream);
+        }
+        if self.filled {
+            self.read_size = (self.read_size * 2).min(LARGEST as u32);
+        } else if n < self.read_size as usize / 4 {
+            self.read_size = (self.read_size / 2).max(SMALLEST as u32);
         }
         let filled = old + n;
         let Some(frames) = &mut self.frames else {
@@ -196,159 +228,17 @@ impl Receiver {
         };
         delivered.and(end)
     }
-
-    /// `chunk` is readable up to `filled`; `rest` is the part of a frame behind that.
-    fn deliver(
-        &mut self,
-        conn: &Arc<Conn>,
-        queue: &Queue,
-        chunk: Chunk,
-        filled: usize,
-        rest: Range<usize>,
-    ) -> Result<(), End> {
-        match self.framing {
-            Framing::Raw => {
-                self.keep_copy(&chunk, filled..filled, rest);
-                self.hand_over(conn, queue, chunk, filled);
-                Ok(())
-            }
-            Framing::Lines => self.lines(conn, queue, chunk, filled, rest),
-        }
-    }
-
-    fn lines(
-        &mut self,
-        conn: &Arc<Conn>,
-        queue: &Queue,
-        chunk: Chunk,
-        filled: usize,
-        rest: Range<usize>,
-    ) -> Result<(), End> {
-        let end = self.scan.feed(&chunk[..filled]).unwrap_or(0);
-        let tail = filled - end;
-        // An unfinished line may be one CR longer than the limit: its LF may follow.
-        let tail_too_long = tail > self.max_line + 1;
-        if end == 0 {
-            if tail_too_long {
-                return Err(End::TooLong);
-            }
-            self.keep(chunk, filled, rest);
-            return Ok(());
-        }
-        // Only a buffer longer than the limit can hold a line longer than the limit.
-        let good_end =
-            if end > self.max_line + 2 { end_before_long_line(&chunk[..end], self.max_line) } else { end };
-        if !tail_too_long && good_end == end {
-            self.keep_copy(&chunk, end..filled, rest);
-        }
-        if good_end > 0 {
-            self.hand_over(conn, queue, chunk, good_end);
-        }
-        if tail_too_long || good_end < end { Err(End::TooLong) } else { Ok(()) }
-    }
-
-    /// Lines, with `messages` between them, each of which begins where a line could. The last one may have begun only.
-    fn mixed(
-        &mut self,
-        conn: &Arc<Conn>,
-        queue: &Queue,
-        chunk: Chunk,
-        (filled, begun): (usize, Option<usize>),
-        rest: Range<usize>,
-        mut messages: Messages,
-    ) -> Result<(), End> {
-        let behind = messages.last().map_or(0, |(_, end)| end + 1);
-        if !messages.is_empty() {
-            self.scan.reset();
-        }
-        let end = match begun {
-            Some(begun) => {
-                self.scan.reset();
-                begun
-            }
-            None => behind + self.scan.feed(&chunk[behind..filled]).unwrap_or(0),
-        };
-        let mut too_long = begun.is_none() && filled - end > self.max_line + 1;
-        let mut good_end = end;
-        let (mut from, mut good) = (0, 0);
-        for (begin, after) in messages.iter().map(|(b, e)| (*b, e + 1)).chain([(end, end)]) {
-            let run = &chunk[from..begin.max(from)];
-            if run.len() > self.max_line + 2 {
-                let found = end_before_long_line(run, self.max_line);
-                if found < run.len() {
-                    (good_end, too_long) = (from + found, true);
-                    break;
-                }
-            }
-            good += 1;
-            from = after;
-        }
-        messages.truncate(good);
-        if !too_long {
-            if end == 0 {
-                self.keep(chunk, filled, rest);
-                return Ok(());
-            }
-            self.keep_copy(&chunk, end..filled, rest);
-        }
-        if good_end > 0 {
-            conn.queued_for_program(good_end);
-            let batch =
-                Batch { conn: Arc::clone(conn), chunk, start: 0, end: good_end, at_ms: queue.now_ms() };
-            queue.push(Item::Mixed(batch, messages));
-        }
-        if too_long { Err(End::TooLong) } else { Ok(()) }
-    }
-
-    /// Keeps the buffer with the unfinished line at its front, and the part of a frame moved up behind it.
-    fn keep(&mut self, mut chunk: Chunk, line: usize, rest: Range<usize>) {
-        let raw = rest.len();
-        if raw > 0 && rest.start != line {
-            chunk.copy_within(rest, line);
-        }
-        if line + raw > 0 {
-            self.partial = Some(Partial { chunk, line, raw });
-        }
-    }
-
-    /// Keeps the unfinished line and the part of a frame in a buffer of their own.
-    fn keep_copy(&mut self, chunk: &Chunk, line: Range<usize>, rest: Range<usize>) {
-        let kept = line.len() + rest.len();
-        if kept > 0 {
-            let mut next = self.pool.take((kept + SMALLEST / 2).max(self.read_size));
-            let (line_len, raw) = (line.len(), rest.len());
-            next[..line_len].copy_from_slice(&chunk[line]);
-            next[line_len..kept].copy_from_slice(&chunk[rest]);
-            self.partial = Some(Partial { chunk: next, line: line_len, raw });
-        }
-    }
-
-    fn hand_over(&self, conn: &Arc<Conn>, queue: &Queue, chunk: Chunk, end: usize) {
-        conn.queued_for_program(end);
-        let batch = Batch { conn: Arc::clone(conn), chunk, start: 0, end, at_ms: queue.now_ms() };
-        queue.push(if self.framing == Framing::Lines { Item::Lines(batch) } else { Item::Data(batch) });
-    }
 }
 
-/// The same buffer or a larger one, with room for a byte more, or for all of the frame that has begun.
-fn with_room(partial: Partial) -> Partial {
-    let Partial { chunk, line, raw } = partial;
+/// The same buffer or a larger one, with room for a byte more, or for all of the frame that has begun; the line and the part of a
+/// frame in it.
+fn with_room(partial: Partial) -> (Chunk, usize, usize) {
+    let (line, raw) = (partial.line(), partial.raw());
+    let chunk = partial.chunk;
     let body = |head: &[u8; HEAD]| Head::parse(*head).map_or(0, |head| head.body);
     let frame = chunk[line..line + raw].first_chunk().map_or(0, |head| HEAD + body(head));
     let used = line + raw;
     let needed = (used + 1).max(line + frame);
     let chunk = if chunk.len() > needed { chunk } else { chunk.grown(used, needed + 1) };
-    Partial { chunk, line, raw }
-}
-
-/// Where the first line longer than `max` begins, or the end of the run.
-fn end_before_long_line(run: &[u8], max: usize) -> usize {
-    let mut at = 0;
-    while let Some((found, next)) = line::next_line(&run[at..]) {
-        if found.len() > max {
-            return at + found.start;
-        }
-        at += next;
-    }
-    run.len()
+    (chunk, line, raw)
 }

@@ -4,7 +4,7 @@
 //! holds nothing of the net, so neither a time-out nor stopping waits for it. How many run at once is limited; hanging
 //! ones keep their place, so a dead name server costs a bounded number of threads.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -20,6 +20,12 @@ pub(crate) struct Resolver {
     places: Arc<Semaphore>,
 }
 
+/// The address that `host:port` says without a name.
+pub(crate) fn literal(host_port: &str) -> Option<SocketAddr> {
+    let (host, port) = split_host_port(host_port).ok()?;
+    Some(SocketAddr::new(host.parse().ok()?, port))
+}
+
 impl Resolver {
     pub(crate) fn new() -> Resolver {
         Resolver { places: Arc::new(Semaphore::new(AT_ONCE)) }
@@ -27,17 +33,15 @@ impl Resolver {
 
     /// The addresses of `host:port`, at least one. Time limits are the caller's.
     pub(crate) async fn resolve(&self, host_port: &str) -> Result<Vec<SocketAddr>> {
-        let (host, port) = split_host_port(host_port)?;
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
+        if let Some(at) = literal(host_port) {
+            return Ok(vec![at]);
         }
+        let (host, port) = split_host_port(host_port)?;
         let closed = |_| Error::new(Code::Canceled, "the net is stopping");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
         let (tx, rx) = oneshot::channel();
         let name = host.to_owned();
-        let thread = std::thread::Builder::new().name("p2pnet-dns".into()).stack_size(256 << 10);
-        let started = thread.spawn(move || {
-            crate::os::thread::block_signals();
+        let started = crate::os::thread::start("p2pnet-dns", 256 << 10, move || {
             let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
             // Nobody waits any more after a time-out; that is fine.
             let _ = tx.send(found);

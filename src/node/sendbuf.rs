@@ -12,46 +12,58 @@
 //! have to wait for the CPU it is running on.
 //!
 //! What a connection encrypts it encrypts when it is written, so lines are joined to frames before. What was encrypted and
-//! not taken by the system counts as in flight: nothing may overtake it. What it has sent it keeps ([`SendBuf::append_kept`]),
-//! by taking the whole of the buffer.
+//! not taken by the system counts as in flight: nothing may overtake it. What it has sent it keeps, by taking the whole of the
+//! buffer; and when more comes together than can be written, it takes that before, so that all pieces have one size, and
+//! their memory serves the next ones.
 
-use std::time::{Duration, Instant};
+mod append;
 
-use crate::error::Code;
+use std::time::Duration;
+
+use super::moment::Moment;
 use crate::proto::session::Piece;
 
 /// A connection that has not written for this long is quiet.
 const QUIET: Duration = Duration::from_micros(8);
-/// So much is worth a system call of the caller's own.
-const MUCH: usize = 64 << 10;
+/// So much is worth a system call of the caller's own. (With one line more it still fits into 128 KiB.)
+const MUCH: usize = 96 << 10;
+/// So long is a line that is worth one alone, from where it lies.
+const LONG: usize = 64 << 10;
 /// A task that gets to write no more than this each time is woken too early.
 const LITTLE: usize = 4 << 10;
 /// So many small writes in a row without a pause are no chance.
-const EARLY: u32 = 3;
-/// A buffer larger than this is given back to the system when it has been written.
-const KEEP: usize = 128 << 10;
+const EARLY: u8 = 3;
+/// Memory beyond this is given back to the system when it has not been needed for [`TIDY`]: not at once, for who sends much
+/// needs it again, and the system makes each of its pages anew then.
+pub(crate) const KEEP: usize = 4 << 10;
+/// See [`KEEP`].
+pub(crate) const TIDY: Duration = Duration::from_secs(1);
 
 /// The sending half of a connection, behind its lock.
 pub(crate) struct SendBuf {
     /// Accepted and not taken by the writer yet.
     pending: Piece,
-    /// Taken by the writer and not yet by the system.
+    /// Taken by the writer, or put aside for it, and not yet taken by the system.
     in_flight: usize,
     /// The writer will look at `pending` again without being woken.
     writer_awake: bool,
     /// The socket was full at the last write by a caller; the task finds out when it no longer is.
     blocked: bool,
+    /// Up to so many units pending, lines are appended without further ado ([`SendBuf::append_quickly`]); 0: not now.
+    quick_until: u32,
     /// Small writes by the task since the connection was last quiet.
-    small_writes: u32,
+    small_writes: u8,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
+    /// The writer has been told that there is memory to be given back.
+    tidying: bool,
     /// A WRITABLE event is on its way: one at a time, or a program that sends and takes no events would pile them up.
     telling: bool,
     closing: bool,
     /// The program is to get the socket, once everything is written: with so much room for what was read.
-    handing_over: Option<usize>,
-    last_write: Option<Instant>,
-    limit: usize,
+    handing_over: Option<u32>,
+    limit: u32,
+    last_write: Option<Moment>,
     pub(crate) lines: u64,
     pub(crate) bytes_written: u64,
 }
@@ -63,30 +75,30 @@ pub(crate) enum After {
     WakeWriter,
 }
 
+/// How a caller's thread writes.
+pub(crate) trait Way {
+    /// Whether [`Way::stow`] may do something.
+    const STOWS: bool;
+
+    /// Writes from `pending`, and takes off its front what is no longer the buffer's business.
+    fn pending(&mut self, pending: &mut Piece) -> Wrote;
+
+    /// Writes `parts` as they are: how many bytes the system has taken. `None`: they have to go by the buffer.
+    fn direct(&mut self, parts: [&[u8]; 2]) -> Option<usize>;
+
+    /// Puts all of `pending` aside for the writer, or nothing: how many units.
+    fn stow(&mut self, _pending: &mut Piece) -> usize {
+        0
+    }
+}
+
 /// What a write by the caller has come to.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wrote {
-    /// Bytes of the pieces that are no longer the buffer's business.
-    pub(crate) taken: usize,
     /// Bytes that the system has taken.
     pub(crate) by_system: usize,
     /// Encrypted bytes that wait for the writer.
     pub(crate) waiting: usize,
-}
-
-impl Wrote {
-    /// The system has taken `n` bytes as they were.
-    #[inline]
-    pub(crate) fn plain(n: usize) -> Wrote {
-        Wrote { taken: n, by_system: n, waiting: 0 }
-    }
-}
-
-/// Gives an empty buffer back to the system if it has grown.
-pub(crate) fn give_back_if_large(buffer: &mut Vec<u8>) {
-    if buffer.is_empty() && buffer.capacity() > KEEP {
-        *buffer = Vec::new();
-    }
 }
 
 impl SendBuf {
@@ -96,13 +108,15 @@ impl SendBuf {
             in_flight: 0,
             writer_awake: false,
             blocked: false,
+            quick_until: 0,
             small_writes: 0,
             wants_writable: false,
+            tidying: false,
             telling: false,
             closing: false,
             handing_over: None,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             last_write: None,
-            limit,
             lines: 0,
             bytes_written: 0,
         }
@@ -117,127 +131,15 @@ impl SendBuf {
         self.closing
     }
 
-    /// Accepts `parts` whole or not at all, and tries to send it with `write` if the connection has been quiet or enough
-    /// has come together. `write` says what has become of it.
-    ///
-    /// A single piece larger than the whole buffer is accepted when nothing else is queued.
-    #[inline]
-    pub(crate) fn append(
-        &mut self,
-        parts: [&[u8]; 2],
-        write: impl FnOnce([&[u8]; 2]) -> Wrote,
-    ) -> Result<After, Code> {
-        if self.closing {
-            return Err(Code::Closed);
-        }
-        let len = parts[0].len() + parts[1].len();
-        let queued = self.queued();
-        if queued > 0 && queued + len > self.limit {
-            self.wants_writable = true;
-            return Err(Code::WouldBlock);
-        }
-        self.lines += 1;
-        if queued == 0 {
-            return Ok(self.append_first(parts, write));
-        }
-        self.pending.push_lines(parts[0]);
-        self.pending.push_lines(parts[1]);
-        if self.pending.len() >= MUCH && self.in_flight == 0 && !self.blocked {
-            return Ok(self.write_pending(write));
-        }
-        Ok(self.leave_to_task())
+    /// Whether there is memory to be given back once it is no longer needed.
+    pub(crate) fn is_large(&self) -> bool {
+        self.pending.capacity() > KEEP
     }
 
-    /// The first piece after everything was written.
-    fn append_first(&mut self, parts: [&[u8]; 2], write: impl FnOnce([&[u8]; 2]) -> Wrote) -> After {
-        let now = Instant::now();
-        let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
-        self.last_write = Some(now);
-        if quiet {
-            self.small_writes = 0;
-        }
-        let [a, b] = parts;
-        if a.len() >= MUCH {
-            // From where it lies: a long line is copied only if the socket has no room for it.
-            let wrote = write(parts);
-            let written = wrote.taken;
-            self.bytes_written += wrote.by_system as u64;
-            self.in_flight = wrote.waiting;
-            self.pending.push_lines(a.get(written..).unwrap_or_default());
-            self.pending.push_lines(b.get(written.saturating_sub(a.len())..).unwrap_or_default());
-            self.blocked = self.queued() > 0;
-            return if self.blocked { self.leave_to_task() } else { After::Nothing };
-        }
-        self.pending.push_lines(a);
-        self.pending.push_lines(b);
-        if quiet && !self.writer_awake { self.write_pending(write) } else { self.leave_to_task() }
-    }
-
-    /// Writes what is pending on the caller's thread.
-    fn write_pending(&mut self, write: impl FnOnce([&[u8]; 2]) -> Wrote) -> After {
-        let wrote = write([self.pending.bytes(), &[]]);
-        self.bytes_written += wrote.by_system as u64;
-        self.in_flight = wrote.waiting;
-        self.pending.drop_front(wrote.taken);
-        if self.queued() == 0 {
-            return After::Nothing;
-        }
-        self.blocked = true;
-        self.leave_to_task()
-    }
-
-    /// As [`SendBuf::append`] for a connection that keeps what it has sent: `parts` are a line, or a `message`. `write`
-    /// takes all that is pending, or nothing.
-    #[inline]
-    pub(crate) fn append_kept(
-        &mut self,
-        parts: [&[u8]; 2],
-        message: bool,
-        write: impl FnOnce(&mut Piece) -> Wrote,
-    ) -> Result<After, Code> {
-        if self.closing {
-            return Err(Code::Closed);
-        }
-        let len = parts[0].len() + parts[1].len() + usize::from(message);
-        let queued = self.queued();
-        if queued > 0 && queued + len > self.limit {
-            self.wants_writable = true;
-            return Err(Code::WouldBlock);
-        }
-        self.lines += 1;
-        if message {
-            self.pending.push_message(parts[0]);
-        } else {
-            self.pending.push_lines(parts[0]);
-            self.pending.push_lines(parts[1]);
-        }
-        let now = if queued == 0 {
-            let now = Instant::now();
-            let quiet = self.last_write.is_none_or(|t| now.saturating_duration_since(t) > QUIET);
-            self.last_write = Some(now);
-            if quiet {
-                self.small_writes = 0;
-            }
-            quiet && !self.writer_awake || len >= MUCH
-        } else {
-            self.pending.len() >= MUCH && self.in_flight == 0 && !self.blocked
-        };
-        if !now {
-            return Ok(self.leave_to_task());
-        }
-        let wrote = write(&mut self.pending);
-        self.bytes_written += wrote.by_system as u64;
-        self.in_flight = wrote.waiting;
-        if self.queued() == 0 {
-            return Ok(After::Nothing);
-        }
-        self.blocked = true;
-        Ok(self.leave_to_task())
-    }
-
-    #[inline]
-    fn leave_to_task(&mut self) -> After {
-        if std::mem::replace(&mut self.writer_awake, true) { After::Nothing } else { After::WakeWriter }
+    /// Gives memory back that is not used now.
+    pub(crate) fn tidy(&mut self) {
+        self.tidying = false;
+        self.pending.give_back_beyond(KEEP);
     }
 
     /// Whether the writer had better let others run before it takes: it has got a few lines at a time for a while, so the
@@ -248,12 +150,12 @@ impl SendBuf {
 
     /// The program is to get the socket, and has `room` for what was read: no more is accepted.
     pub(crate) fn hand_over(&mut self, room: usize) {
-        (self.closing, self.handing_over) = (true, Some(room));
+        (self.closing, self.handing_over) = (true, Some(u32::try_from(room).unwrap_or(u32::MAX)));
     }
 
     /// The room that the program has for what was read, if it is to get the socket.
     pub(crate) fn handing_over(&self) -> Option<usize> {
-        self.handing_over
+        self.handing_over.map(|room| room as usize)
     }
 
     /// It is not to get it after all.
@@ -287,27 +189,22 @@ impl SendBuf {
         self.pending.ends_behind(0)
     }
 
-    /// The writer, which keeps what it has sent, exchanges its empty piece for the pending one. It is not empty.
-    pub(crate) fn take_kept(&mut self, piece: &mut Piece) {
-        piece.clear();
-        std::mem::swap(&mut self.pending, piece);
-        self.small_writes = if piece.len() < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
-        self.blocked = false;
-        self.in_flight = piece.len();
-        self.writer_awake = true;
+    /// The writer, which keeps what it has sent, moves what is pending to where it keeps it.
+    pub(crate) fn take_kept(&mut self, keep: impl FnOnce(&mut Piece)) {
+        let len = self.pending.len();
+        keep(&mut self.pending);
+        self.small_writes = if len < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
+        self.in_flight += len;
     }
 
-    /// The writer finds nothing that it may send. What is pending has to wait for something that wakes it anyway.
+    /// The writer finds nothing that it may send. What waits, is woken anyway by what it waits for.
     pub(crate) fn nothing_kept(&mut self) {
-        if self.pending.is_empty() {
-            self.pending.give_back_beyond(KEEP);
-            self.writer_awake = false;
-        }
+        self.writer_awake = false;
     }
 
-    /// What was encrypted is lost with the link. (It is kept, and will be sent again.)
-    pub(crate) fn link_lost(&mut self) {
-        self.in_flight = 0;
+    /// What was encrypted is lost with the link. (It is kept, and will be sent again.) `unsent` units were put aside before that.
+    pub(crate) fn link_lost(&mut self, unsent: usize) {
+        self.in_flight = unsent;
     }
 
     /// The writer exchanges its empty buffer for the pending one. False: there is nothing, and the writer has to be
@@ -315,7 +212,6 @@ impl SendBuf {
     pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) -> bool {
         buffer.clear();
         if self.pending.is_empty() {
-            give_back_if_large(buffer);
             self.writer_awake = false;
             return false;
         }
@@ -328,13 +224,13 @@ impl SendBuf {
         true
     }
 
-    /// The writer has what a caller encrypted, and will look for more behind it.
+    /// The writer has something to write, and will look for more behind it.
     pub(crate) fn adopted(&mut self) {
         self.blocked = false;
         self.writer_awake = true;
     }
 
-    /// What the writer took has become `n` bytes by encryption.
+    /// What the writer took has become bytes by encryption; so many and what is still put aside are `n`.
     pub(crate) fn sealed(&mut self, n: usize) {
         self.in_flight = n;
     }
@@ -344,7 +240,7 @@ impl SendBuf {
         self.in_flight -= n;
         self.bytes_written += n as u64;
         if self.in_flight == 0 {
-            self.last_write = Some(Instant::now());
+            self.last_write = Some(Moment::now());
         }
     }
 
@@ -352,7 +248,8 @@ impl SendBuf {
     /// has written and also when it finds nothing to write, for a caller may have written everything in the meantime. It
     /// is awake as long as anything is queued, so whoever was refused is told.
     pub(crate) fn room_is_news(&mut self) -> bool {
-        let tell = self.wants_writable && !self.telling && !self.closing && self.queued() <= self.limit / 2;
+        let tell =
+            self.wants_writable && !self.telling && !self.closing && self.queued() <= self.limit as usize / 2;
         self.telling |= tell;
         tell
     }

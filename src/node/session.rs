@@ -13,18 +13,20 @@
 //! knows of it all the while; what the program sends waits in its buffer while there is no link.
 
 mod carry;
+mod orders;
 mod over;
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Sleep, timeout};
 
-use super::conn::Conn;
+use super::conn::{Conn, TASK};
 use super::frames::Opening;
 use super::greet::{Greeted, Made};
 use super::receive::Receiver;
@@ -34,10 +36,11 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::event::{Kind, Path, Via};
 use crate::proto::connect::ConnId;
-use crate::proto::handshake::{Control, Sealer};
+use crate::proto::handshake::{Control, Sealer, Wire};
 use crate::proto::session::{Epitaph, NONE, SessionId, Settings};
 use crate::queue::{Item, Notice};
 
+pub(crate) use orders::Orders;
 pub(crate) use over::meet_ended;
 
 /// A link for a session that is there.
@@ -102,40 +105,76 @@ pub(crate) fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Works for a session to its end. `closed` is called right before the CLOSED event.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    conn: Arc<Conn>,
-    (link, opening): (ConnId, Opening),
-    orders: UnboundedReceiver<Order>,
-    report: impl Fn(Report) + Send,
-    closed: impl FnOnce(),
-) {
-    let stream = conn.out.stream();
-    let receiver = Receiver::new(&shared.config, Arc::clone(&shared.queue.pool), Some(opening));
-    let mut keeper = Keeper {
-        shared,
-        conn,
-        receiver,
-        orders,
-        link,
-        stream,
-        retired: None,
-        asking: None,
-        why: None,
-        grace: None,
-        closing: None,
-        timer: None,
-        armed: None,
-        writing: Vec::new(),
-        written: 0,
-        plain: Default::default(),
-        room: Room::default(),
-        broken: None,
-        report,
-    };
-    let over = keeper.work().await;
-    keeper.finish(over, closed).await;
+/// A session from its first link to its end; gives its number. `closed` is called right before the CLOSED event.
+///
+/// Written as a state that is polled, as [`super::link::Life`] is.
+pub(crate) struct Life<R, C> {
+    keeper: Keeper<R>,
+    closed: Option<C>,
+    /// What is said to the peer behind the end.
+    leave: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<R: Fn(Report) + Unpin, C: FnOnce() + Unpin> Life<R, C> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        conn: Arc<Conn>,
+        (link, opening): (ConnId, Opening),
+        report: R,
+        closed: C,
+    ) -> Life<R, C> {
+        let stream = conn.out.stream();
+        let receiver = Receiver::new(&shared.config, &shared.queue.pool, Some(opening));
+        let keeper = Keeper {
+            shared,
+            conn,
+            receiver,
+            link,
+            stream,
+            retired: None,
+            asking: None,
+            why: None,
+            grace: None,
+            closing: None,
+            timer: None,
+            tidy: None,
+            armed: None,
+            waiting: None,
+            quiet: false,
+            writing: Wire::default(),
+            written: 0,
+            room: Room::default(),
+            broken: None,
+            report,
+        };
+        Life { keeper, closed: Some(closed), leave: None }
+    }
+}
+
+impl<R, C> Drop for Life<R, C> {
+    fn drop(&mut self) {
+        self.keeper.conn.done_with(TASK);
+    }
+}
+
+impl<R: Fn(Report) + Unpin, C: FnOnce() + Unpin> Future for Life<R, C> {
+    type Output = u64;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u64> {
+        let Life { keeper, closed, leave } = &mut *self;
+        if closed.is_some() {
+            let over = ready!(keeper.poll_work(cx));
+            if let Some(closed) = closed.take() {
+                *leave = Some(keeper.finish(over, closed));
+            }
+        }
+        if let Some(leave) = leave {
+            ready!(leave.as_mut().poll(cx));
+        }
+        keeper.conn.shut();
+        keeper.conn.out.wake.leave();
+        Poll::Ready(keeper.conn.id)
+    }
 }
 
 /// How a session ends.
@@ -182,31 +221,42 @@ struct Keeper<R> {
     shared: Arc<Shared>,
     conn: Arc<Conn>,
     receiver: Receiver,
-    orders: UnboundedReceiver<Order>,
     report: R,
     /// The link that carries it, or did last.
     link: ConnId,
     stream: Option<Arc<TcpStream>>,
     /// The one before, until the next one carries: so the peer is not told of its end before it has the other.
-    retired: Option<Retired>,
-    asking: Option<Asking>,
+    retired: Option<Box<Retired>>,
+    asking: Option<Box<Asking>>,
     /// Why the last link ended.
-    why: Option<Error>,
+    why: Option<Box<Error>>,
     /// When it is given up for want of a link.
     grace: Option<Instant>,
     /// When a closing one is given up.
     closing: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// When memory is to be given back.
+    tidy: Option<Instant>,
     /// What the timer is set to.
     armed: Option<Instant>,
+    /// What is waited for, once there is nothing to be done.
+    waiting: Option<Waiting>,
+    /// Nothing waits to be written, and who leaves something, or closes, rings.
+    quiet: bool,
     /// What the writer holds, and how much of it the system has.
-    writing: Vec<u8>,
+    writing: Wire,
     written: usize,
-    /// Memory for what comes before encryption.
-    plain: crate::proto::session::Piece,
     room: Room,
     /// Why nothing can be sent any more on this link. What had arrived before is still read.
-    broken: Option<Error>,
+    broken: Option<Box<Error>>,
+}
+
+/// What is waited for, beside what always is.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// The socket takes no more for the moment.
+    blocked: bool,
+    reading: bool,
 }
 
 impl<R: Fn(Report)> Keeper<R> {
@@ -229,11 +279,11 @@ impl<R: Fn(Report)> Keeper<R> {
     fn forget_link(&mut self) -> (Option<Sealer>, Vec<u8>) {
         let left = self.conn.out.link_lost();
         self.receiver.link_lost();
-        let mut wire = std::mem::take(&mut self.writing);
-        wire.drain(..self.written.min(wire.len()));
+        let mut wire = std::mem::take(&mut self.writing).into_rest(self.written);
         (self.written, self.broken) = (0, None);
-        let (sealer, frames) = left.map_or((None, Vec::new()), |(sealer, frames)| (Some(sealer), frames));
-        wire.extend(frames);
+        let (sealer, frames) =
+            left.map_or((None, Wire::default()), |(sealer, frames)| (Some(sealer), frames));
+        wire.extend_from_slice(&frames);
         (sealer, wire)
     }
 
@@ -245,7 +295,7 @@ impl<R: Fn(Report)> Keeper<R> {
             return Some(if self.closing.is_some() { Over::TooLate } else { Over::Lost(why) });
         }
         self.tell_path(Path::Lost, None, &why.message);
-        self.why = Some(why);
+        self.why = Some(Box::new(why));
         (self.report)(Report::Lost { conn, requests });
         None
     }
@@ -256,7 +306,7 @@ impl<R: Fn(Report)> Keeper<R> {
         let lived = self.stream.is_some();
         if let Some(stream) = self.stream.take() {
             let (sealer, wire) = self.forget_link();
-            self.retired = Some(Retired { stream, sealer, wire });
+            self.retired = Some(Box::new(Retired { stream, sealer, wire }));
         }
         self.grace.get_or_insert_with(|| Instant::now() + self.shared.config.resume_grace);
         let mut moved = lived;
@@ -276,12 +326,12 @@ impl<R: Fn(Report)> Keeper<R> {
             let (id, received) = timeout(limit, ask).await.map_err(|_| late())??;
             Ok((greeted, id, received))
         });
-        self.asking = Some(Asking { conn, via, relay, ours, at, requests, moved, word });
+        self.asking = Some(Box::new(Asking { conn, via, relay, ours, at, requests, moved, word }));
     }
 
     /// The peer has answered.
     fn answered(&mut self, word: Result<Word>) -> Option<Over> {
-        let Asking { conn, via, relay, ours, at, requests, moved, .. } = self.asking.take()?;
+        let Asking { conn, via, relay, ours, at, requests, moved, .. } = *self.asking.take()?;
         let (greeted, id, received) = match word {
             Ok(word) => word,
             Err(e) => {
@@ -303,7 +353,7 @@ impl<R: Fn(Report)> Keeper<R> {
             Some(Ok(())) => {}
         }
         let Made { stream, sealer, opening, .. } = greeted.into_link();
-        self.receiver.next_link(Opening { announced: true, ..opening });
+        self.receiver.next_link(Opening { announced: true, ..opening }, &self.shared.queue.pool);
         self.conn.out.link_made(Arc::clone(&stream), sealer);
         (self.stream, self.link, self.retired) = (Some(stream), conn, None);
         (self.grace, self.why) = (None, None);

@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -12,6 +13,8 @@ use tokio::net::TcpStream;
 
 use super::conn::Conn;
 use super::counters::Counters;
+use super::executor::Executor;
+use super::lease::Lease;
 use super::sendbuf::SendBuf;
 use super::stories::Stories;
 use crate::config::Config;
@@ -46,6 +49,9 @@ impl Hasher for IdHasher {
 
 type ById<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
 
+/// Places for requests that stay.
+const KEPT_REQUESTS: usize = 64;
+
 /// How many nets this process has made.
 static NETS: AtomicU64 = AtomicU64::new(0);
 
@@ -57,6 +63,10 @@ pub(crate) struct Shared {
     /// Where such messages come in.
     pub(crate) dht: dht::Inlet,
     pub(crate) queue: Queue,
+    /// Who drives the runtime.
+    pub(crate) lease: Lease,
+    /// The connections' tasks.
+    pub(crate) executor: Executor,
     pub(crate) counters: Counters,
     pub(crate) info: Mutex<NetInfo>,
     /// An INFO event waits for the program: what changes meanwhile is told by the same one.
@@ -123,6 +133,8 @@ impl Shared {
         let ttl = Some(config.dedup_ttl).filter(|t| !t.is_zero());
         Shared {
             queue: Queue::new(config.event_queue),
+            lease: Lease::default(),
+            executor: Executor::default(),
             counters: Counters::default(),
             info: Mutex::new(info),
             info_waits: AtomicBool::new(false),
@@ -199,6 +211,11 @@ impl Shared {
         self.conns.read().get(&id).cloned()
     }
 
+    /// Whether the connection's task that has brought something is to come back later, as [`Executor::lets_taker_go`] says.
+    pub(crate) fn lets_taker_go(&self, cx: &Context<'_>) -> bool {
+        self.executor.lets_taker_go(&self.queue, cx)
+    }
+
     /// A connection's send buffer has room again.
     pub(crate) fn tell_writable(&self, conn: &Arc<Conn>) {
         self.queue.push(Item::Notice(Box::new(self.notice(Kind::Writable, conn))));
@@ -248,6 +265,16 @@ impl Shared {
         self.queue.push(Item::Notice(Box::new(notice)));
     }
 
+    /// The program has taken the DONE event of a request. Thousands may have been under way at once: their places are given back
+    /// with the last of them.
+    pub(crate) fn forget_request(&self, request: u64) {
+        let mut requests = self.requests.lock();
+        requests.remove(&request);
+        if requests.is_empty() && requests.capacity() > KEPT_REQUESTS {
+            *requests = ById::default();
+        }
+    }
+
     /// Tells the program that what [`NetInfo`] says has changed, in the words of `text`. One event waits at a time.
     pub(crate) fn info_changed(&self, text: String) {
         if !self.info_waits.swap(true, SeqCst) {
@@ -278,8 +305,12 @@ impl Shared {
         for request in open {
             self.done(request, why.clone().into());
         }
-        let mut conns: Vec<Arc<Conn>> = self.conns.read().values().cloned().collect();
-        conns.sort_unstable_by_key(|c| c.id);
+        let conns: Vec<Arc<Conn>> = {
+            let all = self.conns.read();
+            let mut ids: Vec<u64> = all.keys().copied().collect();
+            ids.sort_unstable();
+            ids.iter().filter_map(|id| all.get(id).cloned()).collect()
+        };
         for conn in conns.iter().filter(|c| !c.closed.swap(true, SeqCst)) {
             conn.close();
             conn.shut();
@@ -313,6 +344,15 @@ impl Shared {
     /// A notice about a connection.
     pub(crate) fn notice(&self, kind: Kind, conn: &Arc<Conn>) -> Notice {
         Notice { conn: Some(Arc::clone(conn)), ..self.queue.notice(kind) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Of those whose end the program has not taken, a thread of it may remember one.
+        for conn in self.conns.get_mut().values() {
+            conn.out.end();
+        }
     }
 }
 

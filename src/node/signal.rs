@@ -12,7 +12,6 @@ pub(super) mod link;
 #[cfg(all(test, feature = "server"))]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -27,10 +26,12 @@ use tokio::task::JoinSet;
 
 use super::dial::dial;
 use super::rendezvous::Reach;
+use crate::boxed::boxed;
 use crate::error::{Code, Error, Result};
 use crate::proto::identity::PublicKey;
 use crate::proto::line;
 use crate::proto::signal::{Happening, LinkId, Output, Settings, Sign, Signalling};
+use crate::small::SmallMap;
 use link::{Report, connect};
 
 /// How long a farewell may take.
@@ -100,7 +101,7 @@ struct Task {
     reports: mpsc::Receiver<(LinkId, Report)>,
     report: mpsc::Sender<(LinkId, Report)>,
     /// What each connection is to write; dropping one hangs up.
-    links: BTreeMap<LinkId, mpsc::Sender<String>>,
+    links: SmallMap<LinkId, mpsc::Sender<String>>,
     tasks: JoinSet<()>,
 }
 
@@ -117,7 +118,7 @@ pub(crate) async fn run(
 ) {
     let (report, reports) = mpsc::channel(QUEUE);
     let node = Signalling::new(Instant::now(), settings, sign, seed);
-    let (links, tasks) = (BTreeMap::new(), JoinSet::new());
+    let (links, tasks) = (SmallMap::new(), JoinSet::new());
     let mut task = Task { node, ways, orders, happenings, reports, report, links, tasks };
     while task.settle().await {
         match task.next().await {
@@ -214,14 +215,8 @@ impl Task {
                 Output::Dial { link, server, guest } => {
                     let (writer, texts) = mpsc::channel(QUEUE);
                     self.links.insert(link, writer);
-                    self.tasks.spawn(connect(
-                        link,
-                        server,
-                        guest,
-                        self.ways.clone(),
-                        texts,
-                        self.report.clone(),
-                    ));
+                    let (ways, report) = (self.ways.clone(), self.report.clone());
+                    self.tasks.spawn(boxed(connect(link, server, guest, ways, texts, report)));
                 }
                 Output::Write { link, text } => {
                     let sent = self.links.get(&link).map(|writer| writer.try_send(text));

@@ -1,7 +1,6 @@
 //! The channel of a simultaneous node on sockets: the I/O around [`crate::proto::connect::classic::channel`], one task with
 //! a small task per server.
 
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
@@ -15,9 +14,11 @@ use tokio::task::JoinSet;
 use super::rendezvous::Reach;
 use super::signal::Ways;
 use super::signal::link::{Report, connect};
+use crate::boxed::boxed;
 use crate::proto::connect::classic::channel::{Channel, LinkId, Output};
 use crate::proto::line;
 use crate::proto::signal::LinkId as Number;
+use crate::small::SmallMap;
 
 /// Reports of all connections, and texts for one, that may wait.
 const QUEUE: usize = 64;
@@ -55,7 +56,7 @@ struct Task<F> {
     tell: F,
     report: mpsc::Sender<(Number, Report)>,
     /// What each connection is to write; dropping one hangs up.
-    links: BTreeMap<LinkId, mpsc::Sender<String>>,
+    links: SmallMap<LinkId, mpsc::Sender<String>>,
     tasks: JoinSet<()>,
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn run(
 ) {
     let (report, mut reports) = mpsc::channel(QUEUE);
     let channel = Channel::new(Instant::now(), &servers, seed);
-    let mut task = Task { channel, reach, tell, report, links: BTreeMap::new(), tasks: JoinSet::new() };
+    let mut task = Task { channel, reach, tell, report, links: SmallMap::new(), tasks: JoinSet::new() };
     loop {
         task.settle();
         let due = task.channel.poll_timeout();
@@ -142,7 +143,8 @@ impl<F: FnMut(Happening)> Task<F> {
                     self.links.insert(link, writer);
                     let ways = Ways { reach: self.reach.clone(), may_visit: Arc::new(|_| false) };
                     // Its own servers are what the program has named: no guest anywhere.
-                    self.tasks.spawn(connect(Number(link), server, false, ways, texts, self.report.clone()));
+                    let report = self.report.clone();
+                    self.tasks.spawn(boxed(connect(Number(link), server, false, ways, texts, report)));
                 }
                 Output::Write { link, text } => self.write(link, text),
                 Output::HangUp { link } => {

@@ -1,8 +1,9 @@
 //! The stories of requests to connect by locator, for whoever asks: those under way, and the last that have ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::proto::connect::report::Story;
+use crate::small::SmallMap;
 
 /// Stories of ended requests that are kept.
 const KEPT: usize = 64;
@@ -10,7 +11,7 @@ const KEPT: usize = 64;
 /// By request.
 #[derive(Default)]
 pub(crate) struct Stories {
-    by_request: BTreeMap<u64, Story>,
+    by_request: SmallMap<u64, Story>,
     /// Those that have ended, oldest first.
     ended: VecDeque<u64>,
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 
@@ -41,6 +42,14 @@ pub(super) async fn read_some(stream: &TcpStream, buf: &mut [u8]) -> io::Result<
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
             other => return other,
         }
+    }
+}
+
+/// A read has got less than it had room for: there is no more, and whoever reads next waits. The next read would find that out, too,
+/// for a system call. (Linux says when more comes, or the end, also if that was before this: `epoll`'s edges. epoll(7), question 9.)
+pub(super) fn has_given_all(stream: &TcpStream) {
+    if cfg!(target_os = "linux") {
+        let _ = stream.try_io(Interest::READABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
     }
 }
 

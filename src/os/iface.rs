@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::proto::nat::scope::Scope;
+use crate::small;
 
 /// One address of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,7 @@ pub(crate) fn find(wanted: &str) -> Result<IpAddr, String> {
     let mine = all.iter().filter(|a| a.name == wanted).map(|a| a.ip).min_by_key(rank);
     mine.ok_or_else(|| {
         let mut names: Vec<_> = all.iter().map(|a| a.name.as_str()).collect();
-        names.sort_unstable();
+        small::sort(&mut names);
         names.dedup();
         format!(
             "there is no interface \"{wanted}\" with an address that is up; there are: {}",

@@ -15,6 +15,7 @@ mod proc;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::iface::{self, IfaceAddr};
+use crate::small;
 
 /// The most gateways that are looked at.
 const MOST: usize = 16;
@@ -102,7 +103,7 @@ pub(crate) fn situation() -> Situation {
         .filter(|a| !a.ip.is_loopback() && !is_link_local(&a.ip))
         .map(|a| (a.name, a.ip))
         .collect();
-    addresses.sort_unstable();
+    small::sort(&mut addresses);
     Situation { addresses, routes: discover(), leaving: [outside_v4(), outside_v6()] }
 }
 
@@ -200,7 +201,7 @@ fn discover() -> Vec<Route> {
             }
         }
     }
-    routes.sort_unstable();
+    small::sort(&mut routes);
     routes
 }
 

@@ -23,8 +23,14 @@ pub(crate) struct KeepAlive {
 }
 
 fn new(addr: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let socket = {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket
+    };
     if addr.is_ipv6() {
         // The IPv4 side has a socket of its own: one family per socket, on every system alike.
         socket.set_only_v6(true)?;
@@ -152,6 +158,19 @@ fn set_int(socket: &Socket, (level, name): (libc::c_int, libc::c_int), value: li
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether the connections of a listener begin with its options: then they are set once, by [`prepare_all`].
+const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Sets what every connection of the node has on those that this listener will accept, as far as the system can.
+pub(crate) fn prepare_all(listener: &std::net::TcpListener, keep: KeepAlive) -> io::Result<()> {
+    if INHERITED { tune_socket(&SockRef::from(listener), keep) } else { Ok(()) }
+}
+
+/// The rest of that on a connection that such a listener has accepted.
+pub(crate) fn prepare_accepted(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
+    if INHERITED { Ok(()) } else { prepare(stream, keep) }
+}
+
 /// Sets what every connection of the node has: no Nagle delay, keep-alive, a limit for unacknowledged data.
 pub(crate) fn prepare(stream: &tokio::net::TcpStream, keep: KeepAlive) -> io::Result<()> {
     tune_socket(&SockRef::from(stream), keep)
@@ -170,7 +189,9 @@ fn tune_socket(socket: &Socket, keep: KeepAlive) -> io::Result<()> {
         // Probes come as often as the peer's death may take, a third each, so that the last fits in before the end.
         let pause = if keep.dead > Duration::ZERO { keep.dead / 3 } else { Duration::from_secs(20) };
         let probes = TcpKeepalive::new().with_time(idle).with_interval(pause.max(Duration::from_secs(1)));
-        socket.set_tcp_keepalive(&probes.with_retries(3))?;
+        // Linux does not count the probes where there is a limit for unacknowledged data, but looks at that.
+        let counted = keep.dead.is_zero() || cfg!(not(any(target_os = "linux", target_os = "android")));
+        socket.set_tcp_keepalive(&if counted { probes.with_retries(3) } else { probes })?;
     }
     // Keep-alive probes stop once unacknowledged data is queued; this limit covers that case.
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -202,6 +223,28 @@ mod tests {
         assert_eq!(listen_shared(from).unwrap().local_addr().unwrap(), from);
         let taken = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         assert!(connecting(a.local_addr().unwrap(), taken.local_addr().unwrap()).is_err());
+    }
+
+    /// What is set on a listener is what its connections have.
+    #[test]
+    fn accepted_connections_are_prepared() {
+        let keep = KeepAlive { idle: Duration::from_secs(7), dead: Duration::from_secs(12) };
+        let listener = listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        prepare_all(&listener, keep).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (stream, _) = tokio::net::TcpListener::from_std(listener).unwrap().accept().await.unwrap();
+            prepare_accepted(&stream, keep).unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), keep.idle);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), keep.dead / 3);
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(keep.dead));
+        });
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Keeping the host's signals away from our thread.
+//! Threads of ours, and keeping the host's signals away from them.
+
+use std::io;
 
 /// Blocks every signal that can be blocked in the calling thread.
 ///
@@ -31,6 +33,32 @@ pub(crate) fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: pthread_sigmask reads the mask that was this thread's and changes only this thread.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
     done
+}
+
+/// Starts a thread of ours, on which no signal is ever handled. It is left to itself: whoever wants to know of its end lets it tell.
+///
+/// # Errors
+/// The system's, if it gives no thread.
+pub(crate) fn start(name: &str, stack: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.into()).stack_size(stack);
+    // Behind one type: of each type of body std makes some kilobytes of code.
+    let body: Box<dyn FnOnce() + Send> = Box::new(body);
+    // Whoever starts it may be a thread of the program's (node/lease.rs).
+    with_signals_blocked(|| thread.spawn(body)).map(drop)
+}
+
+/// The network namespace of the calling thread, as it was when it first asked: what sockets it makes belong to. `None`: the system has
+/// no such thing, or does not tell.
+pub(crate) fn network() -> Option<u64> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use std::os::unix::fs::MetadataExt;
+        thread_local!(static MINE: Option<u64> =
+            std::fs::metadata("/proc/thread-self/ns/net").ok().map(|file| file.ino()));
+        MINE.try_with(|mine| *mine).ok().flatten()
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
 }
 
 /// A number that is the same for one thread and different for any two that live at once; never 0.

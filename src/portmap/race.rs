@@ -1,7 +1,6 @@
 //! Every way at once: one task per gateway and protocol, which asks, and waits for its turn to change the
 //! router.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +17,7 @@ use super::way::{Grant, Held, Mapping};
 use super::{Context, FWD_NATPMP, FWD_PCP, FWD_UPNP, Gateway, natpmp, now, pcp};
 use crate::proto::portmap::Protocol;
 use crate::proto::portmap::contest::{Contest, Decision, Success};
+use crate::small::SmallMap;
 
 /// Gateways of one family that are tried; a machine with more has them for other reasons than the internet.
 const GATEWAYS: usize = 4;
@@ -216,13 +216,13 @@ pub(super) async fn attempt(
 /// How often each way's mapping was said to be dead, seen from outside.
 #[derive(Default)]
 pub(super) struct Distrust {
-    dead: BTreeMap<(IpAddr, Protocol), u32>,
+    dead: SmallMap<(IpAddr, Protocol), u32>,
 }
 
 impl Distrust {
     /// Once more; how often now.
     pub(super) fn add(&mut self, way: (IpAddr, Protocol)) -> u32 {
-        let times = self.dead.entry(way).or_default();
+        let times = self.dead.get_or_insert_with(way, || 0);
         *times = times.saturating_add(1);
         *times
     }

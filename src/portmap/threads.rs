@@ -53,9 +53,7 @@ async fn run<T: Send + 'static>(
 ) -> Option<T> {
     let place = places.acquire_owned().await.ok()?;
     let (tx, rx) = oneshot::channel();
-    let thread = std::thread::Builder::new().name(name.into()).stack_size(512 << 10);
-    let started = thread.spawn(move || {
-        crate::os::thread::block_signals();
+    let started = crate::os::thread::start(name, 512 << 10, move || {
         let done = work(&|| !tx.is_closed());
         if let Err(done) = tx.send(done) {
             undo(done);

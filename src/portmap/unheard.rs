@@ -4,7 +4,6 @@
 //! is known to be there or not, so that it can be taken down without an answer; and at the end nothing is
 //! asked any more, lest a request that is sent once more come after the removal.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 
@@ -13,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::udp::Fail;
 use super::way::Mapping;
+use crate::small::SmallMap;
 
 /// A race and the number of a way in it.
 pub(super) type Id = (u64, usize);
@@ -20,7 +20,7 @@ pub(super) type Id = (u64, usize);
 /// See the module.
 #[derive(Default)]
 pub(super) struct Unheard {
-    asked: Mutex<BTreeMap<Id, Mapping>>,
+    asked: Mutex<SmallMap<Id, Mapping>>,
     over: AtomicBool,
     ended: Notify,
 }

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use super::clock::Estimate;
 use super::ntp::Sample;
+use crate::small;
 
 /// Servers that are looked at.
 pub const MAX_SERVERS: usize = 64;
@@ -99,7 +100,7 @@ fn majority(claims: &[Claim]) -> Option<(Vec<Claim>, i128, i128)> {
     // Lower ends (-1), offsets (0) and upper ends (1), in order; of equal ones the lower end comes first.
     let ends = |c: &Claim| [(c.offset - c.error, -1), (c.offset, 0), (c.offset + c.error, 1)];
     let mut points: Vec<(i128, i32)> = claims.iter().flat_map(ends).collect();
-    points.sort_unstable();
+    small::sort(&mut points);
     let from_above: Vec<(i128, i32)> = points.iter().rev().map(|(at, kind)| (*at, -kind)).collect();
     let meeting = |false_ones: usize| {
         let enough = i32::try_from(n - false_ones).ok()?;

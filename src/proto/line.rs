@@ -9,13 +9,20 @@
 //!
 //! A receiver needs two things, and this module keeps them apart because they happen on different threads:
 //! [`LineScan`] says how much of what arrived is complete lines (on the thread that reads the socket), and
-//! [`next_line`] or [`split`] takes such a run of complete lines to pieces (while the program polls). Both
-//! look at each byte about once, with `memchr`, and neither allocates or copies.
+//! [`LineFinder`] takes such a run of complete lines to pieces (while the program polls). The one looks from the back, at
+//! what is unfinished, the other from the front, so that each byte is looked at about once; neither allocates or copies.
+//! [`next_line`] and [`split`] do the same as the finder, for those who have no place to keep one, and not as fast.
+
+mod finder;
 
 use std::fmt;
 use std::ops::Range;
 
+pub use finder::LineFinder;
+
 use memchr::{memchr, memrchr};
+
+use crate::os::simd;
 
 /// What ends a line.
 pub const CRLF: &[u8; 2] = b"\r\n";
@@ -23,6 +30,26 @@ pub const CRLF: &[u8; 2] = b"\r\n";
 /// The longest line PyP2P 0.8.3 can send, in bytes without the CRLF (it writes at most 4096 in one go, and
 /// closes the connection of anybody who asks for more). It receives longer ones.
 pub const MAX_CLASSIC_LINE: usize = 4094;
+
+/// A line of up to so many bytes is looked at in place.
+const SHORT: usize = 256;
+
+/// Whether there is an LF, at the price of looking at all bytes: many at a time, those at the end perhaps twice.
+#[inline]
+fn has_lf(line: &[u8]) -> bool {
+    if let Some(last) = line.last_chunk::<{ simd::BLOCK }>() {
+        let (blocks, rest) = line.as_chunks::<{ simd::BLOCK }>();
+        let at_end = if rest.is_empty() { 0 } else { simd::line_feeds(last) };
+        return blocks.iter().fold(at_end, |found, block| found | simd::line_feeds(block)) != 0;
+    }
+    let in_block = |block: &[u8; 16]| block.iter().fold(false, |found, byte| found | (*byte == b'\n'));
+    match line.last_chunk::<16>() {
+        Some(last) => {
+            line.as_chunks::<16>().0.iter().fold(in_block(last), |found, block| found | in_block(block))
+        }
+        None => line.contains(&b'\n'),
+    }
+}
 
 /// Remembers how far an unfinished line has been looked at, so that a line arriving in many pieces is scanned
 /// once.
@@ -170,8 +197,17 @@ impl std::error::Error for LineError {}
 ///
 /// # Errors
 /// The first of: [`LineError::Empty`], [`LineError::TooLong`] (over `max` bytes), [`LineError::HoldsCrlf`].
-#[inline]
+#[inline(always)]
 pub fn check_outgoing(line: &[u8], max: usize) -> Result<(), LineError> {
+    // Most lines are short and have no LF at all: that is found out faster without a call.
+    if (1..=SHORT.min(max)).contains(&line.len()) && !has_lf(line) {
+        return Ok(());
+    }
+    check_thoroughly(line, max)
+}
+
+#[inline(never)]
+fn check_thoroughly(line: &[u8], max: usize) -> Result<(), LineError> {
     if line.is_empty() {
         return Err(LineError::Empty);
     }
@@ -231,6 +267,18 @@ mod tests {
         }
         assert_eq!(&buf, b"\r\nab\0\n\r\nc\0\n");
         assert_eq!(pos, buf.len());
+    }
+
+    #[test]
+    fn an_lf_is_found_wherever_it_is() {
+        for len in 1..=SHORT + 5 {
+            assert!(!has_lf(&vec![b'x'; len]), "{len}");
+            for at in 0..len {
+                let mut line = vec![b'x'; len];
+                line[at] = b'\n';
+                assert!(has_lf(&line), "at {at} of {len}");
+            }
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ struct Conn {
     /// The address it connected to, if the I/O knows it.
     local: Option<SocketAddr>,
     deadline: Instant,
+    /// Its place in [`Rendezvous::deadlines`], no later than its deadline.
+    queued: Instant,
     /// Its last request, or its begin.
     asked: Instant,
     spoke: bool,
@@ -53,6 +55,8 @@ struct Conn {
     challenging: Vec<IpAddr>,
     /// It has said RELAY, and its time is the relay's.
     relayed: bool,
+    /// It has said a line of signalling, which may have settled another deadline.
+    signalling: bool,
     /// The network whose passive nodes it asks for and is one of; none: PyP2P's.
     network: Option<Network>,
 }
@@ -65,6 +69,7 @@ pub struct Rendezvous {
     rng: fastrand::Rng,
     next_conn: u64,
     conns: BTreeMap<ConnId, Conn>,
+    /// When to look at which connection. Who asks again and again is moved only when his turn has come.
     deadlines: BTreeSet<(Instant, ConnId)>,
     accounts: Accounts,
     passive: Passive,
@@ -72,6 +77,11 @@ pub struct Rendezvous {
     signal: Signal,
     next_sweep: Option<Instant>,
     outputs: VecDeque<Output>,
+    /// Whose line is being read by [`Rendezvous::line_to`], and what it is answered.
+    asking: Option<ConnId>,
+    answers: Vec<u8>,
+    /// Whether [`Output::Log`] is to tell what is not notable.
+    details: bool,
     counters: Counters,
 }
 
@@ -95,6 +105,9 @@ impl Rendezvous {
             signal: Signal::new(&limits.signal),
             next_sweep: None,
             outputs: VecDeque::new(),
+            asking: None,
+            answers: Vec::new(),
+            details: true,
             counters: Counters::default(),
             limits,
         }
@@ -103,6 +116,11 @@ impl Rendezvous {
     /// Where clients can reach this server, for the answer to OBSERVE.
     pub fn set_endpoints(&mut self, endpoints: Endpoints) {
         self.endpoints = endpoints;
+    }
+
+    /// Whether events that are not notable are told at all: nobody looks at them if the log does not take them. Default true.
+    pub fn set_details(&mut self, told: bool) {
+        self.details = told;
     }
 
     /// As [`Rendezvous::open_at`], without knowing which of our addresses was connected to.
@@ -139,11 +157,13 @@ impl Rendezvous {
                 peer,
                 local,
                 deadline,
+                queued: deadline,
                 asked: now,
                 spoke: false,
                 channel: false,
                 challenging,
                 relayed: false,
+                signalling: false,
                 network: None,
             },
         );
@@ -188,8 +208,13 @@ impl Rendezvous {
         while let Some(&(at, conn)) = self.deadlines.first()
             && at <= now
         {
-            let spoke = self.conns.get(&conn).is_some_and(|c| c.spoke);
             self.deadlines.remove(&(at, conn));
+            if let Some(state) = self.conns.get_mut(&conn).filter(|state| state.deadline > now) {
+                state.queued = state.deadline;
+                self.deadlines.insert((state.deadline, conn));
+                continue;
+            }
+            let spoke = self.conns.get(&conn).is_some_and(|c| c.spoke);
             let mut reason = if spoke { CloseReason::Idle } else { CloseReason::NoRequest };
             if let Some((why, expected)) = self.signal.overdue(&self.limits.signal, conn, now) {
                 self.refuse(conn, Reason::Time, None, expected);
@@ -249,18 +274,19 @@ impl Rendezvous {
     fn reschedule(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.spoke && !conn.relayed) else { return };
         let patience = if conn.channel { self.limits.node_lifetime } else { self.limits.idle };
-        let deadline =
-            self.signal.deadline(&self.limits.signal, id, conn.asked).unwrap_or(conn.asked + patience);
-        if deadline != conn.deadline {
-            self.deadlines.remove(&(conn.deadline, id));
-            conn.deadline = deadline;
+        let of_signal = conn.signalling.then(|| self.signal.deadline(&self.limits.signal, id, conn.asked));
+        let deadline = of_signal.flatten().unwrap_or(conn.asked + patience);
+        conn.deadline = deadline;
+        if deadline < conn.queued {
+            self.deadlines.remove(&(conn.queued, id));
+            conn.queued = deadline;
             self.deadlines.insert((deadline, id));
         }
     }
 
     fn forget(&mut self, now: Instant, id: ConnId, why: &'static str) -> Option<SocketAddr> {
         let conn = self.conns.remove(&id)?;
-        self.deadlines.remove(&(conn.deadline, id));
+        self.deadlines.remove(&(conn.queued, id));
         self.accounts.closed(now, conn.peer.ip());
         self.challenges.closed(conn.peer.ip(), id, &conn.challenging);
         self.signal_closed(id, conn.peer, why);
@@ -276,7 +302,11 @@ impl Rendezvous {
 
     fn send(&mut self, conn: ConnId, reply: Reply) {
         self.counters.replies += 1;
-        self.outputs.push_back(Output::Send { conn, reply });
+        if self.asking == Some(conn) {
+            reply.write_line(&mut self.answers);
+        } else {
+            self.outputs.push_back(Output::Send { conn, reply });
+        }
     }
 
     fn ignore(&mut self, peer: SocketAddr, why: &'static str) {
@@ -285,6 +315,8 @@ impl Rendezvous {
     }
 
     fn log(&mut self, event: Event) {
-        self.outputs.push_back(Output::Log(event));
+        if self.details || event.is_notable() {
+            self.outputs.push_back(Output::Log(event));
+        }
     }
 }

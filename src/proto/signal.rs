@@ -28,10 +28,11 @@ pub use settings::{End, Happening, Outcome, Output, Settings, Sign, TellError};
 
 use super::identity::PublicKey;
 use super::rdv_msg::signal::{MAX_MESSAGE, message_text};
+use crate::small::SmallMap;
 use backoff::Backoff;
 use channel::{Channel, Step};
 use letters::{Letter, Letters, MOST_SERVERS, State};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -67,8 +68,8 @@ pub struct Signalling {
     settings: Settings,
     sign: Sign,
     rng: fastrand::Rng,
-    servers: BTreeMap<String, Server>,
-    links: BTreeMap<LinkId, String>,
+    servers: SmallMap<String, Server>,
+    links: SmallMap<LinkId, String>,
     next_link: u64,
     letters: Letters,
     /// When guest visits were begun, lately.
@@ -91,8 +92,8 @@ impl Signalling {
         let mut signalling = Signalling {
             sign,
             rng: fastrand::Rng::with_seed(seed),
-            servers: BTreeMap::new(),
-            links: BTreeMap::new(),
+            servers: SmallMap::new(),
+            links: SmallMap::new(),
             next_link: 1,
             letters: Letters::default(),
             visits: VecDeque::new(),

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Buffer sizes, each twice the one before; a longer line gets a buffer of its own, which is not kept.
-const SIZES: [usize; 6] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10];
-/// How many bytes of unused buffers are kept per size.
-const KEEP: usize = 1 << 20;
+const SIZES: [usize; 8] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10];
+/// How many bytes of unused buffers are kept per size: as many as one connection fills while its program is busy with
+/// something else (the default of its receive buffer), and the one it reads into.
+const KEEP: usize = 5 << 18;
 
 /// The smallest buffer: what a connection reads into when little is expected.
 pub(crate) const SMALLEST: usize = SIZES[0];
-/// The largest pooled buffer: what a connection under load reads into.
-pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
+/// What a connection under load reads at once. One that has half of a long line before that takes the next larger buffer, so
+/// that it need not read, and copy, each line for itself.
+pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 2];
 
 /// The buffers of one net that nobody uses at the moment.
 #[derive(Default)]
 pub(crate) struct Pool {
-    free: [Mutex<Vec<Vec<u8>>>; SIZES.len()],
+    free: [Mutex<Vec<Box<[u8]>>>; SIZES.len()],
 }
 
 impl Pool {
@@ -29,11 +31,11 @@ impl Pool {
     pub(crate) fn take(self: &Arc<Pool>, size: usize) -> Chunk {
         let class = SIZES.iter().position(|s| *s >= size);
         let recycled = class.and_then(|c| self.free[c].lock().pop());
-        let buf = recycled.unwrap_or_else(|| vec![0; class.map_or(size, |c| SIZES[c])]);
+        let buf = recycled.unwrap_or_else(|| vec![0; class.map_or(size, |c| SIZES[c])].into());
         Chunk { buf, pool: Arc::clone(self) }
     }
 
-    fn give_back(&self, buf: Vec<u8>) {
+    fn give_back(&self, buf: Box<[u8]>) {
         if let Some(class) = SIZES.iter().position(|s| *s == buf.len()) {
             let mut free = self.free[class].lock();
             if free.len() < KEEP / SIZES[class] {
@@ -45,7 +47,7 @@ impl Pool {
 
 /// One buffer on loan from a [`Pool`]; dropping it gives it back.
 pub(crate) struct Chunk {
-    buf: Vec<u8>,
+    buf: Box<[u8]>,
     pool: Arc<Pool>,
 }
 
@@ -94,13 +96,18 @@ mod tests {
     #[test]
     fn a_buffer_for_an_uncommon_line_is_not_kept_and_the_pool_is_bounded() {
         let pool = Arc::new(Pool::default());
-        let mut big = pool.take(LARGEST);
+        let largest = SIZES[SIZES.len() - 1];
+        let mut big = pool.take(largest);
         big[7] = 42;
         let bigger = big.grown(8, 0);
-        assert_eq!((bigger.len(), bigger[7]), (2 * LARGEST, 42));
+        assert_eq!((bigger.len(), bigger[7]), (2 * largest, 42));
         drop(bigger);
-        let many: Vec<_> = (0..100).map(|_| pool.take(LARGEST)).collect();
-        drop(many);
-        assert!(pool.free[SIZES.len() - 1].lock().len() * LARGEST <= KEEP);
+        for size in SIZES {
+            let many: Vec<_> = (0..1000).map(|_| pool.take(size)).collect();
+            drop(many);
+        }
+        for (free, size) in pool.free.iter().zip(SIZES) {
+            assert!(free.lock().len() * size <= KEEP && !free.lock().is_empty());
+        }
     }
 }

@@ -1,46 +1,27 @@
 //! The program's end of the queue: takes elements apart into single events, without copying.
 //!
-//! A line is handed out where it lies in its receive buffer; its CR is overwritten by a NUL so that C can read it as a
-//! string. The view lives until the next call; then the buffer goes back to the pool and the connection learns that
-//! there is room again.
+//! A line is shown where it lies in its receive buffer; its CR is overwritten by a NUL so that C can read it as a string. It
+//! lives until the next event is shown, or, if that is asked for, until the next call. Then the buffer goes back to the
+//! pool, and the connection learns that there is room again.
 
-use std::ffi::CStr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
 
+use super::view::{Run, Taker, View};
 use super::{Batch, Item, Messages, Notice};
-use crate::error::Code;
 use crate::event::Kind;
-use crate::node::conn::Conn;
+use crate::node::conn::PROGRAM;
 use crate::node::shared::Shared;
-use crate::proto::line;
+use crate::proto::line::LineFinder;
 
-/// One event, borrowed from the inbox until its next call.
-pub(crate) struct View<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) conn: Option<&'a Arc<Conn>>,
-    pub(crate) request: u64,
-    pub(crate) result: Result<(), Code>,
-    pub(crate) os_error: i32,
-    pub(crate) code: i32,
-    /// The bytes with a NUL behind them.
-    pub(crate) data_nul: &'a [u8],
-    /// Whom it is about where that is no connection.
-    pub(crate) name: Option<&'a CStr>,
-    pub(crate) at_ms: u64,
-}
-
-/// What the last view was taken from.
+/// An element of the queue whose events are being shown.
 enum Current {
     Nothing,
-    /// Up to `until` there are lines. `kind` is that of the last view: a line, or a message.
+    /// Up to `until` there are lines, and behind that perhaps a message.
     Lines {
         batch: Batch,
-        pos: usize,
+        finder: LineFinder,
         until: usize,
         count: u64,
-        kind: Kind,
     },
     Data(Batch),
     Notice(Box<Notice>),
@@ -50,163 +31,174 @@ pub(crate) struct Inbox {
     current: Current,
     /// The messages of the current batch that have not been shown, the next one last.
     messages: Messages,
-}
-
-impl View<'_> {
-    /// Whom it is about: a connection's other end, a node; "" if neither.
-    #[inline(always)]
-    pub(crate) fn peer(&self) -> &CStr {
-        match (self.name, self.conn) {
-            (Some(name), _) => name,
-            (None, conn) => conn.map_or(c"", |c| &c.peer),
-        }
-    }
+    /// What the program has been shown and may still look at, besides the current element.
+    kept: Vec<Current>,
 }
 
 impl Inbox {
     pub(crate) fn new() -> Inbox {
-        Inbox { current: Current::Nothing, messages: Vec::new() }
+        Inbox { current: Current::Nothing, messages: Vec::new(), kept: Vec::new() }
     }
 
-    /// The next event. `budget` is how many more elements may be taken from the queue; `None` when none is left.
-    #[inline(always)]
-    pub(crate) fn next(&mut self, net: &Shared, budget: &mut u64) -> Option<View<'_>> {
-        // Nearly every event is the next line of the batch at hand. All else is kept out of the way, so that this small
-        // part becomes one piece with the loop that asks, and a view needs no memory.
-        let (from, to) = match self.next_line(net) {
-            Some(line) => line,
-            None => self.next_element(net, budget)?,
-        };
-        Some(self.view(from, to))
-    }
-
-    /// Where the next line of the current batch stands, if that has one.
-    #[inline(always)]
-    fn next_line(&mut self, net: &Shared) -> Option<(usize, usize)> {
-        let Current::Lines { batch, pos, until, count, .. } = &mut self.current else { return None };
-        loop {
-            let (found, used) = line::next_line(&batch.chunk[*pos..*until])?;
-            let (from, to) = (*pos + found.start, *pos + found.end);
-            *pos += used;
-            if net.dedup.is_none() || !is_old(net, &batch.chunk[from..to]) {
-                *count += 1;
-                return Some((from, to));
+    /// Shows up to `most` events to `taker` and says how many it were. With `keep` what they were shown from stays where it
+    /// is until the next call. Until then the queue does not count as empty: nobody shall sleep on what has to be given
+    /// back before more can come.
+    pub(crate) fn take(&mut self, net: &Shared, most: u32, keep: bool, taker: &mut impl Taker) -> u32 {
+        self.release(net);
+        // No more elements than there are now: what comes in meanwhile may hold no event (line ends only, duplicates),
+        // and a peer that sends enough of that must not keep the program in here.
+        let (mut left, mut budget) = (most, net.queue.len());
+        while left > 0 {
+            let before = left;
+            if !self.show(net, &mut left, taker) || left == 0 {
+                break;
+            }
+            self.finish(net, keep && left < before);
+            let Some(less) = budget.checked_sub(1) else { break };
+            budget = less;
+            if !self.next_element(net) {
+                break;
             }
         }
-    }
-
-    /// Finishes the current element and goes on to the next that holds an event; where its data stands.
-    #[inline(never)]
-    fn next_element(&mut self, net: &Shared, budget: &mut u64) -> Option<(usize, usize)> {
-        loop {
-            if let Some(found) = self.rest_of_mixed(net) {
-                return Some(found);
-            }
-            self.settle(net);
-            *budget = budget.checked_sub(1)?;
-            match net.queue.pop()? {
-                Item::Mixed(batch, mut messages) => {
-                    messages.reverse();
-                    let (pos, until) = (batch.start, messages.last().map_or(batch.end, |(begin, _)| *begin));
-                    self.messages = messages;
-                    self.current = Current::Lines { batch, pos, until, count: 0, kind: Kind::Line };
-                    if let Some(line) = self.next_line(net) {
-                        return Some(line);
-                    }
-                }
-                Item::Lines(batch) => {
-                    let (pos, until) = (batch.start, batch.end);
-                    self.current = Current::Lines { batch, pos, until, count: 0, kind: Kind::Line };
-                    if let Some(line) = self.next_line(net) {
-                        return Some(line);
-                    }
-                }
-                Item::Data(batch) => {
-                    let range = (batch.start, batch.end);
-                    self.current = Current::Data(batch);
-                    return Some(range);
-                }
-                Item::Notice(mut notice) => {
-                    notice.text.push('\0');
-                    if let (Kind::Writable, Some(conn)) = (notice.kind, &notice.conn) {
-                        // Before the program sees it: what it is refused from now on is worth another one.
-                        conn.out.lock().told();
-                    }
-                    if let (Kind::Path, Some(conn)) = (notice.kind, &notice.conn) {
-                        conn.path_told();
-                    }
-                    if notice.kind == Kind::Info {
-                        // Before the program looks: a change that it may not see is worth another event.
-                        net.info_waits.store(false, SeqCst);
-                    }
-                    self.current = Current::Notice(notice);
-                    return Some((0, 0));
-                }
-            }
+        if keep {
+            net.queue.kept.store(self.kept.len() + usize::from(self.is_used_up()), SeqCst);
+        } else {
+            self.settle_if_used_up(net);
         }
+        most - left
     }
 
-    /// What follows in a batch with messages when the lines before the next message have been shown.
-    fn rest_of_mixed(&mut self, net: &Shared) -> Option<(usize, usize)> {
-        let Current::Lines { batch, pos, until, count, kind } = &mut self.current else { return None };
-        if *kind == Kind::Message {
-            // Back to the lines behind it.
-            *kind = Kind::Line;
-            *until = self.messages.last().map_or(batch.end, |(begin, _)| *begin);
-            if let Some(line) = self.next_line(net) {
-                return Some(line);
-            }
-            return self.rest_of_mixed(net);
-        }
-        let (from, to) = self.messages.pop()?;
-        (*pos, *until, *kind) = (to + 1, to + 1, Kind::Message);
-        *count += 1;
-        Some((from, to))
-    }
-
-    #[inline(always)]
-    fn view(&mut self, from: usize, to: usize) -> View<'_> {
+    /// Shows what is left of the current element, `left` events at most. False: `taker` wants no more.
+    fn show(&mut self, net: &Shared, left: &mut u32, taker: &mut impl Taker) -> bool {
         match &mut self.current {
-            Current::Lines { batch, kind, .. } => of_batch(*kind, batch, from, to),
-            Current::Data(batch) => of_batch(Kind::Data, batch, from, to),
-            Current::Notice(n) => View {
-                kind: n.kind,
-                conn: n.conn.as_ref(),
-                request: n.request,
-                result: n.result,
-                os_error: n.os_error,
-                code: n.code,
-                data_nul: n.text.as_bytes(),
-                name: n.peer.as_deref(),
-                at_ms: n.at_ms,
+            Current::Nothing => true,
+            Current::Lines { batch, finder, until, count } => loop {
+                let Batch { conn, chunk, at_ms, .. } = batch;
+                let dedup = net.dedup.is_some().then_some(net);
+                let (at_ms, until_now) = (*at_ms, *until);
+                let mut run = Run { conn, at_ms, chunk, until: until_now, finder, count, left, dedup };
+                if !taker.lines(&mut run) {
+                    return false;
+                }
+                if *left == 0 {
+                    return true;
+                }
+                let Some((from, to)) = self.messages.pop() else { return true };
+                *finder = LineFinder::starting(to + 1);
+                *until = self.messages.last().map_or(batch.end, |(begin, _)| *begin);
+                (*count, *left) = (*count + 1, *left - 1);
+                if !taker.event(&of_batch(Kind::Message, batch, from, to)) {
+                    return false;
+                }
             },
-            Current::Nothing => unreachable!("a view is asked for only after something was taken"),
+            Current::Data(batch) => {
+                *left -= 1;
+                let end = batch.end;
+                taker.event(&of_batch(Kind::Data, batch, 0, end))
+            }
+            Current::Notice(n) => {
+                *left -= 1;
+                taker.event(&View {
+                    kind: n.kind,
+                    conn: n.conn.as_ref(),
+                    request: n.request,
+                    result: n.result,
+                    os_error: n.os_error,
+                    code: n.code,
+                    data_nul: n.text.as_bytes(),
+                    name: n.peer.as_deref(),
+                    at_ms: n.at_ms,
+                })
+            }
         }
     }
 
-    /// Finishes the current element if nothing of it is left. Call it when the last view is no longer used.
-    pub(crate) fn settle_if_used_up(&mut self, net: &Shared) {
-        let used_up = match &self.current {
-            Current::Lines { batch, pos, .. } => *pos >= batch.end,
-            Current::Nothing => false,
-            _ => true,
+    /// The next element of the queue becomes the current one; false if there is none.
+    fn next_element(&mut self, net: &Shared) -> bool {
+        self.current = match net.queue.pop() {
+            None => return false,
+            Some(Item::Lines(batch)) => Current::lines(batch, None),
+            Some(Item::Mixed(batch, mut messages)) => {
+                messages.reverse();
+                self.messages = messages;
+                Current::lines(batch, self.messages.last().map(|(begin, _)| *begin))
+            }
+            Some(Item::Data(batch)) => Current::Data(batch),
+            Some(Item::Notice(mut notice)) => {
+                notice.text.push('\0');
+                if let (Kind::Writable, Some(conn)) = (notice.kind, &notice.conn) {
+                    // Before the program sees it: what it is refused from now on is worth another one.
+                    conn.out.lock().told();
+                }
+                if let (Kind::Path, Some(conn)) = (notice.kind, &notice.conn) {
+                    conn.path_told();
+                }
+                if notice.kind == Kind::Info {
+                    // Before the program looks: a change that it may not see is worth another event.
+                    net.info_waits.store(false, SeqCst);
+                }
+                Current::Notice(notice)
+            }
         };
-        if used_up {
-            self.settle(net);
+        true
+    }
+
+    /// What was shown before is no longer looked at.
+    fn release(&mut self, net: &Shared) {
+        for element in self.kept.drain(..) {
+            element.settle(net);
+        }
+        self.settle_if_used_up(net);
+        if net.queue.kept.load(SeqCst) > 0 {
+            net.queue.kept.store(0, SeqCst);
         }
     }
 
-    fn settle(&mut self, net: &Shared) {
+    /// Whether nothing of the current element is left.
+    fn is_used_up(&self) -> bool {
+        match &self.current {
+            Current::Lines { batch, finder, .. } => finder.position() >= batch.end,
+            Current::Nothing => false,
+            Current::Data(_) | Current::Notice(_) => true,
+        }
+    }
+
+    fn settle_if_used_up(&mut self, net: &Shared) {
+        if self.is_used_up() {
+            self.finish(net, false);
+        }
+    }
+
+    /// Finishes the current element, now or with the next call.
+    fn finish(&mut self, net: &Shared, keep: bool) {
         match std::mem::replace(&mut self.current, Current::Nothing) {
+            element if keep => self.kept.push(element),
+            element => element.settle(net),
+        }
+    }
+}
+
+impl Current {
+    fn lines(batch: Batch, until: Option<usize>) -> Current {
+        let finder = LineFinder::new(batch.seen);
+        Current::Lines { until: until.unwrap_or(batch.end), batch, finder, count: 0 }
+    }
+
+    /// The program is done with it.
+    fn settle(self, net: &Shared) {
+        match self {
             Current::Nothing => return,
             Current::Lines { batch, count, .. } => {
                 net.counters.lines_in.add(count);
-                batch.conn.taken(batch.end - batch.start);
+                batch.conn.taken(batch.end);
             }
-            Current::Data(batch) => batch.conn.taken(batch.end - batch.start),
+            Current::Data(batch) => batch.conn.taken(batch.end),
             Current::Notice(notice) => match (notice.kind, &notice.conn) {
-                (Kind::Closed, Some(conn)) => drop(net.conns.write().remove(&conn.id)),
-                (Kind::Done, _) => drop(net.requests.lock().remove(&notice.request)),
+                (Kind::Closed, Some(conn)) => {
+                    net.conns.write().remove(&conn.id);
+                    conn.done_with(PROGRAM);
+                }
+                (Kind::Done, _) => net.forget_request(notice.request),
                 _ => {}
             },
         }
@@ -214,27 +206,8 @@ impl Inbox {
     }
 }
 
-#[inline(always)]
 fn of_batch(kind: Kind, batch: &mut Batch, from: usize, to: usize) -> View<'_> {
-    // For a line this is its CR; for raw data and messages the reader left one byte free.
+    // The reader left one byte free.
     batch.chunk[to] = 0;
-    View {
-        kind,
-        conn: Some(&batch.conn),
-        request: 0,
-        result: Ok(()),
-        os_error: 0,
-        code: 0,
-        data_nul: &batch.chunk[from..=to],
-        name: None,
-        at_ms: batch.at_ms,
-    }
-}
-
-fn is_old(net: &Shared, text: &[u8]) -> bool {
-    let old = net.dedup.as_ref().is_some_and(|d| d.lock().check(Instant::now(), text, true));
-    if old {
-        net.counters.duplicates.add(1);
-    }
-    old
+    View::of(kind, &batch.conn, &batch.chunk[from..=to], batch.at_ms)
 }

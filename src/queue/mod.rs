@@ -15,11 +15,13 @@
 pub(crate) mod chunk;
 pub(crate) mod inbox;
 mod signal;
+pub(crate) mod view;
 
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering::SeqCst, fence};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -36,7 +38,8 @@ use signal::Signal;
 pub(crate) struct Batch {
     pub(crate) conn: Arc<Conn>,
     pub(crate) chunk: Chunk,
-    pub(crate) start: usize,
+    /// Up to here no line ends.
+    pub(crate) seen: usize,
     pub(crate) end: usize,
     pub(crate) at_ms: u64,
 }
@@ -72,6 +75,8 @@ pub(crate) struct Queue {
     /// Elements pushed and not finished by the program. Below zero for the instant in which an element has been taken
     /// before its pusher counted it.
     unfinished: AtomicIsize,
+    /// Those of them of which the program has seen everything and keeps it.
+    kept: AtomicUsize,
     spill: Mutex<VecDeque<Item>>,
     spilled: AtomicUsize,
     room: Notify,
@@ -90,6 +95,7 @@ impl Queue {
             tx,
             rx,
             unfinished: AtomicIsize::new(0),
+            kept: AtomicUsize::new(0),
             spill: Mutex::default(),
             spilled: AtomicUsize::new(0),
             room: Notify::new(),
@@ -196,9 +202,10 @@ impl Queue {
         self.ended.load(SeqCst)
     }
 
-    /// Elements pushed and not finished.
+    /// Elements pushed of which the program has not seen everything.
     pub(crate) fn len(&self) -> u64 {
-        u64::try_from(self.unfinished.load(SeqCst)).unwrap_or(0)
+        let kept = self.kept.load(SeqCst) as u64;
+        u64::try_from(self.unfinished.load(SeqCst)).unwrap_or(0).saturating_sub(kept)
     }
 
     fn pop(&self) -> Option<Item> {
@@ -208,6 +215,9 @@ impl Queue {
             // Between the two looks the runtime may have filled the ring no further: it is closed to it by the spill.
             let item = self.rx.try_recv().ok().or_else(|| spill.pop_front());
             self.spilled.store(spill.len(), SeqCst);
+            if spill.is_empty() {
+                *spill = VecDeque::new();
+            }
             item
         })?;
         fence(SeqCst);
@@ -229,6 +239,26 @@ impl Queue {
     /// Sleeps until there is something, a wake, the end of the net, or the time-out. True if there is something.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
         self.signal.wait(timeout, || self.is_ready() || self.has_ended()) && self.is_ready()
+    }
+
+    /// As [`Queue::wait`], for a thread that drives the runtime meanwhile. `None`: it is to let go, as `let_go` says, of
+    /// which [`Queue::let_go`] tells. It calls [`Queue::stop_leading`] at its end.
+    pub(crate) fn poll_wait(&self, cx: &Context<'_>, let_go: impl Fn() -> bool) -> Poll<Option<bool>> {
+        let ready = || self.is_ready() || self.has_ended();
+        self.signal.poll_wait(cx, ready, let_go).map(|found| found.map(|found| found && self.is_ready()))
+    }
+
+    pub(crate) fn stop_leading(&self) {
+        self.signal.stop_leading();
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.signal.let_go();
+    }
+
+    /// Whether a thread waits by driving the runtime.
+    pub(crate) fn is_led(&self) -> bool {
+        self.signal.is_led()
     }
 
     pub(crate) fn wake(&self) {

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -18,6 +19,9 @@ pub(crate) struct Signal {
     /// `p2p_wake` was called and no `p2p_wait` has ended by it yet.
     woken: Mutex<bool>,
     awake: Condvar,
+    /// A thread waits by driving the runtime, and is woken by this.
+    leads: AtomicBool,
+    leader: Mutex<Option<Waker>>,
     fd: OnceLock<WakeFd>,
     has_fd: AtomicBool,
     /// Whether the descriptor is readable. The lock makes "look and switch" one step.
@@ -33,6 +37,7 @@ impl Signal {
             drop(self.woken.lock());
             self.awake.notify_all();
         }
+        self.wake_leader();
         if self.has_fd.load(SeqCst) {
             self.raise_fd(ready);
         }
@@ -66,6 +71,55 @@ impl Signal {
     pub(crate) fn wake(&self) {
         *self.woken.lock() = true;
         self.awake.notify_all();
+        self.wake_leader();
+    }
+
+    fn wake_leader(&self) {
+        if self.leads.load(SeqCst)
+            && let Some(leader) = self.leader.lock().take()
+        {
+            leader.wake();
+        }
+    }
+
+    /// Whether a thread waits by driving the runtime.
+    pub(crate) fn is_led(&self) -> bool {
+        self.leads.load(SeqCst)
+    }
+
+    /// As [`Signal::wait`], for the thread that drives the runtime meanwhile. `None`: it is to let go.
+    pub(crate) fn poll_wait(
+        &self,
+        cx: &Context<'_>,
+        ready: impl Fn() -> bool,
+        let_go: impl Fn() -> bool,
+    ) -> Poll<Option<bool>> {
+        if ready() {
+            return Poll::Ready(Some(true));
+        }
+        *self.leader.lock() = Some(cx.waker().clone());
+        self.leads.store(true, SeqCst);
+        // What came before the waker was there has woken nobody.
+        if ready() {
+            Poll::Ready(Some(true))
+        } else if std::mem::take(&mut *self.woken.lock()) {
+            Poll::Ready(Some(false))
+        } else if let_go() {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// The thread that has waited so goes.
+    pub(crate) fn stop_leading(&self) {
+        self.leads.store(false, SeqCst);
+        *self.leader.lock() = None;
+    }
+
+    /// Whoever drives the runtime asks `let_go` again.
+    pub(crate) fn let_go(&self) {
+        self.wake_leader();
     }
 
     /// Sleeps until `ready`, a wake or the time-out (`None` = for ever). True if `ready`.

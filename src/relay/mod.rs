@@ -11,10 +11,10 @@ use crate::proto::rdv_server::ConnId;
 #[cfg(feature = "server")]
 use crate::proto::relay::Counters;
 use crate::proto::relay::{Asked, End, Next, Output, Refusal, Relay, RelayLimits, SessionId, Summary};
+use crate::small::SmallMap;
 use crate::wait::{Either, due, race};
 use parking_lot::Mutex;
 use socket2::SockRef;
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,8 +48,8 @@ pub(crate) struct RelayHub {
 
 struct State {
     relay: Relay,
-    waiting: HashMap<ConnId, oneshot::Sender<Word>>,
-    sessions: HashMap<SessionId, oneshot::Sender<End>>,
+    waiting: SmallMap<ConnId, oneshot::Sender<Word>>,
+    sessions: SmallMap<SessionId, oneshot::Sender<End>>,
     /// When the timer task will wake up.
     armed: Option<Instant>,
 }
@@ -120,7 +120,7 @@ impl RelayHub {
     /// A relay without anybody; `tell` hears what happens.
     pub(crate) fn new(limits: RelayLimits, tell: impl Fn(Told<'_>) + Send + Sync + 'static) -> RelayHub {
         let relay = Relay::new(limits.clone());
-        let state = State { relay, waiting: HashMap::new(), sessions: HashMap::new(), armed: None };
+        let state = State { relay, waiting: SmallMap::new(), sessions: SmallMap::new(), armed: None };
         RelayHub { state: Mutex::new(state), earlier: Notify::new(), limits, tell: Box::new(tell) }
     }
 

@@ -4,8 +4,9 @@
 //! and what it answers goes to the outboxes of the connections concerned.
 
 use super::conn::{self, ForRelay, Outbox};
+use super::lines::{Lines, TooLong};
 use super::log::{Level, Log};
-use super::net::{Either, Life, due, race, tune};
+use super::net::{Either, Life, accepted, due, race};
 use super::relay::Place;
 use crate::proto::rdv_msg::RelayToken;
 use crate::proto::rdv_server::{CloseReason, ConnId, Counters, Output, Refusal, Rendezvous};
@@ -13,6 +14,7 @@ use crate::relay::{Guest, RelayHub};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
@@ -35,6 +37,14 @@ struct State {
     armed: Option<Instant>,
 }
 
+/// What came of the lines of one read.
+pub(super) struct HasRead {
+    /// What is to be relayed, if a line was a RELAY that is let through.
+    pub(super) token: Result<Option<RelayToken>, TooLong>,
+    /// Whether the caller is to write the answers, see [`Outbox::claim`].
+    pub(super) write: bool,
+}
+
 /// How full the tables are.
 pub(super) struct Gauges {
     pub(super) connections: usize,
@@ -47,7 +57,8 @@ pub(super) struct Gauges {
 }
 
 impl Hub {
-    pub(super) fn new(server: Rendezvous, relay: Arc<RelayHub>, write_buffer: usize, log: Log) -> Hub {
+    pub(super) fn new(mut server: Rendezvous, relay: Arc<RelayHub>, write_buffer: usize, log: Log) -> Hub {
+        server.set_details(log.takes(Level::Debug));
         let state = State { server, outboxes: HashMap::new(), armed: None };
         Hub { state: Mutex::new(state), earlier: Notify::new(), log, write_buffer, relay }
     }
@@ -57,17 +68,19 @@ impl Hub {
         life.run(async {
             // It is closed before our part in the server's life ends, which is what a stop waits for.
             let listener = listener;
+            let address = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
-                        let local = stream.local_addr().ok();
+                        let local = address.or_else(|| stream.local_addr().ok());
                         let Ok((id, outbox)) = self.open(peer, local) else { continue };
-                        tune(&stream);
+                        accepted(&stream);
                         let (hub, life) = (self.clone(), life.clone());
                         tokio::spawn(async move {
                             let place = Place::new(hub.clone(), id);
-                            let serving = conn::serve(&hub, id, &outbox, stream);
-                            if let Either::Right(Some(conn)) = race(life.stopped(), serving).await {
+                            let serving = pin!(conn::serve(&hub, id, &outbox, stream));
+                            let served = race(pin!(life.stopped()), serving).await;
+                            if let Either::Right(Some(conn)) = served {
                                 let ForRelay { stream, token, early } = conn;
                                 let guest = Guest { id, stream, peer, token, early, place: Box::new(place) };
                                 // Boxed, as each function that it passes through would make room for it again.
@@ -107,14 +120,40 @@ impl Hub {
             state.outboxes.insert(id, outbox.clone());
             (id, outbox)
         });
-        self.settle(&mut state);
+        self.carry_out(&mut state);
+        self.rearm(&state);
         opened
     }
 
-    /// A line came on a connection. If it was a RELAY that is let through, no more lines are to come.
-    pub(super) fn line(&self, conn: ConnId, line: &[u8]) -> Option<RelayToken> {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.with(|server, now| server.line(now, unix.as_secs_f64(), conn, line))
+    /// Something came on a connection, whose unfinished line is in `lines`. If a line was a RELAY that is let through, what
+    /// follows it is not looked at. What the connection is answered is written to `answers`.
+    pub(super) fn read(
+        &self,
+        conn: ConnId,
+        outbox: &Outbox,
+        lines: &mut Lines,
+        data: &[u8],
+        answers: &mut Vec<u8>,
+    ) -> HasRead {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let most = self.write_buffer.saturating_sub(outbox.waiting());
+        let mut relayed = None;
+        let all = lines.push(data, |line| {
+            let before = answers.len();
+            state.server.line_to(now, unix, conn, line, answers);
+            if answers.len() > most {
+                answers.truncate(before);
+                state.server.close(now, conn, CloseReason::SlowReader);
+            }
+            relayed = self.carry_out(&mut state);
+            relayed.is_none()
+        });
+        // Before anybody else can say something to this connection.
+        let write = !answers.is_empty() && outbox.claim(answers);
+        self.rearm(&state);
+        HasRead { token: all.map(|()| relayed), write }
     }
 
     /// The connection has to be ended for a reason the state machine cannot see.
@@ -148,14 +187,15 @@ impl Hub {
         &self.relay
     }
 
-    fn with(&self, act: impl FnOnce(&mut Rendezvous, Instant)) -> Option<RelayToken> {
+    fn with(&self, act: impl FnOnce(&mut Rendezvous, Instant)) {
         let mut state = self.state.lock();
         act(&mut state.server, Instant::now());
-        self.settle(&mut state)
+        self.carry_out(&mut state);
+        self.rearm(&state);
     }
 
     /// Carries out what the state machine says, until it says nothing more. The token of a connection that is the relay's.
-    fn settle(&self, state: &mut State) -> Option<RelayToken> {
+    fn carry_out(&self, state: &mut State) -> Option<RelayToken> {
         let mut relayed = None;
         while let Some(output) = state.server.poll_output() {
             match output {
@@ -180,11 +220,15 @@ impl Hub {
                 }
             }
         }
+        relayed
+    }
+
+    /// Has the timer wake up sooner, if something is due before that.
+    fn rearm(&self, state: &State) {
         let next = state.server.poll_timeout();
         if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
             self.earlier.notify_one();
         }
-        relayed
     }
 }
 

@@ -154,6 +154,62 @@ static void limits_that_differ(void)
     end_pair();
 }
 
+/* Many lines in one call, and what is said of those that are not taken. */
+static char texts[3000][16];
+static void in_order(struct node *node, const p2p_event *ev)
+{
+    (void)node;
+    if (ev->kind != P2P_EVENT_LINE)
+        return;
+    CHECK(got < 3000 && strcmp(ev->data, texts[got]) == 0, "line %ld is %s", got, ev->data);
+    got++;
+}
+
+/* Sends as many as there is room for; how many. */
+static size_t some_of(const p2p_line *lines, size_t count)
+{
+    size_t sent = 77;
+    int r = p2p_send_lines(a.net, at_a, lines, count, &sent);
+    CHECK(r == P2P_OK || r == P2P_ERR_WOULD_BLOCK, "%s", p2p_strerror(r));
+    CHECK(sent <= count && (r == P2P_OK) == (sent == count), "%zu, %s", sent, p2p_strerror(r));
+    return sent;
+}
+
+static void many_in_one_call(void)
+{
+    static p2p_line lines[3000];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(texts[i], sizeof texts[i], "line %d", i);
+        lines[i] = (p2p_line){texts[i], i % 2 ? P2P_AUTO_LEN : strlen(texts[i])};
+    }
+    pair(OPTIONS({P2P_OPT_SEND_BUFFER, 2000}));
+    b.also = in_order;
+    size_t sent = 77;
+    CHECK_OK(p2p_send_lines(a.net, at_a, NULL, 0, &sent));
+    CHECK_INT(sent, 0);
+    size_t all = 0;
+    UNTIL(all == 3000, (all += some_of(lines + all, 3000 - all), pump2(&a, &b)));
+    UNTIL(got == 3000, pump2(&a, &b));
+    CHECK_INT(net_stats(a.net).lines_out, 3000);
+    /* The first that cannot be sent ends it. */
+    snprintf(texts[1], sizeof texts[1], "line 2");
+    const p2p_line some[] = {{"line 0", 6}, {"line 2", 6}, {"a\r\nb", 4}, {"never", 5}};
+    got = 0;
+    int r = P2P_ERR_WOULD_BLOCK;
+    UNTIL(r != P2P_ERR_WOULD_BLOCK, (pump2(&a, &b), r = p2p_send_lines(a.net, at_a, some, 4, &sent)));
+    CHECK_IS(r, P2P_ERR_INVALID);
+    CHECK_INT(sent, 2);
+    CHECK_IS(p2p_send_lines(a.net, at_a, some + 2, 2, &sent), P2P_ERR_INVALID);
+    CHECK_INT(sent, 0);
+    UNTIL(got == 2, pump2(&a, &b));
+    CHECK_IS(p2p_send_lines(a.net, at_a, (p2p_line[]){{NULL, 1}}, 1, &sent), P2P_ERR_INVALID);
+    CHECK_IS(p2p_send_lines(a.net, at_a, NULL, 1, &sent), P2P_ERR_INVALID);
+    CHECK_IS(p2p_send_lines(NULL, at_a, some, 1, &sent), P2P_ERR_INVALID);
+    CHECK_IS(p2p_send_lines(a.net, at_a + 1000, some, 1, NULL), P2P_ERR_NOT_FOUND);
+    CHECK_INT(net_stats(a.net).lines_out, 3002);
+    end_pair();
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -162,5 +218,6 @@ int main(int argc, char **argv)
     RUN(every_content);
     RUN(a_line_larger_than_the_send_buffer);
     RUN(limits_that_differ);
+    RUN(many_in_one_call);
     return check_end();
 }

@@ -87,6 +87,37 @@ static void messages_and_the_end_of_a_connection()
           "what is known of a closed connection");
 }
 
+static void many_events_at_a_time()
+{
+    Pair p;
+    for (int i = 0; i < 100; i++)
+        check(p.a.send_line(p.to, std::to_string(i)) == P2P_OK, "send_line");
+    p2p_event events[7];
+    int came = 0;
+    while (came < 100) {
+        const std::uint32_t n = p.b.next(events, 7);
+        for (std::uint32_t i = 0; i < n; i++) {
+            const p2p::Event ev(events[i]);
+            check(ev.kind() == P2P_EVENT_LINE && ev.data() == std::to_string(came), "a line, in its order");
+            came++;
+        }
+        if (n == 0)
+            p.b.wait(10000);
+    }
+    check(p.b.next(events, 7) == 0 && p.b.next(nullptr, 0) == 0 && p.b.next(nullptr, 7) == 0, "no more");
+    // DONE, whose handler does not run.
+    bool ran = false, done = false;
+    const p2p_request request = p.a.connect("127.0.0.1:1", [&](const p2p::Event &) { ran = true; });
+    while (!done) {
+        const std::uint32_t n = p.a.next(events, 7);
+        for (std::uint32_t i = 0; i < n; i++)
+            done = done || (events[i].kind == P2P_EVENT_DONE && events[i].request == request);
+        if (n == 0)
+            p.a.wait(10000);
+    }
+    check(!ran, "the handler has not run");
+}
+
 // A net that has stopped, and one that is not there: every function says so.
 static void after_the_end()
 {
@@ -278,6 +309,7 @@ int main(int argc, char **argv)
     if (argc == 3 && std::string(argv[1]) == "peer")
         return peer(argv[2]);
     messages_and_the_end_of_a_connection();
+    many_events_at_a_time();
     after_the_end();
     a_request_is_cancelled();
     a_peer_that_is_killed(argv[0]);

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from support import (CONSUMERS, PREFIX, ROOT, SONAME, VERSION, WORK, check, fresh, make, need, run, tree)
+from size import DEFAULT_MOST, stripped
 
 EXPECTED = sorted([
     "include/p2pnet.h", "include/p2pnet.hpp", "lib/libp2pnet.a", "lib/libp2pnet.so", f"lib/{SONAME}",
@@ -91,6 +92,13 @@ def the_shared_library_exports_the_interface_and_names_itself():
               if line.startswith("p2p_")}
     assert exported == listed, exported ^ listed
     assert "RPATH" not in run(["readelf", "-d", library]) and "RUNPATH" not in run(["readelf", "-d", library])
+
+
+@check
+def the_shared_library_is_not_larger_than_it_may_be():
+    need("strip")
+    size = stripped(PREFIX / "lib" / f"libp2pnet.so.{VERSION}")
+    assert size <= DEFAULT_MOST, f"{size:,} bytes, {DEFAULT_MOST:,} at most (make size shows what is in it)"
 
 
 @check

@@ -329,10 +329,14 @@ fn an_orderly_end_is_one_at_which_everything_has_arrived() {
 fn both_close_at_once() {
     for _ in 0..20 {
         let (alice, a, _proxy, bob, b) = pair(|c| c.close_timeout = Duration::from_secs(60));
+        let said = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
             for (node, conn) in [(&alice, a), (&bob, b)] {
+                let said = &said;
                 scope.spawn(move || {
                     (0..50).for_each(|i| send_line(node, conn, &format!("{i:01000}")));
+                    // Whoever closes before the other has spoken takes the word from it.
+                    said.wait();
                     node.net.close(conn).unwrap();
                 });
             }

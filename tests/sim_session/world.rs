@@ -18,7 +18,7 @@ use crate::side::{Frame, Side};
 /// Until then the world is unkind.
 const TROUBLE: u64 = 120_000;
 /// Then everything has so long to arrive.
-const CALM: u64 = 240_000;
+const CALM: u64 = 600_000;
 /// How long the peer's word is awaited where a session is taken up.
 const WORD: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(1);

@@ -45,7 +45,7 @@ class Connection extends EventEmitter {
       native.connPause(seam.handle, id, on);
       if (on && nobody) seam.unread(this);
     });
-    this.#out = new Outflow(seam.handle, id, peer, seam.raw);
+    this.#out = new Outflow(seam.handle, id, peer, seam.raw, () => emit(this, 'drain'));
     const fixed = { id, peer, peerId: info?.peerId ?? '', inbound: info?.inbound === 1, request };
     for (const [name, value] of Object.entries(fixed)) Object.defineProperty(this, name, { value, enumerable: true });
   }
@@ -103,6 +103,10 @@ class Connection extends EventEmitter {
     return this.#out.send('line', line);
   }
 
+  sendLines(lines) {
+    return this.#out.sendLines(lines);
+  }
+
   sendMessage(data) {
     return this.#out.send('message', data);
   }
@@ -147,7 +151,7 @@ class Connection extends EventEmitter {
   }
 
   [inside.writable]() {
-    if (this.#out.writable()) emit(this, 'drain');
+    this.#out.writable();
   }
 
   [inside.path](code, message, peer) {

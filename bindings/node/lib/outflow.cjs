@@ -12,6 +12,9 @@ const DONE = Promise.resolve();
 /** A loop of sends that all find room never lets the event loop turn; after so many bytes it has to wait for that. */
 const BURST = 256 << 10;
 const COST = 256;
+/** What the library is given of many lines in one call: so many, and no further one behind so many bytes. */
+const AT_ONCE = 256;
+const PIECE = 64 << 10;
 
 const { P2P_OK, P2P_ERR_WOULD_BLOCK, P2P_ERR_NOT_FOUND, P2P_ERR_CLOSED } = constants;
 const WHY = {
@@ -21,23 +24,64 @@ const WHY = {
     "messages need the secure dialect (dialect: 'secure') or raw framing (framing: 'raw'), lines the framing 'lines'",
 };
 
+const sizeOf = (data) => (typeof data === 'string' ? data.length : data.byteLength);
+/** Data in memory of its own: the program may use its again. */
+const copyOf = (data) =>
+  typeof data === 'string' ? data : Buffer.from(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+
+/** Data as the addon takes it. */
+function checked(data, where = '') {
+  if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  const got = data === null ? 'null' : typeof data;
+  throw failure('P2P_ERR_INVALID', `${where}expected a string or bytes to send, got ${got}`);
+}
+
+/** Which line of many an error is about. */
+function at(index, error) {
+  error.index = index;
+  return error;
+}
+
+/** Many lines, and how far they have been sent. `wrong`: what stands in the program's list behind them is none. */
+function many(given) {
+  if (typeof given?.[Symbol.iterator] !== 'function' || typeof given === 'string' || ArrayBuffer.isView(given)) {
+    throw failure('P2P_ERR_INVALID', 'expected an iterable of lines, each a string or bytes: sendLines([line])');
+  }
+  const batch = { kind: 'lines', lines: [], next: 0, size: 0, wrong: null };
+  const all = Array.isArray(given) ? given : Array.from(given);
+  for (let i = 0; i < all.length && !batch.wrong; i += 1) {
+    try {
+      batch.lines.push(checked(all[i], `lines[${i}]: `));
+      batch.size += sizeOf(batch.lines[i]);
+    } catch (error) {
+      batch.wrong = at(i, error);
+    }
+  }
+  return batch;
+}
+
 class Outflow {
   #handle;
   #id;
   #peer;
   #raw;
+  #tellRoom;
   #pending = [];
   #bytes = 0;
   #burst = 0;
+  #turning = false;
   #closing = false;
   #end = null;
   #drained = [];
 
-  constructor(handle, id, peer, raw) {
+  /** `tellRoom()`: what has waited is sent, and there still is room. */
+  constructor(handle, id, peer, raw, tellRoom) {
     this.#handle = handle;
     this.#id = id;
     this.#peer = peer;
     this.#raw = raw;
+    this.#tellRoom = tellRoom;
   }
 
   #write(kind, data) {
@@ -45,9 +89,58 @@ class Outflow {
     return asLine ? native.sendLine(this.#handle, this.#id, data) : native.send(this.#handle, this.#id, data);
   }
 
-  #failed(result) {
+  /** Sends lines while there is room. P2P_ERR_WOULD_BLOCK: the others follow when there is, or the event loop has turned. */
+  #writeLines(batch) {
+    const { lines } = batch;
+    while (batch.next < lines.length) {
+      if (this.#burst >= BURST) {
+        this.#turn();
+        return P2P_ERR_WOULD_BLOCK;
+      }
+      const most = Math.min(batch.next + AT_ONCE, lines.length);
+      let end = batch.next;
+      for (let size = 0; end < most && size < PIECE; end += 1) size += sizeOf(lines[end]);
+      const [result, taken] = native.sendLines(this.#handle, this.#id, lines, batch.next, end);
+      for (let i = 0; i < taken; i += 1, batch.next += 1) {
+        const size = sizeOf(lines[batch.next]);
+        this.#burst += size + COST;
+        batch.size -= size;
+      }
+      if (result !== P2P_OK) return result;
+    }
+    return P2P_OK;
+  }
+
+  /** What has waited goes on when the event loop has turned. */
+  #turn() {
+    if (this.#turning) return;
+    this.#turning = true;
+    setImmediate(() => {
+      this.#turning = false;
+      this.#burst = 0;
+      if (this.#pending.length > 0) this.writable();
+    });
+  }
+
+  #failed(result, where = '') {
     if (result === P2P_ERR_NOT_FOUND || result === P2P_ERR_CLOSED) return this.#isClosed();
-    return new P2PError(result, WHY[result] ? `${words(result)}: ${WHY[result]}` : '');
+    return new P2PError(result, `${where}${words(result)}${WHY[result] ? `: ${WHY[result]}` : ''}`);
+  }
+
+  /** Why no more of these lines were sent than were; null if all of them were. */
+  #failedLines(batch, result) {
+    if (result === P2P_OK) return batch.wrong;
+    return at(batch.next, this.#failed(result, `lines[${batch.next}]: `));
+  }
+
+  /** What became of something that has waited. */
+  #settle(what, result) {
+    const { lines, resolve, reject, promise } = what;
+    if (!lines && result === P2P_OK) return resolve();
+    const error = lines ? this.#failedLines(what, result) : this.#failed(result);
+    if (!error) return resolve();
+    reject(error);
+    return error.errno === P2P_ERR_CLOSED && quiet(promise);
   }
 
   #isClosed() {
@@ -55,31 +148,40 @@ class Outflow {
     return failure('P2P_ERR_CLOSED', `the connection with ${this.#peer} is closed${why}`);
   }
 
-  /** Data as the addon takes it. */
-  #checked(data) {
-    if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
-    if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
-    throw failure('P2P_ERR_INVALID', `expected a string or bytes to send, got ${data === null ? 'null' : typeof data}`);
-  }
-
   /** A promise of its having been taken by the library. */
   send(kind, given) {
     let data;
     try {
-      data = this.#checked(given);
+      data = checked(given);
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.#closing || this.#end) return quiet(Promise.reject(this.#isClosed()));
-    if (this.#pending.length > 0) return this.#later(kind, data);
+    if (this.#closing || this.#end) return this.#rejected(this.#isClosed());
+    if (this.#pending.length > 0) return this.#later({ kind, data, size: sizeOf(data) });
     const result = this.#write(kind, data);
-    if (result === P2P_OK) return this.#sent(data.length ?? data.byteLength);
-    if (result === P2P_ERR_WOULD_BLOCK) return this.#later(kind, data);
-    return this.#rejected(this.#failed(result));
+    if (result === P2P_ERR_WOULD_BLOCK) return this.#later({ kind, data, size: sizeOf(data) });
+    if (result !== P2P_OK) return this.#rejected(this.#failed(result));
+    this.#burst += sizeOf(data) + COST;
+    return this.#sent();
   }
 
-  #sent(size) {
-    this.#burst += size + COST;
+  /** The same for many lines, in their order and with nothing between them. */
+  sendLines(given) {
+    let batch;
+    try {
+      batch = many(given);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (this.#closing || this.#end) return this.#rejected(at(0, this.#isClosed()));
+    if (this.#pending.length > 0 && batch.lines.length > 0) return this.#later(batch);
+    const result = this.#writeLines(batch);
+    if (result === P2P_ERR_WOULD_BLOCK) return this.#later(batch);
+    const error = this.#failedLines(batch, result);
+    return error ? this.#rejected(error) : this.#sent();
+  }
+
+  #sent() {
     if (this.#burst < BURST) return DONE;
     this.#burst = 0;
     return new Promise((resolve) => setImmediate(resolve));
@@ -91,21 +193,25 @@ class Outflow {
     return error.errno === P2P_ERR_CLOSED ? quiet(promise) : promise;
   }
 
-  #later(kind, data) {
-    const size = typeof data === 'string' ? data.length : data.byteLength;
-    if (this.#pending.length > 0 && this.#bytes + size > MOST) {
+  #later(what) {
+    if (this.#pending.length > 0 && this.#bytes + what.size > MOST) {
       const message = `${this.#bytes} bytes wait to be sent to ${this.#peer}, which does not read: await what send() gives`;
-      return Promise.reject(failure('P2P_ERR_WOULD_BLOCK', message));
+      const error = failure('P2P_ERR_WOULD_BLOCK', message);
+      return Promise.reject(what.lines ? at(0, error) : error);
     }
-    // The program may use its memory again.
-    const copy = typeof data === 'string' ? data : Buffer.from(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-    this.#bytes += size;
-    return new Promise((resolve, reject) => this.#pending.push({ kind, data: copy, size, resolve, reject }));
+    if (what.lines) what.lines = what.lines.map((line, i) => (i < what.next ? '' : copyOf(line)));
+    else what.data = copyOf(what.data);
+    this.#bytes += what.size;
+    what.promise = new Promise((resolve, reject) => {
+      Object.assign(what, { resolve, reject });
+    });
+    this.#pending.push(what);
+    return what.promise;
   }
 
   /** Whether it was taken. False: nothing was, and 'drain' follows. */
   trySend(given) {
-    const data = this.#checked(given);
+    const data = checked(given);
     if (this.#closing || this.#end) throw this.#isClosed();
     if (this.#pending.length > 0) return false;
     const result = this.#write('any', data);
@@ -114,19 +220,22 @@ class Outflow {
     throw this.#failed(result);
   }
 
-  /** There is room again. Whether there still is when everything that waited has been sent. */
+  /** There is room again, for what waits. */
   writable() {
     while (this.#pending.length > 0) {
-      const { kind, data, size, resolve, reject } = this.#pending[0];
-      const result = this.#write(kind, data);
-      if (result === P2P_ERR_WOULD_BLOCK) return false;
+      const first = this.#pending[0];
+      const before = first.size;
+      const result = first.lines ? this.#writeLines(first) : this.#write(first.kind, first.data);
+      if (result === P2P_ERR_WOULD_BLOCK) {
+        this.#bytes -= before - first.size;
+        return;
+      }
       this.#pending.shift();
-      this.#bytes -= size;
-      if (result === P2P_OK) resolve();
-      else reject(this.#failed(result));
+      this.#bytes -= before;
+      this.#settle(first, result);
     }
     this.#tellDrained();
-    return true;
+    this.#tellRoom();
   }
 
   #tellDrained() {
@@ -155,7 +264,7 @@ class Outflow {
   /** It is gone, and with it what waits here. */
   closed(end) {
     this.#end = end;
-    for (const { reject } of this.#pending.splice(0)) reject(this.#isClosed());
+    for (const what of this.#pending.splice(0)) this.#settle(what, P2P_ERR_CLOSED);
     this.#bytes = 0;
     this.#tellDrained();
   }

@@ -158,6 +158,10 @@ export interface LibraryOptions {
   relayBytes?: number | bigint | undefined;
   /** 600000 (from 1000); a pair for which nothing has got through this node for so long is cut off. (P2P_OPT_RELAY_IDLE_MS) */
   relayIdleMs?: number | bigint | undefined;
+  /** 1; a thread that sleeps in p2p_wait() does the node's work meanwhile, so that an event need not wake another thread on its way to your program. Only the node's own work: nothing of yours is called. 0 = the net's own thread does it always; for threads with stacks of less than 128 KiB, or that have changed their network namespace (setns(2)). (P2P_OPT_LEASE) */
+  lease?: number | bigint | undefined;
+  /** 0 (to 1000); microseconds for which p2p_wait() looks for events before it sleeps, as long as that pays: an answer that comes meanwhile is there sooner, and the CPU is busy meanwhile. After vain tries it looks ever more seldom; it yields to who else wants that CPU. 20 is a good value for answers that come at once. Needs P2P_OPT_LEASE. (P2P_OPT_SPIN_US) */
+  spinUs?: number | bigint | undefined;
   /** ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A particular address is also the source of our own connections. (P2P_OPT_PASSIVE_BIND) */
   passiveBind?: string | undefined;
   /** ""; network interface by name ("eth0", an alias label such as "eth0:2") or by one of its addresses: we listen on it and connect from it. "" or "default" = the system's choice. (P2P_OPT_INTERFACE) */

@@ -23,6 +23,7 @@ static const struct {
     {"unlConnectClassic", call_unl_connect_classic},
     {"cancel", call_cancel},
     {"sendLine", call_send_line},
+    {"sendLines", call_send_lines},
     {"send", call_send},
     {"broadcast", call_broadcast},
     {"connClose", call_conn_close},

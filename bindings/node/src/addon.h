@@ -81,6 +81,17 @@ bool args_of_net(napi_env env, napi_callback_info info, struct args *a, bool liv
 /* A string (as UTF-8, with a NUL behind it) or the bytes of an ArrayBufferView. free_bytes() it. */
 bool get_bytes(napi_env env, napi_value value, struct bytes *out);
 void free_bytes(struct bytes *b);
+/* Many lines, each a string or an ArrayBufferView; those are not copied. free_lines() them. */
+#define LINES_AT_ONCE 256
+struct lines {
+    size_t count;
+    p2p_line line[LINES_AT_ONCE];
+    char *owned;
+    char small[4096]; /* the text of the strings, if it fits */
+};
+/* The elements from..to of an array, no more than LINES_AT_ONCE of them. */
+bool get_lines(napi_env env, napi_value array, int32_t from, int32_t to, struct lines *out);
+void free_lines(struct lines *lines);
 /* A string, or NULL for null and undefined. */
 bool get_text(napi_env env, napi_value value, struct bytes *out, const char **text);
 bool get_id(napi_env env, napi_value value, uint64_t *out);
@@ -134,6 +145,7 @@ napi_value call_unl_connect(napi_env env, napi_callback_info info);
 napi_value call_unl_connect_classic(napi_env env, napi_callback_info info);
 napi_value call_cancel(napi_env env, napi_callback_info info);
 napi_value call_send_line(napi_env env, napi_callback_info info);
+napi_value call_send_lines(napi_env env, napi_callback_info info);
 napi_value call_send(napi_env env, napi_callback_info info);
 napi_value call_broadcast(napi_env env, napi_callback_info info);
 napi_value call_conn_close(napi_env env, napi_callback_info info);

@@ -144,6 +144,35 @@ napi_value call_send_line(napi_env env, napi_callback_info info)
     return js_number(env, result);
 }
 
+/* [result, how many took it, or were taken] */
+static napi_value with_count(napi_env env, p2p_result result, size_t count)
+{
+    napi_value out;
+    if (napi_create_array_with_length(env, 2, &out) != napi_ok)
+        return NULL;
+    napi_set_element(env, out, 0, js_number(env, result));
+    napi_set_element(env, out, 1, js_number(env, (double)count));
+    return out;
+}
+
+/* sendLines(net, conn, array, from, to): [result, how many were taken] */
+napi_value call_send_lines(napi_env env, napi_callback_info info)
+{
+    struct args a;
+    struct lines lines;
+    uint64_t conn;
+    int32_t from, to;
+    size_t sent = 0;
+    if (!of_conn(env, info, &a, &conn) || !get_int32(env, a.value[3], &from) ||
+        !get_int32(env, a.value[4], &to) || !get_lines(env, a.value[2], from, to, &lines))
+        return NULL;
+    p2p_result result = P2P_ERR_CLOSED;
+    if (a.h->net != NULL)
+        result = p2p_send_lines(a.h->net, conn, lines.line, lines.count, &sent);
+    free_lines(&lines);
+    return with_count(env, result, sent);
+}
+
 /* send(net, conn, bytes) */
 napi_value call_send(napi_env env, napi_callback_info info)
 {
@@ -166,18 +195,13 @@ napi_value call_broadcast(napi_env env, napi_callback_info info)
     struct bytes line;
     uint64_t except;
     uint32_t sent = 0;
-    napi_value out;
     if (!of_conn(env, info, &a, &except) || !get_bytes(env, a.value[2], &line))
         return NULL;
     p2p_result result = P2P_ERR_CLOSED;
     if (a.h->net != NULL)
         result = p2p_broadcast_line(a.h->net, line.data, line.len, except, &sent);
     free_bytes(&line);
-    if (napi_create_array_with_length(env, 2, &out) != napi_ok)
-        return NULL;
-    napi_set_element(env, out, 0, js_number(env, result));
-    napi_set_element(env, out, 1, js_number(env, sent));
-    return out;
+    return with_count(env, result, sent);
 }
 
 /* dhtPut(net, to, message) */

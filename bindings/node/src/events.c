@@ -7,6 +7,8 @@
 
 #define BATCH_EVENTS 512
 #define BATCH_BYTES (256 * 1024)
+/* So many are taken before the bytes are looked at again. */
+#define AT_ONCE 16
 
 static napi_value copy_of(napi_env env, const p2p_event *ev)
 {
@@ -49,21 +51,27 @@ napi_value events_take(struct handle *h, uint32_t *count, bool *stopped)
     napi_value batch;
     uint32_t at = 0;
     size_t bytes = 0;
-    const p2p_event *ev;
+    int32_t taken;
+    p2p_event events[AT_ONCE];
+    events[0].struct_size = sizeof *events;
     if (napi_create_array(env, &batch) != napi_ok)
         return NULL;
-    while (*count < BATCH_EVENTS && bytes < BATCH_BYTES && p2p_next_event(h->net, &ev) == 1) {
-        napi_handle_scope scope;
-        if (napi_open_handle_scope(env, &scope) == napi_ok) {
-            napi_set_element(env, batch, at++, js_number(env, ev->kind));
-            napi_set_element(env, batch, at++, js_number(env, (double)ev->conn));
-            napi_set_element(env, batch, at++, what_of(h, env, ev));
-            napi_close_handle_scope(env, scope);
+    while (*count < BATCH_EVENTS && bytes < BATCH_BYTES &&
+           (taken = p2p_next_events(h->net, events, AT_ONCE)) > 0) {
+        for (const p2p_event *ev = events; ev < events + taken; ev++) {
+            napi_handle_scope scope;
+            if (napi_open_handle_scope(env, &scope) == napi_ok) {
+                napi_set_element(env, batch, at++, js_number(env, ev->kind));
+                napi_set_element(env, batch, at++, js_number(env, (double)ev->conn));
+                napi_set_element(env, batch, at++, what_of(h, env, ev));
+                napi_close_handle_scope(env, scope);
+            }
+            *stopped = *stopped || ev->kind == P2P_EVENT_STOPPED;
+            bytes += ev->len;
         }
-        *stopped = *stopped || ev->kind == P2P_EVENT_STOPPED;
-        ++*count;
-        bytes += ev->len;
-        p2p_event_free(ev);
+        *count += (uint32_t)taken;
     }
+    /* All of it has been copied. */
+    p2p_next_events(h->net, events, 0);
     return batch;
 }

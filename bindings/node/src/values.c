@@ -71,6 +71,69 @@ void free_bytes(struct bytes *b)
     free(b->owned);
 }
 
+/* Finds the bytes of those that are bytes, and room for the text of the strings. */
+static bool find_lines(napi_env env, napi_value array, int32_t from, napi_value *value, struct lines *out,
+                       char **text, size_t *room)
+{
+    *text = out->small;
+    *room = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        napi_valuetype type = napi_undefined;
+        void *data = NULL;
+        size_t len = 0;
+        if (napi_get_element(env, array, (uint32_t)from + (uint32_t)i, &value[i]) != napi_ok ||
+            napi_typeof(env, value[i], &type) != napi_ok)
+            return false;
+        if (type == napi_string && napi_get_value_string_utf16(env, value[i], NULL, 0, &len) == napi_ok) {
+            out->line[i].data = NULL;
+            *room += 3 * len + 1; /* no unit of UTF-16 is more in UTF-8 */
+            continue;
+        }
+        if (napi_get_buffer_info(env, value[i], &data, &len) != napi_ok) {
+            napi_throw_type_error(env, NULL, "p2pnet: expected strings or bytes");
+            return false;
+        }
+        out->line[i] = (p2p_line){data != NULL ? data : "", len};
+    }
+    if (*room > sizeof out->small && (*text = out->owned = malloc(*room)) == NULL) {
+        napi_throw_error(env, NULL, "p2pnet: out of memory");
+        return false;
+    }
+    return true;
+}
+
+bool get_lines(napi_env env, napi_value array, int32_t from, int32_t to, struct lines *out)
+{
+    napi_value value[LINES_AT_ONCE];
+    char *text;
+    size_t room;
+    out->owned = NULL;
+    if (from < 0 || to < from || to - from > LINES_AT_ONCE) {
+        napi_throw_range_error(env, NULL, "p2pnet: so many lines are not sent at once");
+        return false;
+    }
+    out->count = (size_t)(to - from);
+    bool ok = find_lines(env, array, from, value, out, &text, &room);
+    for (size_t i = 0; ok && i < out->count; i++) {
+        size_t len;
+        if (out->line[i].data != NULL)
+            continue;
+        ok = napi_get_value_string_utf8(env, value[i], text, room, &len) == napi_ok;
+        out->line[i] = (p2p_line){text, ok ? len : 0};
+        text += out->line[i].len + 1;
+        room -= out->line[i].len + 1;
+    }
+    if (!ok)
+        free_lines(out);
+    return ok;
+}
+
+void free_lines(struct lines *lines)
+{
+    free(lines->owned);
+    lines->owned = NULL;
+}
+
 bool get_text(napi_env env, napi_value value, struct bytes *out, const char **text)
 {
     napi_valuetype type;

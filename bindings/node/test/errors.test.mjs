@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { Net, P2PError, checkUnl, constants, readUnl } from 'p2pnet';
-import { CLASSIC, SECURE, address, pair, started } from './common.mjs';
+import { CLASSIC, SECURE, address, pair, started, take } from './common.mjs';
 
 /** What fails with a P2PError of this code and a message like that. */
 function is(code, message = /./) {
@@ -130,6 +130,36 @@ test('sending what cannot be sent', async (t) => {
   await assert.rejects(classic.atA.send(Buffer.of(1)), is('P2P_ERR_UNSUPPORTED', /secure/));
 });
 
+test('many lines of which one cannot be sent: those before it are, and it is named', async (t) => {
+  const { atA, atB } = await pair(t, { maxLine: 1000 });
+  const got = take(atB, 768 + 6);
+  const before = Array.from({ length: 768 }, (_, i) => `line ${i}`); // three times what is given to the library at once
+  const wrong = async (lines, index, code, message) => {
+    await assert.rejects(atA.sendLines(lines), (error) => is(code, message)(error) && error.index === index);
+  };
+  await wrong([...before, '', 'never'], 768, 'P2P_ERR_INVALID', /^lines\[768\]: .*one byte/);
+  await wrong(['one', 'a\r\nb', 'never'], 1, 'P2P_ERR_INVALID', /^lines\[1\]: .*CR LF/);
+  await wrong(['two', 'x'.repeat(1001), 'never'], 1, 'P2P_ERR_TOO_LARGE', /^lines\[1\]: .*maxLine/);
+  await wrong(['three', Buffer.alloc(0), 'never'], 1, 'P2P_ERR_INVALID', /^lines\[1\]/);
+  await wrong(['four', 5, 'never'], 1, 'P2P_ERR_INVALID', /^lines\[1\]: .*string or bytes.*number/);
+  await wrong(['', 'never'], 0, 'P2P_ERR_INVALID', /^lines\[0\]: .*one byte/);
+  await wrong([null, 'never'], 0, 'P2P_ERR_INVALID', /^lines\[0\]: .*string or bytes.*null/);
+  await wrong([, 'never'], 0, 'P2P_ERR_INVALID', /undefined/); // eslint-disable-line no-sparse-arrays
+  for (const nothing of [undefined, null, 5, {}, 'a line', Buffer.from('bytes')]) {
+    await assert.rejects(atA.sendLines(nothing), is('P2P_ERR_INVALID', /iterable of lines/));
+  }
+  const thrown = new Error('of the program');
+  function* breaks() {
+    yield 'never';
+    throw thrown;
+  }
+  await assert.rejects(atA.sendLines(breaks()), (error) => error === thrown);
+  await atA.sendLines(['five', 'six']);
+  assert.deepEqual(await got, [...before, 'one', 'two', 'three', 'four', 'five', 'six']);
+  const raw = await pair(t, { ...CLASSIC, framing: 'raw' });
+  await assert.rejects(raw.atA.sendLines(['x']), is('P2P_ERR_UNSUPPORTED', /framing/));
+});
+
 test('a closed connection', async (t) => {
   const { atA, atB } = await pair(t);
   const [end] = await Promise.all([atA.close(), once(atB, 'close')]);
@@ -137,11 +167,13 @@ test('a closed connection', async (t) => {
   assert.equal(atA.isOpen, false);
   await assert.rejects(atA.send('x'), is('P2P_ERR_CLOSED', /closed/));
   await assert.rejects(atB.send('x'), is('P2P_ERR_CLOSED', /closed/));
+  await assert.rejects(atA.sendLines(['x', 'y']), (error) => is('P2P_ERR_CLOSED', /closed/)(error) && error.index === 0);
   assert.throws(() => atA.trySend('x'), is('P2P_ERR_CLOSED'));
   assert.throws(() => atA.info(), is('P2P_ERR_CLOSED'));
   assert.equal((await atA.close()).code, 'P2P_OK');
   assert.equal((await atB.close()).code, 'P2P_ERR_CLOSED');
   atB.send('nobody looks at this promise, and that is fine');
+  atB.sendLines(['nor', 'at', 'this']);
   assert.equal(atA.peer.length > 0, true);
   assert.deepEqual(await atA.lines().next(), { value: undefined, done: true });
 });
@@ -167,6 +199,7 @@ test('a closed net', async (t) => {
   assert.throws(() => a.broadcast('x'), is('P2P_ERR_CLOSED'));
   assert.throws(() => a.dhtDeliver(null, 'x'), is('P2P_ERR_CLOSED'));
   await assert.rejects(atA.send('x'), is('P2P_ERR_CLOSED'));
+  await assert.rejects(atA.sendLines(['x']), is('P2P_ERR_CLOSED'));
   a.ref().unref();
   assert.deepEqual(await a[Symbol.asyncIterator]().next(), { value: undefined, done: true });
 });

@@ -39,6 +39,51 @@ test('messages are bytes, come whole, may be empty, and keep their place among l
   assert.ok(Buffer.isBuffer(got[1]));
 });
 
+for (const [name, options] of Object.entries({ secure: {}, classic: CLASSIC })) {
+  test(`many lines in one call, in order with what is sent around them (${name})`, async (t) => {
+    const { atA, atB } = await pair(t, options);
+    const count = 30_000; // more than fit into the library's buffer
+    function* some(from, to) {
+      for (let i = from; i < to; i += 1) yield i % 3 === 0 ? Buffer.from(`${i} 🦀`) : `${i} ${'é'.repeat(i % 40)}`;
+    }
+    const expected = [...some(1, count + 1)].map(String);
+    const all = take(atB, count + 3);
+    atA.send('first');
+    atA.sendLines(some(1, 20_000));
+    atA.sendLine('between');
+    atA.sendLines([...some(20_000, 20_001), new Uint8Array(Buffer.from(expected[20_000])).buffer]);
+    atA.sendLines([]);
+    atA.sendLines(new Set(some(20_002, count + 1)));
+    await atA.send('last');
+    assert.deepEqual(await all, ['first', ...expected.slice(0, 19_999), 'between', ...expected.slice(19_999), 'last']);
+  });
+}
+
+test('many lines of every size', async (t) => {
+  const { atA, atB } = await pair(t, { encoding: 'buffer' });
+  const long = (i) => 'ü'.repeat(i % 7 === 0 ? 70_000 : i % 5 === 0 ? 1365 : i);
+  const lines = Array.from({ length: 300 }, (_, i) => (i % 2 ? long(i) : Buffer.from(long(i) || 'none')));
+  lines.push('\ud800', Buffer.from([0xff, 0x00, 0xfe]), 'x'.repeat(1 << 20));
+  const all = take(atB, lines.length);
+  await atA.sendLines(lines);
+  assert.deepEqual(await all, lines.map((line) => Buffer.from(line)));
+});
+
+test('who sends many lines lets the event loop turn', async (t) => {
+  const { atA, atB } = await pair(t, { sendBuffer: 1 << 22 }); // room enough for all of them
+  atB.discard();
+  let turned = 0;
+  setImmediate(() => (turned += 1));
+  const sent = atA.sendLines(Array.from({ length: 5000 }, () => 'x'));
+  assert.equal(atA.trySend('there is room, but it is not its turn'), false);
+  await Promise.all([sent, once(atA, 'drain')]);
+  assert.equal(turned, 1, 'not in one call');
+  assert.equal(atA.trySend('now it is'), true);
+  setImmediate(() => (turned += 1));
+  for (let i = 0; i < 500; i += 1) await atA.sendLines(['x', 'y', 'z', 'a', 'b', 'c']);
+  assert.equal(turned, 2, 'not in a loop of calls');
+});
+
 test('a string can be sent as a message, and bytes as a line', async (t) => {
   const { atA, atB } = await pair(t);
   await atA.sendMessage('text');

@@ -86,6 +86,50 @@ test('send() without await is bounded', async (t) => {
   assert.equal(refused, 'P2P_ERR_WOULD_BLOCK');
 });
 
+for (const [name, dialect] of Object.entries({ secure: {}, classic: CLASSIC })) {
+  test(`many lines wait for room in turn, and say how far they came (${name})`, async (t) => {
+    const { atA, atB } = await pair(t, { ...dialect, ...SMALL });
+    const count = 1500; // more than kernels and libraries hold
+    const lines = Array.from({ length: count }, (_, i) => (i % 2 ? Buffer.from(`${i} ${LINE}`) : `${i} ${LINE}`));
+    const expected = lines.map(String);
+    const sent = atA.sendLines(lines);
+    lines.forEach((line) => Buffer.isBuffer(line) && line.fill('?')); // the memory may be used again
+    lines.fill('');
+    const wrong = atA.sendLines(['wrong', 'a\r\nb', 'never']);
+    wrong.catch(() => {}); // it is looked at below
+    const beside = atA.send('beside');
+    assert.equal(atA.trySend('out of turn'), false);
+    const drained = once(atA, 'drain');
+    assert.deepEqual(await take(atB, count + 2), [...expected, 'wrong', 'beside']);
+    await drained;
+    await sent;
+    await beside;
+    await assert.rejects(wrong, (error) => error.code === 'P2P_ERR_INVALID' && error.index === 1);
+    assert.equal(atA.trySend('in turn'), true);
+    assert.deepEqual(await take(atB, 1), ['in turn']);
+  });
+}
+
+test('those that wait when the connection ends say how many were sent; nobody has to look', async (t) => {
+  const { atA, atB } = await pair(t, SMALL);
+  const count = 1500; // more than kernels and libraries hold
+  const cut = atA.sendLines(Array.from({ length: count }, () => LINE));
+  atA.sendLines(['nobody looks at this promise']);
+  atA.send('nor at this');
+  await take(atB, 100);
+  atB.net.close();
+  await assert.rejects(cut, ({ code, index }) => code === 'P2P_ERR_CLOSED' && index >= 100 && index < count);
+  await assert.rejects(atA.sendLines(['x']), ({ code, index }) => code === 'P2P_ERR_CLOSED' && index === 0);
+});
+
+test('sendLines() without await is bounded', async (t) => {
+  const { atA } = await pair(t, SMALL);
+  const piece = Array.from({ length: 1000 }, () => 'y'.repeat(1000));
+  const results = [];
+  for (let i = 0; i < 30; i += 1) results.push(atA.sendLines(piece).catch((error) => `${error.code} ${error.index}`));
+  assert.equal(await Promise.race(results.slice(-10)), 'P2P_ERR_WOULD_BLOCK 0');
+});
+
 test('what waits to be sent goes out before close()', async (t) => {
   const { atA, atB } = await pair(t, { sendBuffer: 65536 });
   for (let i = 0; i < 100; i += 1) atA.send(`${i} ${LINE}`);

@@ -31,6 +31,27 @@ class Lines(Case):
         self.assertEqual(list(there), [f"line {i}" for i in range(20000)])
         sender.join()
 
+    def test_many_at_once(self):
+        for dialect in ("classic", "secure"):
+            _, _, here, there = pair(self, dialect=dialect, send_buffer=4096)
+            lines = [f"line {i} 你" for i in range(5000)]
+
+            def send(here=here, lines=lines):
+                here.send_lines(lines)
+                here.send_lines([])
+                here.close()
+            sender = threading.Thread(target=send)
+            sender.start()
+            self.assertEqual(list(there), lines)
+            sender.join()
+
+    def test_many_at_once_of_which_one_is_none(self):
+        _, _, here, there = pair(self)
+        with self.assertRaises(p2pnet.InvalidError):
+            here.send_lines(["first", "a\r\nb", "never"])
+        here.send_line("last")
+        self.assertEqual([there.read_line(HUNG) for _ in range(2)], ["first", "last"])
+
     def test_bytes_that_are_no_text(self):
         a, b, here, there = pair(self)
         here.send_line(b"\xff\x00\r x")

@@ -1,6 +1,7 @@
 """The blocking net: waiting, giving up, several threads, and every kind of end."""
 import contextlib
 import os
+import select
 import signal
 import socket
 import threading
@@ -223,6 +224,49 @@ class Ends(Case):
             thread.join(HUNG)
             self.assertFalse(thread.is_alive())
         stop.set()
+
+    def test_events_are_taken_ahead_and_nobody_sleeps_on_them(self):
+        a, b, here, there = pair(self)
+        core, n = b.core, 1000
+        for i in range(n):
+            here.send_line(str(i))
+        got = []
+        while len(got) < n:
+            self.assertTrue(core.wait(HUNG))
+            event = core.next_event()
+            if event is not None and event.kind is p2pnet.EventKind.LINE:
+                got.append((event.conn, int(event.data)))
+            if core._ahead:  # what has been taken ahead shows in the descriptor
+                self.assertEqual(select.select([core.fileno()], [], [], 0)[0], [core.fileno()])
+        self.assertEqual(got, [(there.id, i) for i in range(n)])
+        self.assertIsNone(core.next_event())
+        self.assertEqual(select.select([core.fileno()], [], [], 0)[0], [])
+        self.assertEqual(b.stats().events_queued, 0)
+
+    def test_several_threads_take_events(self):
+        a, b, here, there = pair(self)
+        n, got, lock = 5000, [], threading.Lock()
+
+        def take():
+            while True:
+                event = b.core.next_event()
+                if event is None:
+                    with lock:
+                        if len(got) == n:
+                            return
+                    b.core.wait(0.01)
+                elif event.kind is p2pnet.EventKind.LINE:
+                    with lock:
+                        got.append(int(event.data))
+        threads = [threading.Thread(target=take) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for i in range(n):
+            here.send_line(str(i))
+        for thread in threads:
+            thread.join(HUNG)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual(sorted(got), list(range(n)))
 
     def test_use_after_close(self):
         a, _, here, _ = pair(self)

@@ -16,7 +16,7 @@ use super::Config;
 use super::guard::Guard;
 use super::query::Report;
 use crate::node::resolve::Resolver;
-use crate::os::thread::block_signals;
+use crate::os;
 
 /// Longest time for looking up the names of all nodes to begin with.
 const NAMES: Duration = Duration::from_secs(10);
@@ -88,9 +88,7 @@ async fn names(names: &[String], resolver: &Resolver) -> Result<Vec<SocketAddrV4
 /// Starting waits for the crate's thread, a tenth of a second perhaps: not on the thread that serves all connections.
 async fn aside(start: impl FnOnce() -> io::Result<Running> + Send + 'static) -> io::Result<Running> {
     let (tx, rx) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("p2pnet-dht".into()).stack_size(256 << 10);
-    thread.spawn(move || {
-        block_signals();
+    os::thread::start("p2pnet-dht", 256 << 10, move || {
         // Nobody waits any more when we have left meanwhile; then it ends again.
         let _ = tx.send(start());
     })?;

@@ -11,8 +11,10 @@ use super::{Actor, Msg};
 use crate::config::{Dialect, NetType};
 use crate::error::{Code, Error};
 use crate::event::Via;
-use crate::node::link;
+use crate::node::conn::Conn;
+use crate::node::listen::keep_alive;
 use crate::node::log::log;
+use crate::node::opening;
 use crate::node::table::{Entry, State};
 use crate::os::sock;
 use crate::proto::admit::{Refusal, canonical};
@@ -48,7 +50,7 @@ impl Actor {
         if self.secure.is_some() {
             // Who it is shows by its key, whatever its address; a server that knocks shows none.
             self.knocker.arrived(from);
-            match sock::prepare(&stream, self.keep_alive()) {
+            match sock::prepare_accepted(&stream, self.keep_alive()) {
                 Ok(()) => self.secure_accepted(stream, from),
                 Err(e) => log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}"),
             }
@@ -74,29 +76,31 @@ impl Actor {
             log!(self.shared, Debug, "turned {from} away: it is a connection of this node to itself");
             return;
         }
-        if let Err(e) = sock::prepare(&stream, self.keep_alive()) {
+        if let Err(e) = sock::prepare_accepted(&stream, self.keep_alive()) {
             log!(self.shared, Debug, "{from} was gone before it could be accepted: {e}");
             return;
         }
         let id = self.shared.new_id();
+        let entry = |state| Entry::new([from.ip()], Some(from), true, state);
+        if self.opens_at_once() && !may_be_a_knock {
+            let conn = Arc::new(Conn::new(id, Via::Accept, from, stream, &self.shared.config));
+            self.table.insert(id, entry(State::Open(Arc::clone(&conn))));
+            return self.opened(id, Ok(conn));
+        }
         let shared = Arc::clone(&self.shared);
         let task = self.spawn(async move {
             if may_be_a_knock && was_a_knock(&stream).await {
                 let e = Error::new(Code::Closed, format!("{from} was only looking whether the port is open"));
                 return Some(Msg::Opened { id, outcome: Err(e) });
             }
-            let outcome = link::open(&shared, id, Via::Accept, from, stream, ZERO_NONCE).await;
+            let outcome = opening::open(&shared, id, Via::Accept, from, stream, ZERO_NONCE).await;
             Some(Msg::Opened { id, outcome })
         });
-        let state = State::Opening(task);
-        let ips = vec![from.ip()];
-        let (since, dialler) = (Instant::now(), Some(from));
-        self.table.insert(id, Entry { ips, inbound: true, request: 0, since, dialler, state });
+        self.table.insert(id, entry(State::Opening(task.into())));
     }
 
     pub(super) fn keep_alive(&self) -> sock::KeepAlive {
-        let c = &self.shared.config;
-        sock::KeepAlive { idle: c.keepalive, dead: c.dead_peer_timeout }
+        keep_alive(&self.shared.config)
     }
 
     /// Glare: this node and `peer` have dialled each other at the same time, and each would turn the other's connection
@@ -106,14 +110,10 @@ impl Actor {
         if local.is_none_or(|local| local >= peer) {
             return false;
         }
-        let young =
-            |e: &Entry| !e.inbound && e.is_live() && e.ips.contains(&peer) && e.since.elapsed() < GLARE;
+        let young = |e: &Entry| !e.inbound && e.is_live() && e.has(peer) && e.since.elapsed() < GLARE;
         let ours: Vec<u64> = self.table.iter().filter(|(_, e)| young(e)).map(|(id, _)| id).collect();
-        let others = self
-            .table
-            .iter()
-            .filter(|(id, e)| e.is_live() && e.ips.contains(&peer) && !ours.contains(id))
-            .count();
+        let others =
+            self.table.iter().filter(|(id, e)| e.is_live() && e.has(peer) && !ours.contains(id)).count();
         if ours.is_empty() || others > 0 {
             return false;
         }

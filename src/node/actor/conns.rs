@@ -6,8 +6,10 @@ use super::secure::Start;
 use super::{Actor, Msg, secure};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
-use crate::node::conn::Conn;
+use crate::node::conn::{Conn, TASK};
+use crate::node::link::Life;
 use crate::node::log::log;
+use crate::node::session;
 use crate::node::shared::Outcome;
 use crate::node::table::State;
 use crate::queue::{Item, Notice};
@@ -47,21 +49,21 @@ impl Actor {
         self.count_connections();
         let notice = Notice { request, ..self.shared.notice(Kind::Opened, &conn) };
         self.shared.queue.push(Item::Notice(Box::new(notice)));
-        let (shared, report) = (Arc::clone(&self.shared), self.report.clone());
-        let tell = self.report.clone();
-        let closed = move || drop(report.send(Msg::Closed { id }));
-        let Some(Start { link, orders }) = start else {
-            self.spawn(async move {
-                crate::node::link::run(shared, conn, closed).await;
-                Some(Msg::Gone { id })
-            });
-            return;
+        let shared = Arc::clone(&self.shared);
+        let Some(Start { link }) = start else {
+            // It was made with a socket, and nobody else takes that away.
+            return match Life::new(shared, Arc::clone(&conn)) {
+                Some(life) => self.start_link(life),
+                None => {
+                    conn.done_with(TASK);
+                    let _ = self.report.send(Msg::Gone { id });
+                }
+            };
         };
-        self.spawn(async move {
-            let says = move |report| drop(tell.send(Msg::Secure(secure::News::Session { id, report })));
-            crate::node::session::run(shared, conn, link, orders, says, closed).await;
-            Some(Msg::Gone { id })
-        });
+        let (report, tell) = (self.report.clone(), self.report.clone());
+        let closed = move || drop(report.send(Msg::Closed { id }));
+        let says = move |report| drop(tell.send(Msg::Secure(secure::News::Session { id, report })));
+        self.start_session(session::Life::new(shared, conn, link, says, closed));
     }
 
     /// A connection that was to be opened will not be.

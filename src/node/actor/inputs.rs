@@ -10,15 +10,16 @@ use super::situation::Found;
 use crate::dht::NodeId;
 use crate::error::{Code, Result};
 use crate::node::conn::Conn;
+use crate::node::resolve::literal;
 use crate::proto::connect::classic::Options;
 use crate::proto::rdv_client::Answer;
 use crate::proto::upkeep::Chore;
 
-/// What the program asks for.
+/// What the program asks for. Small: thousands may be asked for at once.
 pub(crate) enum Command {
     Connect {
         request: u64,
-        to: String,
+        to: Target,
     },
     UnlConnect {
         request: u64,
@@ -28,7 +29,7 @@ pub(crate) enum Command {
     ClassicConnect {
         request: u64,
         unl: String,
-        options: Options,
+        options: Box<Options>,
     },
     Bootstrap {
         request: u64,
@@ -44,7 +45,7 @@ pub(crate) enum Command {
     /// Carry a message over the DHT.
     DhtPut {
         request: u64,
-        to: NodeId,
+        to: Box<NodeId>,
         text: String,
     },
     /// The program has taken a message of ours that it is to carry; how that went.
@@ -52,6 +53,19 @@ pub(crate) enum Command {
         tag: u64,
         outcome: std::result::Result<(), Code>,
     },
+}
+
+/// Where the program wants a connection to.
+pub(crate) enum Target {
+    Address(SocketAddr),
+    /// A name and a port.
+    Name(String),
+}
+
+impl Target {
+    pub(crate) fn new(host_port: &str) -> Target {
+        literal(host_port).map_or_else(|| Target::Name(host_port.to_owned()), Target::Address)
+    }
 }
 
 /// What a task reports.

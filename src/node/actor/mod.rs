@@ -21,6 +21,7 @@ mod tasks;
 
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -39,8 +40,12 @@ use crate::proto::admit::Own;
 use crate::proto::connect::classic::Options;
 use crate::proto::upkeep::{Chore, Intervals, Load, Upkeep};
 use inputs::Input;
-pub(crate) use inputs::{Command, Msg};
+pub(crate) use inputs::{Command, Msg, Target};
 pub(crate) use tasks::panic_text;
+
+/// So many new connections are begun before their tasks have their turn: else thousands that come at once would all be there
+/// at once, also those that are given up again to make room, and those that stand already.
+const IN_A_ROW: u32 = 24;
 
 pub(crate) struct Actor {
     shared: Arc<Shared>,
@@ -60,6 +65,10 @@ pub(crate) struct Actor {
     at: situation::Standpoint,
     /// Nodes learned and not tried yet, best last.
     candidates: Vec<SocketAddr>,
+    /// Connections accepted and commands taken since others had their turn.
+    in_a_row: u32,
+    /// A dial that has succeeded, and waits for what can be accepted.
+    dialled: Option<Msg>,
     /// Accepting rests until then, after an error such as "too many open files".
     accept_rest: Option<Instant>,
     dht: dht::Desk,
@@ -109,7 +118,9 @@ impl Actor {
             own,
             reach,
             candidates: Vec::new(),
+            dialled: None,
             accept_rest: None,
+            in_a_row: 0,
             dht,
             secure,
             classic,
@@ -129,7 +140,10 @@ impl Actor {
         #[cfg(feature = "testing")]
         assert!(!self.shared.config.test_panic, "injected by the test_panic option");
         loop {
-            match self.next().await {
+            let input = self.next().await;
+            let begins = matches!(input, Input::Command(_) | Input::Accepted(..));
+            self.in_a_row = if begins { self.in_a_row + 1 } else { 0 };
+            match input {
                 Input::Command(Command::Stop) => return self.stop(None).await,
                 Input::Command(command) => self.command(command),
                 Input::Msg(Msg::Panicked(what)) => return self.stop(Some(what)).await,
@@ -161,8 +175,27 @@ impl Actor {
         let room = queue.queue.wait_for_room();
         tokio::pin!(room);
         poll_fn(|cx| {
-            if let Poll::Ready(Some(msg)) = self.inbox.poll_recv(cx) {
+            let heard = match self.dialled.take() {
+                None => self.inbox.poll_recv(cx),
+                waiting => Poll::Ready(waiting),
+            };
+            if let Poll::Ready(Some(msg)) = heard {
+                // A connection of this node to itself: its other end is to be known before this one is the program's.
+                if matches!(msg, Msg::Dialled { .. })
+                    && accepting
+                    && self.in_a_row < IN_A_ROW
+                    && let Poll::Ready(input) = self.poll_accept(cx)
+                {
+                    self.dialled = Some(msg);
+                    return Poll::Ready(input);
+                }
                 return Poll::Ready(Input::Msg(msg));
+            }
+            if self.in_a_row >= IN_A_ROW {
+                self.in_a_row = 0;
+                // Woken again when whoever drives has looked at the sockets.
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
+                return Poll::Pending;
             }
             match self.commands.poll_recv(cx) {
                 Poll::Ready(Some(command)) => return Poll::Ready(Input::Command(command)),
@@ -210,13 +243,13 @@ impl Actor {
     fn command(&mut self, command: Command) {
         match command {
             Command::Connect { request, to } => self.connect(request, to),
-            Command::ClassicConnect { request, unl, options } => self.classic_connect(request, unl, options),
+            Command::ClassicConnect { request, unl, options } => self.classic_connect(request, unl, *options),
             Command::UnlConnect { request, unl } => self.unl_connect(request, &unl),
             Command::Bootstrap { request } => self.begin(Chore::Bootstrap, request),
             Command::Advertise { request } => self.advertise(request),
             Command::NetworkChanged => self.network_changed(),
             Command::Cancel { request } => self.cancel(request),
-            Command::DhtPut { request, to, text } => self.dht_put(to, text, request),
+            Command::DhtPut { request, to, text } => self.dht_put(*to, text, request),
             Command::DhtSent { tag, outcome } => self.dht_sent(tag, outcome),
             Command::Stop => {}
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::servers::all;
 use super::{Actor, Command, Msg};
+use crate::boxed::boxed;
 use crate::error::{Code, Error};
 use crate::node::log::log;
 use crate::node::rendezvous::Reach;
@@ -67,12 +68,12 @@ impl Actor {
         let servers: Vec<String> = self.shared.config.rendezvous().map(str::to_owned).collect();
         let wanted = self.upkeep.is_listed() && limit > Duration::ZERO;
         let reach = Reach { limit: limit.min(self.reach.limit), ..self.reach.clone() };
-        tokio::spawn(async move {
+        tokio::spawn(boxed(async move {
             if wanted {
                 // A server that does not answer forgets us by itself, a day later.
                 let _ = all(&reach, servers, Exchange::new(Ask::Unlist)).await;
             }
-        })
+        }))
     }
 
     /// Takes what the tasks report until all connections are gone and `also` is done, or the time is up.

@@ -145,10 +145,9 @@ fn what_was_begun_to_be_read_goes_along() {
             (conn, stream, Opening { announced: true, ..opening })
         };
         let ((c, ..), (d, stream, opening)) = (open(c, Via::Direct, &a), open(d, Via::Accept, &b));
-        assert_eq!((c.peer_key, d.peer_key), (Some(key(&b)), Some(key(&a))));
-        let mut receiver =
-            crate::node::receive::Receiver::new(&b.config, Arc::clone(&b.queue.pool), Some(opening));
-        c.out.send(b"hello", b"\r\n").unwrap();
+        assert_eq!((c.peer_key(), d.peer_key()), (Some(key(&b)), Some(key(&a))));
+        let mut receiver = crate::node::receive::Receiver::new(&b.config, &b.queue.pool, Some(opening));
+        c.out.send(None, b"hello", b"\r\n").unwrap();
         while !b.queue.is_ready() {
             stream.readable().await.unwrap();
             assert!(receiver.read(&stream, &d, &b.queue).is_ok());
@@ -191,7 +190,7 @@ fn who_is_not_welcome_hears_why() {
 fn wrong_keys_networks_and_tongues_have_clear_errors() {
     run(async {
         let (a, b, c) = (node(1), node(2), node(3));
-        let go = Config { network: Some(NetworkId::of("go")), ..node(4).config };
+        let go = Config { network: Some(NetworkId::of("go")), ..node(4).config.clone() };
         let go = Shared::new(go);
         assert_eq!(a.myself().unwrap().network(), NO_NETWORK);
         for (acceptor, to, code, word) in
@@ -251,7 +250,8 @@ fn a_busy_node_says_so_before_it_computes() {
 #[test]
 fn silence_has_a_limit() {
     run(async {
-        let b = Shared::new(Config { handshake_timeout: Duration::from_millis(30), ..node(2).config });
+        let b =
+            Shared::new(Config { handshake_timeout: Duration::from_millis(30), ..node(2).config.clone() });
         let (connector, acceptor, at) = pair().await;
         let e = greet(&b, acceptor, at, Role::Accept).await.err().unwrap();
         assert!(e.code == Code::Timeout && e.message.contains("30 ms"), "{e}");

@@ -14,7 +14,7 @@ const HAIRPIN: Duration = Duration::from_millis(1500);
 /// Measures the NAT at the rendezvous servers.
 pub(crate) async fn nat(reach: &Reach, servers: &[String], limit: Duration, seed: u64) -> Result<Probed> {
     let seed = Some(seed).filter(|s| *s != 0);
-    nat_probe::probe(reach, servers, &ProbeOptions { limit, seed }).await
+    nat_probe::probe(reach, servers, &ProbeOptions { limit, seed, ..ProbeOptions::default() }).await
 }
 
 /// Whether two hosts behind this NAT meet at its outside address; `None` = it cannot be told.

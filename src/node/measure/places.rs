@@ -23,14 +23,12 @@ impl Places {
     pub(crate) async fn run<T: Send + 'static>(&self, ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let place = Arc::clone(&self.0).acquire_owned().await.ok()?;
         let (tx, rx) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("p2pnet-route".into()).stack_size(256 << 10);
         let work = move || {
-            crate::os::thread::block_signals();
             // The net may have stopped meanwhile.
             let _ = tx.send(ask());
             drop(place);
         };
-        thread.spawn(work).ok()?;
+        crate::os::thread::start("p2pnet-route", 256 << 10, work).ok()?;
         rx.await.ok()
     }
 }

@@ -19,8 +19,9 @@ use crate::proto::line::{self, LineScan};
 use crate::proto::nat::ask::{MAX_LINE, Seen, Server, opening};
 use crate::proto::nat::judge::Observation;
 
-/// Local ports that are tried for one connection; most are free.
-pub(in crate::node) const TRIES: usize = 3;
+/// Local ports that are tried for one connection. Most are free, but where a busy server has just been, half of them wait for the end of
+/// TIME-WAIT.
+pub(in crate::node) const TRIES: usize = 20;
 
 /// Bytes of other talk that are borne from a server before its answer.
 const MOST_TALK: usize = 8 * 1024;
@@ -76,21 +77,29 @@ impl Asker {
     }
 
     /// Looks a server up and asks it over IPv4.
-    pub(in crate::node) async fn ask_server(&self, server: &str, ports: &[u16]) -> Result<Answer> {
+    pub(in crate::node) async fn ask_server(
+        &self,
+        server: &str,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<Answer> {
         let found = self.reach.resolver.resolve(server).await?;
         let to = found.into_iter().find(|at| at.is_ipv4() && self.may_reach(*at));
         let to = to.ok_or_else(|| Error::new(Code::NotFound, format!("{server} has no IPv4 address")))?;
         self.ask(Server::Unknown, self.start(to, ports)?).await
     }
 
-    /// Sends a SYN to `to` from the first of `ports` that is free.
-    pub(in crate::node) fn start(&self, to: SocketAddr, ports: &[u16]) -> Result<Started> {
+    /// Sends a SYN to `to` from the first of `ports` that is free; none is drawn behind that.
+    pub(in crate::node) fn start(
+        &self,
+        to: SocketAddr,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<Started> {
         let any: IpAddr =
             if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let source = source_for(self.reach.bound, to).unwrap_or(any);
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for port in ports {
-            match sock::connecting(to, SocketAddr::new(source, *port)) {
+            match sock::connecting(to, SocketAddr::new(source, port)) {
                 Ok(stream) => {
                     let (order, at) = (self.order.fetch_add(1, Relaxed), Instant::now());
                     let trying = |e: io::Error| Error::io(format_args!("connecting to {to}"), &e);

@@ -48,11 +48,9 @@ pub(crate) async fn hairpin(
     let deadline = Instant::now() + limit;
     let asker = Asker::new(reach.clone());
     let mut ports = LocalPorts::new(fastrand::Rng::new());
-    let mut tries = || ports.by_ref().take(ask::TRIES).collect::<Vec<u16>>();
-    let (a, b) = (tries(), tries());
     let both = async {
-        let a = asker.ask_server(server, &a).await.ok()?;
-        let b = asker.ask_server(server, &b).await.ok()?;
+        let a = asker.ask_server(server, ports.by_ref().take(ask::TRIES)).await.ok()?;
+        let b = asker.ask_server(server, ports.by_ref().take(ask::TRIES)).await.ok()?;
         Some((a, b))
     };
     let (a, b) = timeout_at(deadline, both).await.ok()??;

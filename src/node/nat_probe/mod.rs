@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use self::ask::{Answer, Asker};
 pub(crate) use self::hairpin::hairpin;
 use super::rendezvous::Reach;
+use crate::boxed::boxed;
 use crate::error::{Code, Error, Result};
 use crate::proto::nat::PROBES;
 use crate::proto::nat::ask::{Seen, Server};
@@ -31,6 +32,7 @@ use crate::proto::nat::judge::{Observation, judge};
 use crate::proto::nat::plan::{FRESH, LocalPorts, Targets, second_round};
 use crate::proto::nat::report::NatReport;
 use crate::proto::nat::scope::may_name;
+use crate::small;
 
 /// Servers of a list that are asked.
 const MOST_SERVERS: usize = 4;
@@ -56,11 +58,14 @@ pub(crate) struct ProbeOptions {
     pub(crate) limit: Duration,
     /// For choosing local ports; `None`: at random.
     pub(crate) seed: Option<u64>,
+    /// So many times longer than usual a server is waited for that may be silent. 1, but for tests that are to say the same on
+    /// the busiest of machines.
+    pub(crate) patience: u32,
 }
 
 impl Default for ProbeOptions {
     fn default() -> ProbeOptions {
-        ProbeOptions { limit: Duration::from_secs(3), seed: None }
+        ProbeOptions { limit: Duration::from_secs(3), seed: None, patience: 1 }
     }
 }
 
@@ -99,6 +104,8 @@ struct Measurement {
     /// The first answer over IPv6 that tells an address.
     v6: Option<Answer>,
     last_error: Option<Error>,
+    /// As the option says.
+    patience: u32,
 }
 
 /// Measures the NAT by way of `servers` (`host:port` each). Fields of the verdict that could not be measured
@@ -118,16 +125,17 @@ pub(crate) async fn probe(reach: &Reach, servers: &[String], opts: &ProbeOptions
         answers: Vec::new(),
         v6: None,
         last_error: None,
+        patience: opts.patience,
     };
     for server in servers.iter().take(MOST_SERVERS) {
         let (resolver, server) = (reach.resolver.clone(), server.clone());
-        m.running.spawn(async move {
+        m.running.spawn(boxed(async move {
             Done { second: false, outcome: resolver.resolve(&server).await.map(Brought::Addresses) }
-        });
+        }));
     }
     if let Some(leader) = m.first_round(deadline).await {
         m.second_round(&leader);
-        let patience = (leader.took * PATIENCE_FACTOR).max(PATIENCE);
+        let patience = (leader.took * PATIENCE_FACTOR).max(PATIENCE * m.patience);
         m.finish(Instant::now() + patience, deadline).await;
     }
     m.verdict()
@@ -183,18 +191,15 @@ impl Measurement {
 
     /// Sends a SYN and leaves the rest to a task. Returns the local port.
     fn open(&mut self, to: SocketAddr, from: Option<u16>, kind: Server, second: bool) -> Option<u16> {
-        let candidates = match from {
-            Some(port) => vec![port],
-            None => self.ports.by_ref().take(ask::TRIES).collect(),
-        };
-        match self.asker.start(to, &candidates) {
+        let drawn = if from.is_some() { 0 } else { ask::TRIES };
+        match self.asker.start(to, from.into_iter().chain(self.ports.by_ref().take(drawn))) {
             Ok(started) => {
                 let port = started.local.port();
                 let asker = self.asker.clone();
                 self.second_running += usize::from(second);
-                self.running.spawn(async move {
+                self.running.spawn(boxed(async move {
                     Done { second, outcome: asker.ask(kind, started).await.map(Brought::Answer) }
-                });
+                }));
                 Some(port)
             }
             Err(e) => {
@@ -208,7 +213,7 @@ impl Measurement {
     /// one. If none answers soon, a packet may be lost: each is asked once more.
     async fn first_round(&mut self, deadline: Instant) -> Option<Leader> {
         let begun = Instant::now();
-        let (mut until, mut again) = (deadline, Some(begun + AGAIN));
+        let (mut until, mut again) = (deadline, Some(begun + AGAIN * self.patience));
         loop {
             if let Some(leader) = self.leader()
                 && leader.targets.other.is_some()
@@ -228,7 +233,7 @@ impl Measurement {
                 }
             }
             if had == 0 && !self.answers.is_empty() {
-                until = deadline.min(Instant::now() + begun.elapsed().max(GRACE));
+                until = deadline.min(Instant::now() + begun.elapsed().max(GRACE * self.patience));
             }
         }
     }
@@ -307,7 +312,7 @@ impl Measurement {
             );
             return Err(Error { code: Code::NoServer, os_error: 0, message: why });
         }
-        self.answers.sort_by_key(|answer| answer.order);
+        small::sort_by_key(&mut self.answers, |answer| answer.order);
         let observations: Vec<Observation> = self.answers.iter().map(Answer::observation).collect();
         let mut report = judge(&observations);
         if let Some(v6) = &self.v6

@@ -35,7 +35,7 @@ impl Net {
             let message = format!("the message has {} bytes; expected at most {MAX_TEXT}", text.len());
             return Err(Error::new(Code::TooLarge, message));
         }
-        self.request(|request| Command::DhtPut { request, to, text: text.to_owned() })
+        self.request(|request| Command::DhtPut { request, to: Box::new(to), text: text.to_owned() })
     }
 
     /// Hands in a message that the program's own DHT has received for this node; `from` is who sent it, "" if not known.
@@ -64,6 +64,6 @@ impl Net {
     /// The program has taken a message to carry; how that went.
     pub(crate) fn dht_sent(&self, tag: u64, outcome: std::result::Result<(), Code>) {
         // A net that has ended has told the request so.
-        let _ = self.commands.send(Command::DhtSent { tag, outcome });
+        self.command(Command::DhtSent { tag, outcome });
     }
 }

@@ -5,15 +5,29 @@ use std::time::Duration;
 
 use super::Net;
 use crate::error::{Code, Error};
-use crate::event::{Event, Kind};
+use crate::event::{Event, EventRef, Kind};
 use crate::os;
-use crate::queue::inbox::View;
+use crate::queue::view::{Taker, View};
 
 type Result<T> = std::result::Result<T, Code>;
 
 impl Net {
     /// Takes up to `max` events (0 = what is queued now) and shows each to `show`, until that says false.
-    pub(crate) fn take(&self, max: u32, mut show: impl FnMut(&View<'_>) -> bool) -> Result<u32> {
+    pub(crate) fn take(&self, max: u32, show: impl FnMut(&View<'_>) -> bool) -> Result<u32> {
+        self.take_by(max, show)
+    }
+
+    /// The same for who takes lines together.
+    pub(crate) fn take_by(&self, max: u32, taker: impl Taker) -> Result<u32> {
+        self.take_and(false, if max == 0 { u32::MAX } else { max }, taker)
+    }
+
+    /// Takes up to `most` events. What they were shown from stays as it is until anybody takes events again.
+    pub(crate) fn take_kept(&self, most: u32, taker: impl Taker) -> Result<u32> {
+        self.take_and(true, most, taker)
+    }
+
+    fn take_and(&self, keep: bool, most: u32, mut taker: impl Taker) -> Result<u32> {
         let me = os::thread::current();
         if !self.shared.queue.is_ready() && self.taker.load(Relaxed) != me {
             return Ok(0);
@@ -22,44 +36,44 @@ impl Net {
             return Err(if self.taker.load(Relaxed) == me { Code::Reentrant } else { Code::Busy });
         };
         let _taking = Taking::new(&self.taker, me);
-        // No more elements than there are now: what comes in meanwhile may hold no event (line ends only, duplicates),
-        // and a peer that sends enough of that must not keep the program in here.
-        let (mut count, mut budget) = (0, self.shared.queue.len());
-        while max == 0 || count < max {
-            let Some(view) = inbox.next(&self.shared, &mut budget) else { break };
-            count += 1;
-            if !show(&view) {
-                break;
-            }
-        }
-        inbox.settle_if_used_up(&self.shared);
-        Ok(count)
+        Ok(inbox.take(&self.shared, most, keep, &mut taker))
     }
 
-    /// Takes the next event, if there is one.
+    /// Takes the next event, if there is one. It owns what it holds; [`Net::poll`] does without that.
     ///
     /// # Errors
-    /// [`Code::Busy`] if another thread takes events at this moment.
+    /// [`Code::Busy`] if another thread takes events at this moment; [`Code::Reentrant`] inside [`Net::poll`].
     pub fn next_event(&self) -> Result<Option<Event>> {
         let mut taken = None;
-        self.take(1, |view| {
+        self.poll(1, |event| {
+            taken = Some(event.to_owned());
+            true
+        })?;
+        Ok(taken)
+    }
+
+    /// Shows up to `max` events (0 = all that are queued now) to `show` where they lie, without copying or allocating, until
+    /// that says false. How many it were. Never waits. Each event is gone when `show` returns.
+    ///
+    /// # Errors
+    /// As [`Net::next_event`].
+    pub fn poll(&self, max: u32, mut show: impl FnMut(&EventRef<'_>) -> bool) -> Result<u32> {
+        self.take(max, |view| {
             if view.kind == Kind::DhtSend {
                 self.dht_sent(view.request, Ok(()));
             }
-            taken = Some(Event {
+            show(&EventRef {
                 kind: view.kind,
                 conn: view.conn.map_or(0, |c| c.id),
                 request: view.request,
                 result: view.result,
                 os_error: view.os_error,
                 code: view.code,
-                data: view.data_nul[..view.data_nul.len() - 1].to_vec(),
-                peer: view.peer().to_string_lossy().into_owned(),
+                data: view.data_nul.split_last().map_or(&[], |(_, data)| data),
+                peer: view.peer(),
                 time_ms: view.at_ms,
-            });
-            true
-        })?;
-        Ok(taken)
+            })
+        })
     }
 
     /// Whether the calling thread is inside a callback of this net.
@@ -75,7 +89,7 @@ impl Net {
         if self.in_callback() {
             return Err(Code::Reentrant);
         }
-        if self.shared.queue.wait(timeout) {
+        if self.shared.lease.wait(&self.shared, timeout) {
             return Ok(true);
         }
         if self.shared.queue.has_ended() && !self.shared.queue.is_ready() {

@@ -10,7 +10,6 @@ mod look;
 mod unl;
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -23,7 +22,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::{Config, Dialect, NetType, NodeType, ServerKind};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
-use crate::node::actor::{Actor, Command, panic_text};
+use crate::node::actor::{Actor, Command, Target};
+use crate::node::lease;
 use crate::node::listen::listen;
 use crate::node::shared::Shared;
 use crate::os;
@@ -102,6 +102,9 @@ impl Net {
             self.shared.identity()?;
         }
         let sockets = listen(config, interface)?;
+        if let Some(socket) = sockets.first() {
+            os::limits::make_room_for_files(socket, config.max_inbound.saturating_add(config.max_outbound));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -146,6 +149,14 @@ impl Net {
         }
     }
 
+    /// Tells the actor. False: it is no more.
+    fn command(&self, command: Command) -> bool {
+        let told = self.commands.send(command).is_ok();
+        // At this moment there may be nobody to drive it.
+        self.shared.lease.press();
+        told
+    }
+
     fn request(&self, command: impl FnOnce(u64) -> Command) -> Result<u64> {
         self.running()?;
         let max = self.shared.config.max_requests;
@@ -155,7 +166,7 @@ impl Net {
                 format!("{max} requests are under way or not taken by p2p_poll yet (max_requests)"),
             )
         })?;
-        if self.commands.send(command(request)).is_err() {
+        if !self.command(command(request)) {
             let mut requests = self.shared.requests.lock();
             // Unless the stop has met it already: then its DONE is on its way.
             if requests.get(&request) == Some(&false) {
@@ -219,7 +230,7 @@ impl Net {
         self.running()?;
         // One word is enough, however often it is said before the actor hears it.
         if !self.shared.change_waits.swap(true, SeqCst) {
-            let _ = self.commands.send(Command::NetworkChanged);
+            self.command(Command::NetworkChanged);
         }
         Ok(())
     }
@@ -230,7 +241,7 @@ impl Net {
     /// [`Code::Invalid`] for a malformed address, [`Code::State`], [`Code::Closed`], [`Code::Limit`].
     pub fn connect(&self, host_port: &str) -> Result<u64> {
         crate::config::text::split_host_port(host_port)?;
-        self.request(|request| Command::Connect { request, to: host_port.to_owned() })
+        self.request(|request| Command::Connect { request, to: Target::new(host_port) })
     }
 
     /// Gives a request up; its DONE comes with [`Code::Canceled`], unless it had ended before.
@@ -241,7 +252,7 @@ impl Net {
         if !self.shared.requests.lock().contains_key(&request) {
             return Err(Code::NotFound);
         }
-        let _ = self.commands.send(Command::Cancel { request });
+        self.command(Command::Cancel { request });
         Ok(())
     }
 
@@ -255,7 +266,7 @@ impl Net {
             return;
         }
         // A net that ended by itself no longer listens; that is as good as stopped.
-        let _ = self.commands.send(Command::Stop);
+        self.command(Command::Stop);
     }
 
     /// Stops and waits for the runtime thread, at most twice the close time-out and a second. False: it hangs in the
@@ -290,11 +301,8 @@ fn main(
     bound: Option<IpAddr>,
 ) {
     os::thread::block_signals();
-    let run = AssertUnwindSafe(|| {
-        runtime.block_on(Actor::new(Arc::clone(&shared), commands, listeners, bound).run())
-    });
-    let ended = std::panic::catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
-    runtime.shutdown_background();
+    let actor = Actor::new(Arc::clone(&shared), commands, listeners, bound);
+    let ended = lease::keep(runtime, &shared, actor.run());
     let why = match ended {
         Ok(()) => Error::new(Code::Canceled, "the net was stopped"),
         Err(what) => Error::new(Code::Panic, format!("internal failure, please report it: {what}")),

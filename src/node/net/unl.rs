@@ -47,7 +47,11 @@ impl Net {
             return Err(Error::new(Code::Unsupported, message));
         }
         self.may_connect_by(unl)?;
-        self.request(|request| Command::ClassicConnect { request, unl: unl.to_owned(), options })
+        self.request(|request| Command::ClassicConnect {
+            request,
+            unl: unl.to_owned(),
+            options: Box::new(options),
+        })
     }
 
     /// Whether this net connects by such a locator.

@@ -1,6 +1,7 @@
 //! Time servers of every kind on loopback.
 
 use super::*;
+use std::collections::BTreeSet;
 use std::net::UdpSocket as Socket;
 
 /// The limit of what is to end by itself long before.

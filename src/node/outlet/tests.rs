@@ -1,10 +1,12 @@
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, DuplicateIp};
 use crate::error::Code;
 use crate::event::Kind;
 use crate::node::Net;
+use crate::node::conn::Conn;
 
 fn net() -> Net {
     let net = Net::new(Config {
@@ -46,6 +48,11 @@ fn client_of(server: &Net) -> (Net, u64, u64) {
     (client, here, there)
 }
 
+/// What this thread remembers.
+fn remembered() -> Arc<Conn> {
+    super::last::LAST.with_borrow(|last| last.as_ref().map(|last| Arc::clone(&last.conn))).unwrap()
+}
+
 #[test]
 fn nets_and_connections_are_not_mixed_up() {
     let servers = [net(), net()];
@@ -72,16 +79,41 @@ fn what_is_remembered_of_an_ended_connection_holds_nothing_and_finds_nothing() {
     client.send_line(id, b"remember me").unwrap();
     assert_eq!(next(&server, Kind::Line).1, b"remember me");
     server.close(there).unwrap();
-    let before = super::LAST.with_borrow(|last| last.as_ref().map(|(_, _, outlet)| outlet.clone())).unwrap();
-    assert!(before.stream.lock().is_some());
+    let before = remembered();
+    assert!(before.out.stream.lock().is_some());
     assert_eq!(next(&client, Kind::Closed).0, id);
     // The next look settles the event.
     client.take(1, |_| true).unwrap();
     assert_eq!(client.send_line(id, b"x"), Err(Code::NotFound));
     assert!(client.join());
     drop(client);
-    assert!(before.stream.lock().is_none(), "a net that is gone has closed its sockets");
+    assert!(before.out.stream.lock().is_none(), "a net that is gone has closed its sockets");
     assert!(server.join());
+}
+
+#[test]
+fn what_is_remembered_has_no_socket_once_task_and_program_are_done_or_the_net_is_gone() {
+    let server = net();
+    let ([first, second], mut conns) = ([client_of(&server), client_of(&server)], Vec::new());
+    for (client, id, _) in [first, second] {
+        client.send_line(id, b"remember me").unwrap();
+        conns.push(remembered());
+        if conns.len() == 1 {
+            client.close(id).unwrap();
+            next(&client, Kind::Closed);
+            client.take(1, |_| true).unwrap();
+            // The task is done with it when the peer has closed its end, too.
+            let hung = Instant::now() + Duration::from_secs(60);
+            while conns[0].out.stream.lock().is_some() {
+                assert!(Instant::now() < hung, "the socket is still there");
+                client.wait(Some(Duration::from_millis(1))).unwrap();
+            }
+        }
+        // Of the second the program never takes the end.
+        drop(client);
+        assert!(conns.iter().all(|conn| conn.out.stream.lock().is_none()));
+        assert_eq!(conns.last().map(|conn| conn.out.send(None, b"x", b"\r\n")), Some(Err(Code::Closed)));
+    }
 }
 
 #[test]
@@ -97,4 +129,28 @@ fn another_thread_and_the_next_connection_find_their_own() {
     let texts = |net: &Net, n| Vec::from_iter((0..n).map(|_| next(net, Kind::Line).1));
     assert_eq!(texts(&server, 3), [&b"one"[..], b"two", b"four"]);
     assert_eq!(texts(&other, 1), [b"three"]);
+}
+
+#[test]
+fn a_line_to_all_keeps_its_place_among_others() {
+    let (server, third) = (net(), net());
+    let (client, id, _) = client_of(&server);
+    client.connect(&format!("127.0.0.1:{}", third.info().passive_port)).unwrap();
+    next(&client, Kind::Opened);
+    // Longer than what is written at once, and than what a thread keeps memory for.
+    let long = "long ".repeat(20_000);
+    for i in 0..8 {
+        client.send_line(id, format!("before {i}").as_bytes()).unwrap();
+        assert_eq!(client.broadcast_line(format!("to all {i}").as_bytes(), 0), (2, Ok(())));
+        assert_eq!(client.send_lines(id, &["behind", "it"]), (2, Ok(())));
+        assert_eq!(client.broadcast_line(long.as_bytes(), id), (1, Ok(())));
+    }
+    for i in 0..8 {
+        for want in [&format!("before {i}"), &format!("to all {i}"), "behind", "it"] {
+            assert_eq!(next(&server, Kind::Line).1, want.as_bytes());
+        }
+        assert_eq!(next(&third, Kind::Line).1, format!("to all {i}").as_bytes());
+        assert!(next(&third, Kind::Line).1 == long.as_bytes());
+    }
+    assert_eq!(client.stats().lines_out, 8 * 6);
 }

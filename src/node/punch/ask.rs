@@ -49,7 +49,7 @@ impl Servers {
             let Some((name, place)) = self.list.get(index) else { continue };
             let asked = timeout(share, async {
                 let to = *place.get_or_init(|| self.find(name, from)).await;
-                let started = self.asker.start(to?, &[from.port()]).ok()?;
+                let started = self.asker.start(to?, [from.port()]).ok()?;
                 self.asker.ask(Server::Unknown, started).await.ok()
             });
             if let Ok(Some(answer)) = asked.await {

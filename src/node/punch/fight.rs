@@ -3,7 +3,6 @@
 //! The challenger talks to the server from the first of its ports, on a connection of its own that is opened here. The
 //! challenged node's channel is somebody else's: its lines go out by the caller.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use super::{Ways, hand_over};
 use crate::proto::punch::fight::{Fight, FightInput, FightOutput, FightSetup};
 use crate::proto::punch::{Budget, ConnId, FRAME_LEN, Failure, Foresight, Frame, SlotId, Socket};
 use crate::proto::rdv_msg::{Reply, Request};
+use crate::small::SmallMap;
 
 /// How long asking for outside ports may take. The challenger's predecessor waits ten seconds for an answer.
 const ASK: Duration = Duration::from_millis(1500);
@@ -56,7 +56,7 @@ pub(crate) struct Fought {
     /// The nonce that was received (challenged side, if it has ended well).
     pub(crate) nonce: Option<Box<Frame>>,
     /// The errors of the operating system that were met, by number, and how often each.
-    pub(crate) errors: BTreeMap<i32, u32>,
+    pub(crate) errors: SmallMap<i32, u32>,
 }
 
 /// What must be known before the fight can be arranged.

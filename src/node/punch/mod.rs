@@ -22,7 +22,6 @@ mod step;
 mod tests;
 mod wakes;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +35,7 @@ use super::rendezvous::Reach;
 use crate::proto::punch::{
     Budget, Failure, Input, Message, Output, Reason, RoundReport, Session, Setup, Socket, Technique, Token,
 };
+use crate::small::SmallMap;
 use answer::Answer;
 use conn::{Conn, Look};
 pub(crate) use fight::{BeginFight, FightInbox, Fought, run_fight};
@@ -86,7 +86,7 @@ pub(crate) struct Punched {
     /// The shortest round trip of the signalling, if it was measured.
     pub(crate) rtt: Option<Duration>,
     /// The errors of the operating system that were met, by number, and how often each.
-    pub(crate) errors: BTreeMap<i32, u32>,
+    pub(crate) errors: SmallMap<i32, u32>,
 }
 
 /// A session, and the budget that must get back what it has taken, whatever happens.
@@ -138,7 +138,7 @@ async fn punch(
     let Some(session) = begun else {
         // No offer: nobody has called.
         let outcome = Err(Failure { reason: Reason::Silent, by_peer: false });
-        return Punched { outcome, technique: None, reports: Vec::new(), rtt: None, errors: BTreeMap::new() };
+        return Punched { outcome, technique: None, reports: Vec::new(), rtt: None, errors: SmallMap::new() };
     };
     let mut held = Held { session, budget: ways.budget };
     let mut steps = Steps::new(inbox);

@@ -51,7 +51,7 @@ impl ServerLine {
             let asker = Asker::new(reach.clone());
             let found = reach.resolver.resolve(&server).await.ok()?;
             let to = found.into_iter().find(|at| at.is_ipv4() == from.is_ipv4() && asker.may_reach(*at))?;
-            let stream = asker.start(to, &[from.port()]).ok()?.stream;
+            let stream = asker.start(to, [from.port()]).ok()?.stream;
             connected(&stream).await.ok().map(|()| stream)
         };
         ServerLine {

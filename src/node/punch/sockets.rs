@@ -1,7 +1,7 @@
 //! All sockets of one punch: ports, attempts that wait for their instant, attempts under way, connections. They are
 //! named as the state machine names them; what happens to them comes out of [`Sockets::poll`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::server::{Said, ServerLine};
 use super::wakes::Wakes;
 use crate::node::rendezvous::Reach;
 use crate::proto::punch::{ConnId, Frame, SlotId};
+use crate::small::SmallMap;
 
 /// Attempts that leave in one go, before other work of the thread has its turn.
 const IN_ONE_GO: usize = 16;
@@ -64,15 +65,15 @@ pub(super) struct Sockets {
     server: Option<(SlotId, ServerLine)>,
     servers: Arc<Servers>,
     look: Look,
-    ports: BTreeMap<SlotId, Port>,
-    due: BTreeMap<(Instant, ConnId), Due>,
-    conns: BTreeMap<ConnId, Conn>,
+    ports: SmallMap<SlotId, Port>,
+    due: SmallMap<(Instant, ConnId), Due>,
+    conns: SmallMap<ConnId, Conn>,
     /// Listeners that could not accept.
     deaf: VecDeque<(Instant, SlotId)>,
     wakes: Wakes<Key>,
     events: VecDeque<Event>,
     /// How often each error of the operating system was met.
-    pub(super) errors: BTreeMap<i32, u32>,
+    pub(super) errors: SmallMap<i32, u32>,
 }
 
 impl Sockets {
@@ -83,13 +84,13 @@ impl Sockets {
             reach,
             server: None,
             look,
-            ports: BTreeMap::new(),
-            due: BTreeMap::new(),
-            conns: BTreeMap::new(),
+            ports: SmallMap::new(),
+            due: SmallMap::new(),
+            conns: SmallMap::new(),
             deaf: VecDeque::new(),
             wakes: Wakes::new(),
             events: VecDeque::new(),
-            errors: BTreeMap::new(),
+            errors: SmallMap::new(),
         }
     }
 
@@ -124,7 +125,7 @@ impl Sockets {
 
     fn met(&mut self, e: &io::Error) {
         if let Some(errno) = e.raw_os_error() {
-            *self.errors.entry(errno).or_default() += 1;
+            *self.errors.get_or_insert_with(errno, || 0) += 1;
         }
     }
 
@@ -168,8 +169,10 @@ impl Sockets {
             }
         }
         for _ in 0..IN_ONE_GO {
-            let Some(next) = self.due.first_entry().filter(|next| next.key().0 <= now) else { return false };
-            let ((_, conn), due) = next.remove_entry();
+            if self.due.first_key_value().is_none_or(|((at, _), _)| *at > now) {
+                return false;
+            }
+            let Some(((_, conn), due)) = self.due.pop_first() else { return false };
             let started = match self.ports.get_mut(&due.slot) {
                 Some(port) => port.connect(due.to, due.short),
                 None => Err(io::ErrorKind::NotFound.into()),
@@ -263,7 +266,7 @@ impl Sockets {
                 // Closed before it may be tried again from the same port.
                 self.conns.remove(&conn);
                 if let Some(errno) = errno {
-                    *self.errors.entry(errno).or_default() += 1;
+                    *self.errors.get_or_insert_with(errno, || 0) += 1;
                 }
                 Event::Failed(conn, answer)
             }

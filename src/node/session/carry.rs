@@ -1,13 +1,14 @@
 //! The session at work: reads, writes, waits for whatever comes first.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::{Keeper, Order, Over, Report, Word};
+use super::{Keeper, Order, Orders, Over, Report, Waiting, Word};
 use crate::error::{Code, Error, Result};
 use crate::node::receive::End;
+use crate::node::sendbuf::TIDY;
 use crate::proto::handshake::FrameError;
 use crate::proto::session::Due;
 
@@ -22,40 +23,40 @@ enum Ready {
     Order(Order),
 }
 
+/// What a turn has come to.
+enum Turn {
+    /// There is nothing to be done but to wait.
+    Wait(Waiting),
+    /// Something has changed: another turn.
+    Again,
+    End(Over),
+}
+
 impl<R: Fn(Report)> Keeper<R> {
-    pub(super) async fn work(&mut self) -> Over {
+    pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
-            if self.closing.is_none() && self.conn.out.lock().is_closing() {
-                self.begin_to_close();
-            }
-            let mut blocked = false;
-            let mut all_written = true;
-            if self.stream.is_some() && self.broken.is_none() {
-                match self.write_out(&mut blocked) {
-                    Ok(all) => all_written = all,
-                    Err(e) => self.broken = Some(e),
-                }
-            }
-            if self.closing.is_some() {
-                let done = self.conn.out.session().is_some_and(|seal| seal.session.is_done());
-                if done && all_written {
-                    return Over::Program;
-                }
-                if self.stream.is_none() && self.asking.is_none() && self.shared.is_stopping() {
-                    return Over::TooLate;
-                }
-            }
-            let reading = self.is_reading();
-            if !reading && let Some(e) = self.broken.take() {
-                match self.lose(e) {
-                    Some(over) => return over,
-                    None => continue,
-                }
-            }
-            let over = match self.ready(blocked, reading).await {
+            let waiting = match self.waiting {
+                Some(waiting) => waiting,
+                None => match self.turn() {
+                    Turn::Wait(waiting) => waiting,
+                    Turn::Again => continue,
+                    Turn::End(over) => return Poll::Ready(over),
+                },
+            };
+            self.waiting = Some(waiting);
+            let ready = ready!(self.poll_ready(cx, waiting));
+            self.waiting = None;
+            self.quiet &= matches!(ready, Ready::Read);
+            let over = match ready {
                 Ready::Write | Ready::Woken | Ready::Room => None,
-                Ready::Read => self.read(),
-                Ready::Time => self.time(reading),
+                Ready::Read => {
+                    let over = self.read();
+                    if over.is_none() && self.receiver.has_filled() && self.shared.lets_taker_go(cx) {
+                        return Poll::Pending;
+                    }
+                    over
+                }
+                Ready::Time => self.time(waiting.reading),
                 Ready::Word(word) => self.answered(word),
                 Ready::Order(Order::Link(handed)) => {
                     self.ask(handed);
@@ -64,9 +65,47 @@ impl<R: Fn(Report)> Keeper<R> {
                 Ready::Order(Order::Cut(why)) => self.cut(why),
             };
             if let Some(over) = over {
-                return over;
+                return Poll::Ready(over);
             }
         }
+    }
+
+    /// Says and writes what there is, and sees whether that was all.
+    fn turn(&mut self) -> Turn {
+        let mut blocked = false;
+        let mut all_written = true;
+        let to_do = self.has_to_write();
+        if to_do && self.closing.is_none() && self.conn.out.lock().is_closing() {
+            self.begin_to_close();
+        }
+        if to_do && self.stream.is_some() && self.broken.is_none() {
+            match self.write_out(&mut blocked) {
+                Ok(all) => all_written = all,
+                Err(e) => self.broken = Some(Box::new(e)),
+            }
+        }
+        if self.closing.is_some() {
+            let done = self.conn.out.session().is_some_and(|seal| seal.session.is_done());
+            if done && all_written {
+                return Turn::End(Over::Program);
+            }
+            if self.stream.is_none() && self.asking.is_none() && self.shared.is_stopping() {
+                return Turn::End(Over::TooLate);
+            }
+        }
+        let reading = self.is_reading();
+        if !reading && let Some(e) = self.broken.take() {
+            return self.lose(*e).map_or(Turn::Again, Turn::End);
+        }
+        self.set_timer(reading);
+        Turn::Wait(Waiting { blocked, reading })
+    }
+
+    /// Whether to look for something to be written. After most reads, which bring the peer's acknowledgements to who sends, there is
+    /// nothing; and the look would take the buffer's lock from the thread that sends, to whom it belongs.
+    fn has_to_write(&self) -> bool {
+        let has_word = || self.conn.out.session().is_none_or(|seal| seal.session.has_word());
+        !self.quiet || self.closing.is_some() || self.conn.out.wake.has_rung() || has_word()
     }
 
     fn begin_to_close(&mut self) {
@@ -88,50 +127,44 @@ impl<R: Fn(Report)> Keeper<R> {
         !self.conn.must_pause() && self.room.is_there(&self.shared)
     }
 
-    /// Waits for whatever comes first. `blocked`: the socket takes no more for the moment.
-    async fn ready(&mut self, blocked: bool, reading: bool) -> Ready {
-        self.set_timer(reading);
-        let Keeper { conn, stream, room, timer, armed, asking, orders, .. } = self;
-        let woken = conn.out.wake.notified();
-        tokio::pin!(woken);
-        poll_fn(|cx| {
-            if let Some(stream) = stream {
-                // Reading first: each turn writes anyway, so a program that sends without pause does not keep us from it.
-                if reading && stream.poll_read_ready(cx).is_ready() {
-                    return Poll::Ready(Ready::Read);
-                }
-                // An error of readiness shows again, with its name, in the read or write that follows.
-                if blocked && stream.poll_write_ready(cx).is_ready() {
-                    return Poll::Ready(Ready::Write);
-                }
+    /// Waits for whatever comes first.
+    fn poll_ready(&mut self, cx: &mut Context<'_>, Waiting { blocked, reading }: Waiting) -> Poll<Ready> {
+        if let Some(stream) = &self.stream {
+            // Reading first: each turn writes anyway, so a program that sends without pause does not keep us from it.
+            if reading && stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(Ready::Read);
             }
-            if woken.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ready::Woken);
+            // An error of readiness shows again, with its name, in the read or write that follows.
+            if blocked && stream.poll_write_ready(cx).is_ready() {
+                return Poll::Ready(Ready::Write);
             }
-            if let Poll::Ready(Some(order)) = orders.poll_recv(cx) {
-                return Poll::Ready(Ready::Order(order));
-            }
-            if let Some(asking) = asking
-                && let Poll::Ready(word) = asking.word.as_mut().poll(cx)
-            {
-                return Poll::Ready(Ready::Word(word));
-            }
-            if let (Some(timer), true) = (&mut *timer, armed.is_some())
-                && timer.as_mut().poll(cx).is_ready()
-            {
-                *armed = None;
-                return Poll::Ready(Ready::Time);
-            }
-            room.poll(cx).map(|()| Ready::Room)
-        })
-        .await
+        }
+        // Rings for orders, too: what was ordered before it is looked for once more before the task sleeps.
+        if self.conn.out.wake.poll(cx).is_ready() {
+            return Poll::Ready(Ready::Woken);
+        }
+        if let Some(order) = self.conn.orders().and_then(Orders::take) {
+            return Poll::Ready(Ready::Order(order));
+        }
+        if let Some(asking) = &mut self.asking
+            && let Poll::Ready(word) = asking.word.as_mut().poll(cx)
+        {
+            return Poll::Ready(Ready::Word(word));
+        }
+        if let (Some(timer), true) = (&mut self.timer, self.armed.is_some())
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            self.armed = None;
+            return Poll::Ready(Ready::Time);
+        }
+        self.room.poll(cx).map(|()| Ready::Room)
     }
 
     /// Sets the timer, unless it comes earlier anyway: then it is looked at again.
     fn set_timer(&mut self, reading: bool) {
         let session = self.conn.out.session().and_then(|seal| seal.session.deadline(reading));
         let grace = self.grace.filter(|_| self.asking.is_none());
-        let Some(due) = [session, grace, self.closing].into_iter().flatten().min() else { return };
+        let Some(due) = [session, grace, self.closing, self.tidy].into_iter().flatten().min() else { return };
         if self.armed.is_some_and(|armed| armed <= due) {
             return;
         }
@@ -150,13 +183,17 @@ impl<R: Fn(Report)> Keeper<R> {
         }
         if self.asking.is_none() && self.stream.is_none() && self.grace.is_some_and(|at| at <= now) {
             let lost = || Error::new(Code::Reset, "the link broke");
-            return Some(Over::Lost(self.why.take().unwrap_or_else(lost)));
+            return Some(Over::Lost(self.why.take().map_or_else(lost, |why| *why)));
+        }
+        if self.tidy.take_if(|at| *at <= now).is_some() {
+            self.conn.out.tidy(Some(&mut self.writing));
         }
         let due = self.conn.out.session().map(|mut seal| seal.session.due(now, reading));
         if due == Some(Due::Silent) {
             let ms = self.shared.config.link_timeout.as_millis();
             let message = format!("nothing was heard from the peer for {ms} ms (link_timeout_ms)");
-            return self.lose(self.broken.clone().unwrap_or_else(|| Error::new(Code::Timeout, message)));
+            let why = self.broken.as_deref().cloned();
+            return self.lose(why.unwrap_or_else(|| Error::new(Code::Timeout, message)));
         }
         None
     }
@@ -174,13 +211,17 @@ impl<R: Fn(Report)> Keeper<R> {
                     std::thread::yield_now();
                     out = self.conn.out.lock();
                 }
-                let taken = self.conn.out.take_kept(out, &mut self.plain, &mut self.writing);
+                let taken = self.conn.out.take_kept(out, &mut self.writing);
                 let taken =
                     taken.map_err(|e| Error::new(Code::Protocol, format!("nothing can be sent: {e}")))?;
+                self.quiet = taken.quiet;
                 if taken.room_is_news {
                     self.shared.tell_writable(&self.conn);
                 }
                 if taken.nothing {
+                    if taken.untidy && self.tidy.is_none() {
+                        self.tidy = Some(Instant::now() + TIDY);
+                    }
                     return Ok(true);
                 }
             }
@@ -239,7 +280,7 @@ impl<R: Fn(Report)> Keeper<R> {
             }
             End::Io(e) => self.failed("receiving from", &e),
         };
-        let why = self.broken.take().unwrap_or(broken);
+        let why = self.broken.take().map_or(broken, |broken| *broken);
         self.lose(why)
     }
 }

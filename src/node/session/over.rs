@@ -1,12 +1,14 @@
 //! The end of a session: what the program is told, and the last words to the peer.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Keeper, Order, Over, Report, Retired};
+use super::{Keeper, Order, Orders, Over, Report, Retired};
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
 use crate::node::greet::Greeted;
@@ -16,8 +18,12 @@ use crate::proto::session::{Epitaph, NONE, Unsettled};
 use crate::queue::{Item, Notice};
 
 impl<R: Fn(Report)> Keeper<R> {
-    /// Tells the program, the actor and the peer.
-    pub(super) async fn finish(mut self, over: Over, closed: impl FnOnce()) {
+    /// Tells the program and the actor; what is left is to tell the peer.
+    pub(super) fn finish(
+        &mut self,
+        over: Over,
+        closed: impl FnOnce(),
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let unsettled = self.conn.out.unsettled();
         self.shared.close_books(&self.conn, &mut self.conn.out.lock());
         self.conn.closed.store(true, SeqCst);
@@ -38,28 +44,29 @@ impl<R: Fn(Report)> Keeper<R> {
         closed();
         self.shared.queue.push(Item::Notice(Box::new(notice)));
         let limit = self.shared.config.close_timeout;
-        if let Some(Retired { stream, sealer: Some(mut sealer), mut wire }) = self.retired.take() {
-            // Somebody may be there who has the session: another one with the same key, or one who has given it up and not
-            // said so yet. It is over for him, too.
-            let close = Control::Close { sent: epitaph.map_or(0, |epitaph| epitaph.sent) };
-            if sealer.seal_control(close, &mut wire).is_ok() {
-                let _ = timeout(limit, farewell(&stream, &wire)).await;
+        let (retired, stream) = (self.retired.take(), self.stream.take());
+        let rest = std::mem::take(&mut self.writing).into_rest(self.written);
+        Box::pin(async move {
+            if let Some(Retired { stream, sealer: Some(mut sealer), mut wire }) = retired.map(|old| *old) {
+                // Somebody may be there who has the session: another one with the same key, or one who has given it up and
+                // not said so yet. It is over for him, too.
+                let close = Control::Close { sent: epitaph.map_or(0, |epitaph| epitaph.sent) };
+                if sealer.seal_control(close, &mut wire).is_ok() {
+                    let _ = timeout(limit, farewell(&stream, &wire)).await;
+                }
             }
-        }
-        if let Some(stream) = self.stream.take() {
-            let rest = self.writing.get(self.written..).unwrap_or_default();
-            let _ = timeout(limit, farewell(&stream, rest)).await;
-        }
-        self.conn.shut();
+            if let Some(stream) = stream {
+                let _ = timeout(limit, farewell(&stream, &rest)).await;
+            }
+        })
     }
 
     /// Links that are on their way to the session, or are being asked about it: nobody takes them any more. From now on the
     /// actor finds that out by itself.
     fn abandon_links(&mut self) {
-        self.orders.close();
         let asking = self.asking.iter_mut().flat_map(|asking| std::mem::take(&mut asking.requests));
         let mut requests: Vec<u64> = asking.collect();
-        while let Ok(order) = self.orders.try_recv() {
+        for order in self.conn.orders().map_or_else(Vec::new, Orders::close) {
             if let Order::Link(handed) = order {
                 requests.extend(handed.requests);
             }
@@ -74,8 +81,8 @@ impl<R: Fn(Report)> Keeper<R> {
         let ms = |time: Duration| time.as_millis();
         let config = &self.shared.config;
         match over {
-            Over::Program => match self.conn.closed_for.get() {
-                Some(why) => (notice.result, notice.text) = (Err(Code::Closed), (*why).into()),
+            Over::Program => match self.conn.closed_for() {
+                Some(why) => (notice.result, notice.text) = (Err(Code::Closed), why.into()),
                 None if unsettled.bytes > 0 => {
                     notice.result = Err(Code::Closed);
                     notice.text =

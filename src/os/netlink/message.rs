@@ -5,7 +5,7 @@
 //! and a message counts only if it says something else. Reads nothing beyond what it was given; a message that is cut
 //! off or of an unknown kind is ignored.
 
-use std::collections::BTreeMap;
+use crate::small::SmallMap;
 use std::net::IpAddr;
 
 /// Things that are remembered. With more (a router's whole table) everything is forgotten and begins anew.
@@ -50,7 +50,7 @@ type Notice = (Thing, Option<u32>);
 /// What was said so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    things: BTreeMap<Thing, u32>,
+    things: SmallMap<Thing, u32>,
 }
 
 impl Known {

@@ -21,6 +21,7 @@ use self::state::{Seat, State};
 use super::race::Way;
 use super::way::{Mapping, News, Trouble};
 use super::{Attempt, Context, Gateway, Happening, Mapped, Order, Wish, now};
+use crate::boxed::boxed;
 use crate::proto::portmap::contest::Decision;
 
 /// How long the removal of mappings may hold up the end, or a new start.
@@ -153,11 +154,12 @@ impl<F: Fn(Happening) + Send + 'static> Keeper<F> {
 
     fn spawn(&mut self, work: impl Future<Output = Note> + Send + 'static) {
         let teller = self.teller.clone();
-        self.tasks.spawn(async move {
+        let work = boxed(work);
+        self.tasks.spawn(boxed(async move {
             let note = work.await;
             // At the very end nobody listens any more.
             let _ = teller.send(note);
-        });
+        }));
     }
 
     fn new_id(&mut self) -> u64 {

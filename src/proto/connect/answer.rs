@@ -84,7 +84,7 @@ impl Pair {
             let dialling = |to| self.links.values().any(|link| link.ours && link.at == to);
             self.dialled.retain(|to| dialling(*to));
         }
-        let called = Called {
+        let called = Box::new(Called {
             token,
             unl: unl.clone(),
             server: server.to_owned(),
@@ -92,7 +92,7 @@ impl Pair {
             in_vain: false,
             relays: 0,
             until: now + CALLED,
-        };
+        });
         self.called = Some(called);
     }
 

@@ -113,7 +113,7 @@ impl Pair {
         }
         let expired = unl.record().expires.zip(core.own.unix(now));
         let expired = expired.and_then(|(since, unix)| unix.checked_sub(since)).filter(|by| *by > 0);
-        self.attempt = Some(Attempt {
+        self.attempt = Some(Box::new(Attempt {
             token: core.token(),
             unl: unl.clone(),
             waiting: Vec::new(),
@@ -132,7 +132,7 @@ impl Pair {
             expired,
             search: Search::begin(now, expired.is_some(), core),
             deceiver: None,
-        });
+        }));
         if let Some(seconds) = expired {
             self.tale
                 .note(now, format!("the locator expired {seconds} s ago by our clock; tried all the same"));

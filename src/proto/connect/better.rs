@@ -36,7 +36,7 @@ impl Pair {
     /// There is an open connection: a better one is wanted if it goes by a relay, and we have arranged that.
     pub(super) fn want_better(&mut self, now: Instant, arranged: bool) {
         let wanted = arranged && self.is_relayed();
-        self.better = wanted.then_some(Better { due: now + FIRST, pause: PAUSE, trying: false });
+        self.better = wanted.then(|| Box::new(Better { due: now + FIRST, pause: PAUSE, trying: false }));
     }
 
     /// This node has moved: what was in vain may not be now.
@@ -49,12 +49,12 @@ impl Pair {
     /// When there is something to do.
     pub(super) fn better_at(&self) -> Option<Instant> {
         // A session goes over to another link; nothing else would.
-        self.better.filter(|_| self.session.is_some()).map(|better| better.due)
+        self.better.as_ref().filter(|_| self.session.is_some()).map(|better| better.due)
     }
 
     /// Begins a try, or ends one.
     pub(super) fn better_if_due(&mut self, now: Instant, core: &mut Core) {
-        let Some(mut better) = self.better else { return };
+        let Some(mut better) = self.better.as_deref().copied() else { return };
         if self.open.is_none() || self.session.is_none() && better.trying {
             // The relayed link has gone, and what was tried behind it goes with it: whatever follows begins anew.
             self.better = None;
@@ -79,6 +79,6 @@ impl Pair {
                 self.tale.note(now, "the connection goes by a relay: looking for a better way");
             }
         }
-        self.better = Some(better);
+        self.better = Some(Box::new(better));
     }
 }

@@ -21,7 +21,8 @@ use crate::proto::unl::{Check, Server, UnlV3};
 /// All connections by locator of one node. See the module's page for the contract with the I/O.
 pub struct Connector {
     core: Core,
-    pairs: BTreeMap<PublicKey, Pair>,
+    /// Boxed: half of a tree are places that nobody takes.
+    pairs: BTreeMap<PublicKey, Box<Pair>>,
     wakes: BTreeSet<(Instant, PublicKey)>,
 }
 
@@ -50,8 +51,8 @@ impl Connector {
         for peer in relayed.map(|pair| pair.peer).collect::<Vec<_>>() {
             self.with(now, peer, |pair, _| pair.hurry_better(now));
         }
-        let waiting = |(_, pair): &(&PublicKey, &Pair)| pair.attempt.is_some();
-        let waiting: Vec<PublicKey> = self.pairs.iter().filter(waiting).map(|(peer, _)| *peer).collect();
+        let waiting = self.pairs.values().filter(|pair| pair.attempt.is_some());
+        let waiting: Vec<PublicKey> = waiting.map(|pair| pair.peer).collect();
         for peer in waiting {
             self.with(now, peer, |_, _| {});
         }
@@ -175,8 +176,9 @@ impl Connector {
             }
             Input::PunchSend { punch, message } => {
                 let Some((peer, via)) = self.core.punches.get(&punch).cloned() else { return };
-                let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
-                if self.pairs.get(&peer).is_some_and(live) {
+                let pair = self.pairs.get(&peer);
+                let current = pair.and_then(|pair| pair.punch.as_ref());
+                if current.is_some_and(|current| current.id == punch) {
                     self.with(now, peer, |pair, core| pair.punch_says(now, message, core));
                 } else {
                     self.core.tell(peer, via, &Message::Punch(message));
@@ -184,8 +186,9 @@ impl Connector {
             }
             Input::Punched { punch, outcome, text } => {
                 let Some((peer, _)) = self.core.punches.remove(&punch) else { return };
-                let live = |pair: &Pair| pair.punch.as_ref().is_some_and(|current| current.id == punch);
-                if self.pairs.get(&peer).is_some_and(live) {
+                let pair = self.pairs.get(&peer);
+                let current = pair.and_then(|pair| pair.punch.as_ref());
+                if current.is_some_and(|current| current.id == punch) {
                     self.with(now, peer, |pair, core| pair.punched(now, outcome, &text, core));
                 } else if let Ok((conn, _)) = outcome {
                     self.core.close(conn, Closing::GivenUp);
@@ -325,19 +328,26 @@ impl Connector {
 
     /// Changes a pair, does what follows, and forgets it if nothing is left.
     fn with(&mut self, now: Instant, peer: PublicKey, change: impl FnOnce(&mut Pair, &mut Core)) {
-        let mut pair = self.pairs.remove(&peer).unwrap_or_else(|| Pair::new(now, peer, &self.core));
+        let mut change = Some(change);
+        self.with_any(now, peer, &mut |pair, core| change.take().into_iter().for_each(|f| f(pair, core)));
+    }
+
+    /// The same, compiled once for all changes.
+    fn with_any(&mut self, now: Instant, peer: PublicKey, change: &mut dyn FnMut(&mut Pair, &mut Core)) {
+        let pair = self.pairs.entry(peer).or_insert_with(|| Box::new(Pair::new(now, peer, &self.core)));
         if let Some(at) = pair.wake.take() {
             self.wakes.remove(&(at, peer));
         }
-        change(&mut pair, &mut self.core);
+        change(pair, &mut self.core);
         pair.pump(now, &mut self.core);
         if pair.is_idle() {
+            self.pairs.remove(&peer);
             return;
         }
+        pair.rest();
         // Never twice in the same instant.
         pair.wake = pair.deadline().map(|at| at.max(now + Duration::from_millis(1)));
         self.wakes.extend(pair.wake.map(|at| (at, peer)));
-        self.pairs.insert(peer, pair);
     }
 }
 

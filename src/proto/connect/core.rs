@@ -1,6 +1,6 @@
 //! What all pairs of the connector share: the settings, the names, the limits, and what is to be done.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -14,6 +14,7 @@ use super::tokens::Tokens;
 use super::types::{Closing, ConnId, Output, PunchId, Token};
 use super::volunteers::Volunteers;
 use crate::proto::identity::PublicKey;
+use crate::small::SmallMap;
 
 /// See the module.
 pub(super) struct Core {
@@ -27,15 +28,15 @@ pub(super) struct Core {
     /// Peers that relay for the network.
     pub(super) volunteers: Volunteers,
     /// Whose each connection is.
-    pub(super) conns: BTreeMap<ConnId, PublicKey>,
+    pub(super) conns: SmallMap<ConnId, PublicKey>,
     /// Whose each punch is, until it has ended, and by which servers that peer is told of it.
-    pub(super) punches: BTreeMap<PunchId, (PublicKey, Vec<String>)>,
+    pub(super) punches: SmallMap<PunchId, (PublicKey, Vec<String>)>,
     /// Whom each request wants.
-    pub(super) requests: BTreeMap<u64, PublicKey>,
+    pub(super) requests: SmallMap<u64, PublicKey>,
     /// Whose call each message is that is under way.
-    pub(super) calls: BTreeMap<u64, PublicKey>,
+    pub(super) calls: SmallMap<u64, PublicKey>,
     /// Whose each look-up in the DHT is, and each letter left there.
-    pub(super) searches: BTreeMap<u64, PublicKey>,
+    pub(super) searches: SmallMap<u64, PublicKey>,
     /// Dials under way.
     pub(super) dialling: usize,
     /// Calls that are being answered.
@@ -54,11 +55,11 @@ impl Core {
             own: Own::default(),
             outputs: VecDeque::new(),
             volunteers: Volunteers::default(),
-            conns: BTreeMap::new(),
-            punches: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            searches: BTreeMap::new(),
+            conns: SmallMap::new(),
+            punches: SmallMap::new(),
+            requests: SmallMap::new(),
+            calls: SmallMap::new(),
+            searches: SmallMap::new(),
             dialling: 0,
             answering: 0,
             secret,

@@ -8,6 +8,7 @@ use super::pair::Pair;
 use super::report::Technique;
 use super::rungs::{Ladder, Rung};
 use super::types::{ConnId, Output};
+use crate::small;
 
 /// How long to wait for others' dials to end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -25,7 +26,7 @@ impl Pair {
                 count += 1;
             }
         }
-        self.rungs.sort_by_key(|(at, _)| *at);
+        small::sort_by_key(&mut self.rungs, |(at, _)| *at);
         count
     }
 

@@ -1,9 +1,9 @@
 //! How much strangers can make us do: calls answered, dials made for others, lines logged.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::proto::identity::PublicKey;
+use crate::small::SmallMap;
 
 /// Calls of one peer: so many at once, and one more each so often.
 const OF_ONE: Rate = Rate { burst: 6, every: Duration::from_secs(2) };
@@ -46,7 +46,7 @@ impl Bucket {
 /// All of a node's buckets.
 #[derive(Debug)]
 pub(super) struct Limits {
-    callers: BTreeMap<PublicKey, Bucket>,
+    callers: SmallMap<PublicKey, Bucket>,
     calls: Bucket,
     dials: Bucket,
     dial_rate: Rate,
@@ -60,7 +60,7 @@ impl Limits {
         let burst = dials.min(half);
         let dial_rate = Rate { burst, every: Duration::from_secs(60) / half };
         Limits {
-            callers: BTreeMap::new(),
+            callers: SmallMap::new(),
             calls: Bucket::default(),
             dials: Bucket::default(),
             dial_rate,

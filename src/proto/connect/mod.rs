@@ -62,7 +62,7 @@
 //! | `settings` | the numbers; what the node knows of itself |
 //! | `connector` | finds the pair that an input concerns |
 //! | `core` | what all pairs share: names, limits, outputs |
-//! | `pair`, `link` | everything between us and one peer; one connection of it |
+//! | `pair`, `link`, `links` | everything between us and one peer; one connection of it; all of them |
 //! | `recover` | another link for a session whose link has broken |
 //! | `better` | a direct connection in place of a relayed one |
 //! | `race`, `patience` | which connection of several is kept; how long each is waited for |
@@ -94,6 +94,7 @@ mod dial;
 mod json;
 mod limits;
 mod link;
+mod links;
 pub mod message;
 mod pair;
 mod patience;

@@ -1,6 +1,6 @@
 //! Everything between us and one peer: what we want of it, what it wants of us, and the connections of which one is kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use super::attempt::Attempt;
 use super::better::Better;
 use super::core::Core;
 use super::link::{Link, Step};
+use super::links::Links;
 use super::recover::{Recovery, Way};
 use super::report::Result;
 use super::rungs::Rung;
@@ -51,26 +52,27 @@ pub(super) struct Punching {
     pub(super) entry: Option<usize>,
 }
 
-/// See the module.
+/// See the module. Of most peers it is only known that there is a connection with them: what else there may be is boxed, and given
+/// up by [`Pair::rest`] once it is over.
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) peer: PublicKey,
     /// Whether it is us who choose among the connections: whose key is smaller.
     pub(super) chooser: bool,
-    pub(super) links: BTreeMap<ConnId, Link>,
+    pub(super) links: Links,
     /// Chooser: the connection of which the peer was told that it is the one.
     pub(super) choice: Option<ConnId>,
     /// The program's connection, and since when.
     pub(super) open: Option<(ConnId, Instant)>,
     /// Whether the other end is known to have it, too.
     pub(super) confirmed: bool,
-    pub(super) attempt: Option<Attempt>,
-    pub(super) called: Option<Called>,
+    pub(super) attempt: Option<Box<Attempt>>,
+    pub(super) called: Option<Box<Called>>,
     /// What is still to be dialled, and when.
     pub(super) rungs: Vec<(Instant, Rung)>,
     /// What was dialled.
     pub(super) dialled: BTreeSet<SocketAddr>,
-    pub(super) punch: Option<Punching>,
+    pub(super) punch: Option<Box<Punching>>,
     /// Punches that the peer has begun.
     pub(super) responded: u8,
     /// By which server the peer was heard last.
@@ -81,9 +83,9 @@ pub(super) struct Pair {
     /// The session that we hold with the peer: whoever names it has lost its link, or wants another.
     pub(super) session: Option<Token>,
     /// Its link has broken.
-    pub(super) recovery: Option<Recovery>,
+    pub(super) recovery: Option<Box<Recovery>>,
     /// Its link goes by a relay, and a better one is wanted.
-    pub(super) better: Option<Better>,
+    pub(super) better: Option<Box<Better>>,
     /// When it is to be looked at again.
     pub(super) wake: Option<Instant>,
 }
@@ -93,7 +95,7 @@ impl Pair {
         Pair {
             peer,
             chooser: core.settings.identity < peer,
-            links: BTreeMap::new(),
+            links: Links::default(),
             choice: None,
             open: None,
             confirmed: true,
@@ -150,19 +152,29 @@ impl Pair {
         }
     }
 
+    /// Where there is nothing but an open connection: gives up what was only needed for it to come about.
+    pub(super) fn rest(&mut self) {
+        let busy = self.attempt.is_some() || self.called.is_some() || self.punch.is_some();
+        if self.open.is_some() && self.confirmed && !busy && self.recovery.is_none() && self.links.len() == 1
+        {
+            self.tale.forget();
+            self.rungs = Vec::new();
+        }
+    }
+
     /// When to pump again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let links = self.links.values().filter_map(|link| link.until);
         let called = self.called.iter().map(|called| called.until);
         let rungs = self.rungs.first().map(|(at, _)| *at);
-        let attempt = self.attempt.as_ref().and_then(Attempt::deadline);
+        let attempt = self.attempt.as_deref().and_then(Attempt::deadline);
         links
             .chain(called)
             .chain(rungs)
             .chain(attempt)
             .chain(self.impatient_at())
             .chain(self.confirm_at())
-            .chain(self.recovery.as_ref().map(Recovery::deadline))
+            .chain(self.recovery.as_deref().map(Recovery::deadline))
             .chain(self.better_at())
             .min()
     }
@@ -189,7 +201,7 @@ impl Pair {
 
     /// Forgets a connection. `dialling` counts those that are not connected.
     pub(super) fn take_link(&mut self, conn: ConnId, core: &mut Core) -> Option<Link> {
-        let link = self.links.remove(&conn)?;
+        let link = self.links.remove(conn)?;
         core.conns.remove(&conn);
         if link.step == Step::Dialling {
             core.dialling = core.dialling.saturating_sub(1);

@@ -35,7 +35,7 @@ impl Pair {
             self.confirm(now, core);
         }
         let late = |link: &Link| link.until.is_some_and(|at| at <= now);
-        while let Some(conn) = self.links.iter().find(|(_, link)| late(link)).map(|(conn, _)| *conn) {
+        while let Some(conn) = self.links.find(late) {
             let Some(link) = self.links.get(&conn).cloned() else { return };
             if link.step == Step::Proved && self.open.is_some() && (self.chooser || link.chosen) {
                 match self.chooser {

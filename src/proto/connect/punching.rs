@@ -126,7 +126,7 @@ impl Pair {
     ) {
         let id = PunchId(core.name());
         let entry = self.tale.began(now, Technique::Punch, None);
-        self.punch = Some(Punching { id, token, ours, target, entry });
+        self.punch = Some(Box::new(Punching { id, token, ours, target, entry }));
         core.punches.insert(id, (self.peer, self.via()));
         core.push(Output::Punch { punch: id, begin: Box::new(begin) });
     }

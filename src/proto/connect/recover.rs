@@ -79,21 +79,21 @@ impl Pair {
     pub(super) fn recover(&mut self, now: Instant, until: Instant) {
         if self.open.is_none() {
             let at_once = self.recovery.is_none() && self.way.broken.take(now, AT_ONCE);
-            let pause = self.recovery.map_or(FIRST, |recovery| recovery.pause);
+            let pause = self.recovery.as_ref().map_or(FIRST, |recovery| recovery.pause);
             let next = if at_once { now } else { now + pause.max(Duration::from_secs(1)) };
-            self.recovery = Some(Recovery { until, next, pause, ends: None });
+            self.recovery = Some(Box::new(Recovery { until, next, pause, ends: None }));
         }
     }
 
     /// We are at a server where we were not. What has cut the link may have cut the way to the servers, too, and a call that nobody
     /// has heard may be heard now: the ladder is begun anew.
     pub(super) fn server_entered(&mut self, now: Instant, core: &mut Core) {
-        let Some(recovery) = self.recovery else { return };
+        let Some(recovery) = self.recovery.as_deref().copied() else { return };
         let in_vain = |a: &Attempt| a.waiting.is_empty() && matches!(a.call, Call::Over(_));
         let other_hope = self.called.is_some() || self.links.values().any(|link| link.step >= Step::Proved);
-        if !other_hope && self.attempt.as_ref().is_none_or(in_vain) {
+        if !other_hope && self.attempt.as_deref().is_none_or(in_vain) {
             self.abandon(now, core);
-            self.recovery = Some(Recovery { next: now, ends: None, ..recovery });
+            self.recovery = Some(Box::new(Recovery { next: now, ends: None, ..recovery }));
         }
     }
 
@@ -122,7 +122,7 @@ impl Pair {
 
     /// Dials again, begins the ladder anew, gives up.
     pub(super) fn recover_if_due(&mut self, now: Instant, core: &mut Core) {
-        let Some(mut recovery) = self.recovery else { return };
+        let Some(mut recovery) = self.recovery.as_deref().copied() else { return };
         if recovery.until <= now {
             self.recovery = None;
             return self.end_recovery(now, core);
@@ -147,7 +147,7 @@ impl Pair {
             }
             self.dial_again(now);
         }
-        self.recovery = Some(recovery);
+        self.recovery = Some(Box::new(recovery));
     }
 
     fn dial_again(&mut self, now: Instant) {

@@ -11,7 +11,6 @@
 //!
 //! Once it is open, a direct one is looked for behind it (`better`).
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use super::volunteers::text;
 use crate::proto::punch::Technique as Punch;
 use crate::proto::rdv_msg::RelayToken;
 use crate::proto::unl::UnlV3;
+use crate::small::SmallSet;
 
 /// How often the peer is told of a meeting, and how long after each other.
 const MOST_OFFERS: u8 = 3;
@@ -43,7 +43,7 @@ pub(super) struct Relaying {
     stage: Stage,
     /// Until then a punch that goes on is waited for.
     patience: Option<Instant>,
-    tried: BTreeSet<String>,
+    tried: SmallSet<String>,
     /// Why the last one came to nothing.
     trouble: Option<String>,
 }

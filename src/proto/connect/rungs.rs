@@ -11,6 +11,7 @@ use super::report::{Choice, Technique};
 use super::settings::{Own, Settings};
 use crate::proto::nat::scope::Scope;
 use crate::proto::unl::{Candidate, CandidateKind, NodeType, Record};
+use crate::small;
 
 /// The lowest port that is dialled in a local network: what listens below is a service, not a peer.
 const LOWEST_LOCAL_PORT: u16 = 1024;
@@ -76,7 +77,7 @@ fn stagger(good: &[(Candidate, Technique)], own: &Own, settings: &Settings, reac
         (hairpin(candidate), !near, candidate.ip.is_ipv4())
     };
     let mut order: Vec<&(Candidate, Technique)> = good.iter().collect();
-    order.sort_by_key(|rung| place(rung));
+    small::sort_by_key(&mut order, |rung| place(rung));
     let (mut far, mut seen_v4) = (0, false);
     let mut rungs = Vec::new();
     for (candidate, technique) in order {
@@ -93,7 +94,7 @@ fn stagger(good: &[(Candidate, Technique)], own: &Own, settings: &Settings, reac
         let to = SocketAddr::new(candidate.ip.to_canonical(), candidate.port);
         rungs.push(Rung { to, technique: *technique, after });
     }
-    rungs.sort_by_key(|rung| rung.after);
+    small::sort_by_key(&mut rungs, |rung| rung.after);
     rungs
 }
 

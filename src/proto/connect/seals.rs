@@ -4,7 +4,6 @@
 //! Nothing here has to be kept. A head of ours that is forgotten is followed by a new one; one of theirs is opened again. So memory
 //! is bounded by forgetting what was used longest ago, and a node that was started anew is understood at once.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -14,6 +13,7 @@ use super::limits::{Bucket, Rate};
 use super::sealed::{OpenError, Ours, Theirs, parts};
 use crate::proto::handshake::Myself;
 use crate::proto::identity::PublicKey;
+use crate::small::SmallMap;
 
 /// How long we use a head, and how long we remember an unused one of a peer.
 const OURS: Duration = Duration::from_secs(5 * 60);
@@ -45,9 +45,9 @@ pub struct Seals {
     secret: Zeroizing<[u8; 32]>,
     made: u64,
     now: Instant,
-    said: BTreeMap<PublicKey, Said>,
-    heard: BTreeMap<PublicKey, Heard>,
-    servers: BTreeMap<String, Bucket>,
+    said: SmallMap<PublicKey, Said>,
+    heard: SmallMap<PublicKey, Heard>,
+    servers: SmallMap<String, Bucket>,
 }
 
 impl std::fmt::Debug for Seals {
@@ -60,7 +60,7 @@ impl Seals {
     /// `secret`: 32 bytes that nobody can guess, and that were never given to this before, in this process or another: two
     /// messages sealed from the same ones can be read and forged.
     pub fn new(now: Instant, me: Myself, secret: [u8; 32]) -> Seals {
-        let (said, heard, servers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (said, heard, servers) = (SmallMap::new(), SmallMap::new(), SmallMap::new());
         Seals { me, secret: Zeroizing::new(secret), made: 0, now, said, heard, servers }
     }
 
@@ -110,7 +110,7 @@ impl Seals {
         if !self.heard.contains_key(from) {
             make_room(&mut self.heard, from, |heard| heard.used);
         }
-        let heard = self.heard.entry(*from).or_insert(Heard { heads: Vec::new(), used: now });
+        let heard = self.heard.get_or_insert_with(*from, || Heard { heads: Vec::new(), used: now });
         heard.used = now;
         heard.heads.truncate(EACH - 1);
         heard.heads.insert(0, head);
@@ -123,7 +123,7 @@ impl Seals {
         self.servers.retain(|_, bucket| !bucket.is_full(now));
         let name =
             if self.servers.len() < SERVERS || self.servers.contains_key(server) { server } else { "" };
-        self.servers.entry(name.to_owned()).or_default().take(now, OPENED)
+        self.servers.get_or_insert_with(name.to_owned(), Bucket::default).take(now, OPENED)
     }
 
     fn ephemeral(&mut self) -> Zeroizing<[u8; 32]> {
@@ -140,7 +140,7 @@ impl Seals {
 }
 
 /// Forgets who was heard of longest ago, if `key` would be one too many.
-fn make_room<T>(table: &mut BTreeMap<PublicKey, T>, key: &PublicKey, used: impl Fn(&T) -> Instant) {
+fn make_room<T>(table: &mut SmallMap<PublicKey, T>, key: &PublicKey, used: impl Fn(&T) -> Instant) {
     if table.len() >= PEERS && !table.contains_key(key) {
         let oldest = table.iter().min_by_key(|(_, item)| used(item)).map(|(key, _)| *key);
         oldest.and_then(|key| table.remove(&key));

@@ -12,12 +12,13 @@ use crate::proto::unl::{CandidateKind, UnlV3};
 #[derive(Clone, Debug)]
 pub(super) struct Tale {
     since: Instant,
-    story: Story,
+    /// Boxed, and there once there is something to tell.
+    story: Option<Box<Story>>,
 }
 
 impl Tale {
     pub(super) fn begin(now: Instant) -> Tale {
-        Tale { since: now, story: Story::default() }
+        Tale { since: now, story: None }
     }
 
     fn at(&self, now: Instant) -> Duration {
@@ -25,7 +26,8 @@ impl Tale {
     }
 
     pub(super) fn note(&mut self, now: Instant, text: impl Into<String>) {
-        self.story.note(self.at(now), text);
+        let at = self.at(now);
+        self.story_mut().note(at, text);
     }
 
     pub(super) fn began(
@@ -34,7 +36,8 @@ impl Tale {
         technique: Technique,
         to: Option<SocketAddr>,
     ) -> Option<usize> {
-        self.story.began(self.at(now), technique, to)
+        let at = self.at(now);
+        self.story_mut().began(at, technique, to)
     }
 
     pub(super) fn ended(
@@ -45,17 +48,22 @@ impl Tale {
         os_error: i32,
         text: impl Into<String>,
     ) {
-        self.story.ended(entry, self.at(now), result, os_error, text);
+        let at = self.at(now);
+        if let Some(story) = &mut self.story {
+            story.ended(entry, at, result, os_error, text);
+        }
     }
 
     pub(super) fn over(&mut self, now: Instant, end: End) {
-        self.story.over(self.at(now), end);
+        let at = self.at(now);
+        self.story_mut().over(at, end);
     }
 
     /// Who takes part, as far as that is known now.
     pub(super) fn introduce(&mut self, own: &Own, identity: &PublicKey, peer: &UnlV3) {
-        self.story.locator = peer.text().to_owned();
-        self.story.ours = Place {
+        let story = self.story_mut();
+        story.locator = peer.text().to_owned();
+        story.ours = Place {
             id: identity.to_string(),
             node_type: own.node_type,
             nat: own.nat,
@@ -65,7 +73,7 @@ impl Tale {
         };
         let record = peer.record();
         let outside = record.candidates.iter().find(|c| c.kind != CandidateKind::Lan).map(|c| c.ip);
-        self.story.theirs = Place {
+        story.theirs = Place {
             id: peer.identity().to_string(),
             node_type: record.node_type,
             nat: record.nat.nat_type,
@@ -76,11 +84,16 @@ impl Tale {
     }
 
     pub(super) fn story_mut(&mut self) -> &mut Story {
-        &mut self.story
+        self.story.get_or_insert_default()
+    }
+
+    /// Nobody asks for it any more.
+    pub(super) fn forget(&mut self) {
+        self.story = None;
     }
 
     /// The story as it stands, for a request.
     pub(super) fn of(&self, request: u64) -> Story {
-        Story { request, ..self.story.clone() }
+        Story { request, ..self.story.as_deref().cloned().unwrap_or_default() }
     }
 }

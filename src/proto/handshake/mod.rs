@@ -38,7 +38,7 @@ pub use control::{Control, Encoded};
 pub use error::HandshakeError;
 pub use machine::Handshake;
 pub(crate) use machine::welcome;
-pub use transport::{FrameError, Opened, Opener, Sealer, Transport};
+pub use transport::{FrameError, Opened, Opener, Sealer, Transport, Wire};
 pub(crate) use wire::sent_by_secure;
 pub use wire::{Answer, Hello, Refusal, Token};
 

@@ -1,7 +1,7 @@
 //! Noise by the crate snow, with the ciphers that are in this library anyway.
 //!
 //! snow knows the patterns: which key is mixed in when, what is hashed, what is encrypted. What it computes with is given to
-//! it in `primitives`: X25519 by curve25519-dalek, SHA-256 by sha2, ChaCha20-Poly1305 by the crate of that name. What follows the
+//! it in `primitives`: X25519 by curve25519-dalek, SHA-256 by sha2, ChaCha20-Poly1305 by p2pnet-cipher. What follows the
 //! handshake is encrypted without it, in `cipher`. (Its own choice of
 //! crates is a generation older, so each of them would be in the library twice.) The published test vectors are run
 //! against this whole, `tests/data/noise-vectors.json`.

@@ -11,12 +11,15 @@
 //! specification): who learns a key can read what follows, but little of what was before. The cipher is the one that both
 //! have agreed on in the handshake, [`Cipher`].
 
+mod frames;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use super::control::{Control, LAST_PART, PART};
 use super::noise::{Cipher, CipherError, CipherState, KEY, TAG};
+pub use frames::{Frames, Wire};
 
 /// Bytes before each frame that say its length.
 pub const HEAD: usize = 2;
@@ -130,13 +133,11 @@ impl Head {
 pub struct Sealer(CipherState);
 
 impl Sealer {
-    /// Appends the frames for `plain` to `out`: one for each [`MAX_DATA`] bytes, none for nothing. Allocates only what
-    /// `out` lacks.
+    /// Appends the frames for `plain` to `out`: one for each [`MAX_DATA`] bytes, none for nothing.
     ///
     /// # Errors
     /// [`FrameError::Exhausted`]. What was appended until then is good.
-    pub fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-        out.reserve(sealed_len(plain.len()));
+    pub fn seal(&mut self, plain: &[u8], out: &mut impl Frames) -> Result<(), FrameError> {
         plain.chunks(MAX_DATA).try_for_each(|part| self.frame(Kind::Data, part, out))
     }
 
@@ -144,7 +145,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`FrameError::Exhausted`].
-    pub fn seal_control(&mut self, control: Control, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    pub fn seal_control(&mut self, control: Control, out: &mut impl Frames) -> Result<(), FrameError> {
         self.frame(Kind::Control, &control.encode(), out)
     }
 
@@ -152,44 +153,45 @@ impl Sealer {
     ///
     /// # Errors
     /// [`FrameError::Exhausted`]; [`FrameError::Length`] for a longer part.
-    pub fn seal_part(&mut self, part: &[u8], last: bool, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    pub fn seal_part(&mut self, part: &[u8], last: bool, out: &mut impl Frames) -> Result<(), FrameError> {
         if part.len() > MAX_PART {
             return Err(FrameError::Length { found: part.len() });
         }
-        let start = out.len();
-        out.reserve(1 + part.len() + FRAME_OVERHEAD);
-        out.extend(((1 + part.len() + TAG) as u16 | CONTROL).to_be_bytes());
-        out.push(if last { LAST_PART } else { PART });
-        out.extend_from_slice(part);
-        let text = out.get_mut(start + HEAD..).unwrap_or_default();
-        let tag = self.0.encrypt_here(CONTROL_AD, text);
-        self.finish(tag, start, out)
+        let mark = if last { LAST_PART } else { PART };
+        self.frame_by(Kind::Control, 1 + part.len(), out, |state, text| {
+            if let Some((first, rest)) = text.split_first_mut() {
+                *first = mark;
+                rest.copy_from_slice(part);
+            }
+            state.encrypt_here(CONTROL_AD, text)
+        })
     }
 
-    fn frame(&mut self, kind: Kind, plain: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-        let (mark, ad) = match kind {
-            Kind::Data => (0, &[][..]),
-            Kind::Control => (CONTROL, CONTROL_AD),
-        };
-        let start = out.len();
-        out.extend(((plain.len() + TAG) as u16 | mark).to_be_bytes());
-        out.resize(start + HEAD + plain.len(), 0);
-        let text = out.get_mut(start + HEAD..).unwrap_or_default();
-        let tag = self.0.encrypt(ad, plain, text);
-        self.finish(tag, start, out)
+    fn frame(&mut self, kind: Kind, plain: &[u8], out: &mut impl Frames) -> Result<(), FrameError> {
+        let ad = if kind == Kind::Control { CONTROL_AD } else { &[] };
+        self.frame_by(kind, plain.len(), out, |state, text| state.encrypt(ad, plain, text))
     }
 
-    fn finish(
+    /// Appends a frame for `len` bytes, which `encrypt` puts in their place.
+    fn frame_by(
         &mut self,
-        tag: Result<[u8; TAG], CipherError>,
-        start: usize,
-        out: &mut Vec<u8>,
+        kind: Kind,
+        len: usize,
+        out: &mut impl Frames,
+        encrypt: impl FnOnce(&mut CipherState, &mut [u8]) -> Result<[u8; TAG], CipherError>,
     ) -> Result<(), FrameError> {
-        match tag {
-            Ok(tag) => out.extend(tag),
-            Err(e) => {
-                out.truncate(start);
-                return Err(e.into());
+        let start = out.held();
+        let mark = if kind == Kind::Control { CONTROL } else { 0 };
+        if let Some((head, rest)) = out.grow(HEAD + len + TAG).split_first_chunk_mut()
+            && let Some((text, tag)) = rest.split_last_chunk_mut()
+        {
+            *head = ((len + TAG) as u16 | mark).to_be_bytes();
+            match encrypt(&mut self.0, text) {
+                Ok(found) => *tag = found,
+                Err(e) => {
+                    out.cut(start);
+                    return Err(e.into());
+                }
             }
         }
         rekey_if_due(&mut self.0);

@@ -7,11 +7,12 @@
 //! A reader of MessagePack stops at the end of the value: PyP2P does not see what follows it. We do, and deliver each token
 //! once. So a message may be put again whenever it is not certain that the server has it, and through another server.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use sha2::{Digest, Sha256};
 
 use crate::proto::dht_msg::{DhtError, Value, from_hex, msgpack, to_hex};
+use crate::small::SmallSet;
 
 /// What stands before a token.
 const MARK: [u8; 4] = *b"p2p\x01";
@@ -68,14 +69,14 @@ pub fn unwrap(digits: &str) -> Result<Option<(String, Option<Token>)>, DhtError>
 /// The tokens seen last.
 #[derive(Debug)]
 pub(super) struct Seen {
-    set: BTreeSet<Token>,
+    set: SmallSet<Token>,
     order: VecDeque<Token>,
     most: usize,
 }
 
 impl Seen {
     pub(super) fn new(most: usize) -> Seen {
-        Seen { set: BTreeSet::new(), order: VecDeque::new(), most }
+        Seen { set: SmallSet::new(), order: VecDeque::new(), most }
     }
 
     /// Notes a token. Whether it is new.

@@ -5,6 +5,7 @@
 
 use super::Probe;
 use super::behaviour::Allocation;
+use crate::small;
 
 /// A row counts as sequential if each port is at most so many steps behind the one before: seven of others in
 /// between.
@@ -52,7 +53,7 @@ fn preserving(probes: &[Probe]) -> Option<Finding> {
 /// At least half, and at least two, are at one distance from their local ports.
 fn delta(probes: &[Probe]) -> Option<Finding> {
     let mut deltas: Vec<i32> = probes.iter().map(|p| i32::from(p.remote) - i32::from(p.source)).collect();
-    deltas.sort_unstable_by_key(|delta| (delta.rem_euclid(65_536), *delta));
+    small::sort_by_key(&mut deltas, |delta| (delta.rem_euclid(65_536), *delta));
     // Around the end of the port range the same distance has two forms; the more frequent one is named.
     let same =
         deltas.chunk_by(|a, b| a.rem_euclid(65_536) == b.rem_euclid(65_536)).max_by_key(|same| same.len())?;
@@ -114,7 +115,7 @@ fn overtaken(remotes: &[u16]) -> Option<Finding> {
     let direction = if up > down { 1 } else { -1 };
     let start = remotes.first()?;
     let mut places: Vec<i32> = remotes.iter().map(|port| distance(*start, *port) * direction).collect();
-    places.sort_unstable();
+    small::sort(&mut places);
     let sorted: Vec<i32> = places.iter().zip(places.iter().skip(1)).map(|(a, b)| b - a).collect();
     let found = fit(&sorted).filter(|found| found.of - found.fits <= 1)?;
     let far = as_came.iter().filter(|d| d.abs() > 2 * MAX_STEPS * found.step).count();
@@ -153,7 +154,7 @@ fn candidates(distances: &[i32]) -> Vec<i32> {
                 .map(|b| gcd(*a, *b) * a.signum()),
         );
     }
-    all.sort_unstable();
+    small::sort(&mut all);
     all.dedup();
     all
 }

@@ -1,12 +1,12 @@
 //! From what servers saw to a verdict: [`judge`].
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::behaviour::{Allocation, Mapping};
 use super::report::{Confidence, Evidence, NatReport};
 use super::scope::{Scope, may_name};
 use super::{NatType, PROBES, Probe, allocation, classify, mapping};
+use crate::small::SmallMap;
 
 /// Most observations that are looked at; a full measurement makes about fifteen.
 pub const MAX_OBSERVATIONS: usize = 64;
@@ -130,10 +130,10 @@ fn confidence(ports: &allocation::Finding, mapped: &mapping::Finding) -> Confide
     }
 }
 
-fn counts<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
-    let mut counts = BTreeMap::new();
+fn counts<T: Ord>(items: impl Iterator<Item = T>) -> SmallMap<T, usize> {
+    let mut counts = SmallMap::new();
     for item in items {
-        *counts.entry(item).or_insert(0) += 1;
+        *counts.get_or_insert_with(item, || 0) += 1;
     }
     counts
 }

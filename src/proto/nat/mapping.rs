@@ -1,10 +1,10 @@
 //! How long a local port keeps its outside port, from connections of one local port to several places.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::behaviour::Mapping;
 use super::judge::Observation;
+use crate::small::SmallMap;
 
 /// How often a local port kept its outside port towards another place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Finding {
 /// Compares each observation with the first one of its local port. `observations` are in the order of their
 /// sending.
 pub fn judge(observations: &[Observation]) -> Finding {
-    let mut first: BTreeMap<SocketAddr, &Observation> = BTreeMap::new();
+    let mut first: SmallMap<SocketAddr, &Observation> = SmallMap::new();
     let mut found = Finding::default();
     for seen in observations {
         let Some(before) = first.get(&seen.local) else {

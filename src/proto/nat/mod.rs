@@ -30,6 +30,8 @@ mod sim;
 
 use std::fmt;
 
+use crate::small;
+
 /// Probes PyP2P makes before it judges.
 pub const PROBES: usize = 5;
 
@@ -141,7 +143,7 @@ pub fn delta_test(remotes: &[u16]) -> Classification {
 fn agreeing(remotes: &[u16], distance: i32) -> usize {
     let mut starts: Vec<i64> =
         (0i64..).zip(remotes).map(|(index, &port)| i64::from(port) - i64::from(distance) * index).collect();
-    starts.sort_unstable();
+    small::sort(&mut starts);
     starts.chunk_by(|a, b| a == b).map(<[i64]>::len).filter(|&len| len > 1).sum()
 }
 

@@ -16,6 +16,7 @@
 use std::net::SocketAddr;
 
 use super::PROBES;
+use crate::small;
 
 /// Fresh connections beside the first one.
 pub const FRESH: usize = 7;
@@ -102,7 +103,7 @@ fn is_uneven(taken: &[u16], port: u16) -> bool {
     let old = taken.iter().enumerate().flat_map(|(i, a)| taken.iter().skip(i + 1).map(|b| a.abs_diff(*b)));
     let mut distances: Vec<u16> = old.chain(taken.iter().map(|a| a.abs_diff(port))).collect();
     let all = distances.len();
-    distances.sort_unstable();
+    small::sort(&mut distances);
     distances.dedup();
     distances.len() == all
 }

@@ -6,7 +6,7 @@
 //! at random from 1024 on; never the same twice, and not many. A port that another host has is left alone in
 //! any case.
 
-use std::collections::BTreeSet;
+use crate::small::SmallSet;
 
 /// The longest lease that routers which refuse 0 are known to accept, in seconds.
 pub const WEEK: u32 = 604_800;
@@ -52,7 +52,7 @@ pub struct Ladder {
     /// Leases not tried yet, the next one last.
     leases: Vec<u32>,
     /// Ports known to be taken.
-    taken: BTreeSet<u16>,
+    taken: SmallSet<u16>,
     others_left: u32,
     rng: fastrand::Rng,
 }
@@ -187,7 +187,7 @@ mod tests {
         ) {
             let rng = fastrand::Rng::with_seed(seed);
             let mut ladder = Ladder::new(4020, 4020, lease, taken.iter().copied(), rng);
-            let mut asked = BTreeSet::new();
+            let mut asked = std::collections::BTreeSet::new();
             let mut over = false;
             for no in nos {
                 let ask = ladder.ask();

@@ -19,7 +19,7 @@
 mod race;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ use super::side::Foresight;
 use super::target;
 use super::technique::Hopeless;
 use crate::proto::rdv_msg::{Reply, Request, Transport, ntp_seconds};
+use crate::small::SmallMap;
 
 /// Seconds between the time in ACCEPT and the fight.
 pub const LEAD: f64 = 6.0;
@@ -81,9 +82,9 @@ pub struct Fight {
     taken: bool,
     /// Answers to SOURCE TCP that are still to come.
     sources: u32,
-    attempts: BTreeMap<ConnId, Attempt>,
+    attempts: SmallMap<ConnId, Attempt>,
     /// Connections, and by which port.
-    open: BTreeMap<ConnId, SlotId>,
+    open: SmallMap<ConnId, SlotId>,
     next_conn: u32,
     /// When the challenger settles for one.
     choose_at: Option<Instant>,
@@ -116,8 +117,8 @@ impl Fight {
             their_ports,
             taken: false,
             sources: 0,
-            attempts: BTreeMap::new(),
-            open: BTreeMap::new(),
+            attempts: SmallMap::new(),
+            open: SmallMap::new(),
             next_conn: 0,
             choose_at: None,
             outputs: VecDeque::new(),

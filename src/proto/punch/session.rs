@@ -17,7 +17,7 @@ mod state;
 mod tests;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ use super::reason::{Failure, Reason};
 use super::side::Side;
 use super::target;
 use super::technique::Technique;
+use crate::small::SmallMap;
 use rtt::Rtt;
 use state::{Half, Open, Phase, Round, Slot};
 pub use types::{ConnId, Input, Output, Role, RoundReport, Setup, SlotId, Socket};
@@ -56,16 +57,16 @@ pub struct Session {
     look: Option<Instant>,
     rtt: Rtt,
     round: Round,
-    slots: BTreeMap<SlotId, Slot>,
+    slots: SmallMap<SlotId, Slot>,
     /// Of a spray's earlier round: the ports whose ways are still open.
     kept: Vec<SlotId>,
     next_slot: u16,
     /// Ports that are being bound or asked for.
     pending: usize,
     /// Attempts.
-    half: BTreeMap<ConnId, Half>,
+    half: SmallMap<ConnId, Half>,
     /// Connections.
-    open: BTreeMap<ConnId, Open>,
+    open: SmallMap<ConnId, Open>,
     next_conn: u32,
     /// The connection the initiator has selected, and when.
     chosen: Option<(ConnId, Instant)>,
@@ -118,12 +119,12 @@ impl Session {
             look: None,
             rtt: Rtt::default(),
             round: Round::default(),
-            slots: BTreeMap::new(),
+            slots: SmallMap::new(),
             kept: Vec::new(),
             next_slot: 0,
             pending: 0,
-            half: BTreeMap::new(),
-            open: BTreeMap::new(),
+            half: SmallMap::new(),
+            open: SmallMap::new(),
             next_conn: 0,
             chosen: None,
             met: false,

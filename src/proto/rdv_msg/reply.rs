@@ -3,6 +3,7 @@
 use super::signal::SignalReply;
 use super::{MAX_NODES, Observed, RelayReply, Transport, ip, is_ntp, port, ports, write_ports};
 use std::fmt;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 /// One line from the server to a node. [`Display`](fmt::Display) writes it without CRLF.
@@ -84,6 +85,12 @@ impl Reply {
             "RELAY" => RelayReply::parse(rest).map(Reply::Relay),
             _ => SignalReply::parse(line).map(Reply::Signal),
         }
+    }
+
+    /// Writes it behind what is there, with CRLF.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        // Writing to memory does not fail.
+        let _ = write!(out, "{self}\r\n");
     }
 
     /// The verb, for logs and counters.
@@ -243,6 +250,9 @@ mod tests {
                 _ => Reply::Fight { ip, predictions, transport, ntp },
             };
             let line = reply.to_string();
+            let mut written = b"before".to_vec();
+            reply.write_line(&mut written);
+            prop_assert_eq!(written, format!("before{line}\r\n").into_bytes());
             prop_assert!(!line.contains(['\r', '\n']));
             prop_assert_eq!(Reply::parse(&line), Some(reply));
         }

@@ -1,10 +1,14 @@
 //! The passive nodes a rendezvous server knows: found by address, drawn at random, dropped when old.
 //!
-//! Nodes of one family and network stand in a plain list, so that drawing `n` of them costs O(n log n) however many there are.
+//! Nodes of one family and network stand in a plain list, so that what drawing some of them costs does not depend on how many
+//! there are.
+
+mod list;
 
 use super::limits::account_of;
 use crate::proto::rdv_msg::MAX_NODES;
 use crate::proto::rdv_msg::signal::Network;
+use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -27,7 +31,7 @@ pub(super) struct Passive {
     places: BTreeMap<IpAddr, Place>,
     by_age: BTreeSet<(Instant, IpAddr)>,
     /// None of them is empty.
-    groups: BTreeMap<Group, Vec<SocketAddr>>,
+    groups: BTreeMap<Group, List>,
     v6: usize,
     /// Nodes per IPv6 /64; an IPv4 address is its own network.
     networks: BTreeMap<IpAddr, usize>,
@@ -60,7 +64,7 @@ impl Passive {
             self.remove(oldest);
         }
         let group = (of, ip.is_ipv6());
-        let list = self.groups.entry(group.clone()).or_default();
+        let list = self.groups.entry(group.clone()).or_insert_with(|| List::new(group.1));
         let index = list.len();
         list.push(node);
         self.places.insert(ip, Place { group, index, since: now });
@@ -76,13 +80,11 @@ impl Passive {
     pub(super) fn remove(&mut self, ip: IpAddr) -> bool {
         let Some(Place { group, index, since }) = self.places.remove(&ip) else { return false };
         self.by_age.remove(&(since, ip));
-        let list = self.groups.entry(group.clone()).or_default();
-        if index < list.len() {
-            list.swap_remove(index);
-        }
+        let list = self.groups.entry(group.clone()).or_insert_with(|| List::new(group.1));
+        list.swap_remove(index);
         // The last node has moved into the gap.
-        let moved = list.get(index).map(SocketAddr::ip);
-        if list.is_empty() {
+        let moved = list.get(index).map(|node| node.ip());
+        if list.len() == 0 {
             self.groups.remove(&group);
         }
         if let Some(place) = moved.and_then(|moved| self.places.get_mut(&moved)) {
@@ -102,29 +104,30 @@ impl Passive {
     /// Up to `n` (at most [`MAX_NODES`]) different nodes of the asker's family and of a network in random order, never the
     /// asker's own.
     pub(super) fn draw(
-        &self,
+        &mut self,
         rng: &mut fastrand::Rng,
         asker: IpAddr,
         of: Option<&Network>,
         n: usize,
     ) -> Vec<SocketAddr> {
-        let group = (of.cloned(), asker.is_ipv6());
-        let list = self.groups.get(&group).map(Vec::as_slice).unwrap_or_default();
-        let n = n.min(MAX_NODES);
-        let mut drawn = Vec::with_capacity(n.min(list.len()));
-        // A Fisher-Yates shuffle of the list of indices, of which only the touched part exists.
-        let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
-        for i in 0..list.len() {
-            if drawn.len() == n {
-                break;
-            }
-            let j = rng.usize(i..list.len());
-            let index = moved.get(&j).copied().unwrap_or(j);
-            let here = moved.get(&i).copied().unwrap_or(i);
-            moved.insert(j, here);
-            drawn.extend(list.get(index).filter(|node| node.ip() != asker));
-        }
-        drawn
+        self.list_for(asker, of).map(|list| list.draw(rng, asker, n.min(MAX_NODES))).unwrap_or_default()
+    }
+
+    /// As [`Passive::draw`], as the entries of NODES, written behind what is there. How many there were.
+    pub(super) fn write(
+        &mut self,
+        rng: &mut fastrand::Rng,
+        asker: IpAddr,
+        of: Option<&Network>,
+        n: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        self.list_for(asker, of).map_or(0, |list| list.write(rng, asker, n.min(MAX_NODES), out))
+    }
+
+    /// What `asker` may be told of: the nodes of his family and of a network.
+    fn list_for(&mut self, asker: IpAddr, of: Option<&Network>) -> Option<&mut List> {
+        self.groups.get_mut(&(of.cloned(), asker.is_ipv6()))
     }
 
     /// Forgets one node that is older than `lifetime` and returns it; call again until there is none.
@@ -193,6 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn few_of_many_are_drawn_as_evenly() {
+        let now = Instant::now();
+        let mut table = Passive::new(1000, 64);
+        (0..100).for_each(|n| assert!(table.insert(now, node(n), None)));
+        let mut rng = fastrand::Rng::with_seed(6);
+        let mut counts = [0u32; 100];
+        for round in 0..20_000 {
+            // Now and then the asker is one of them.
+            let drawn = table.draw(&mut rng, node(round % 300).ip(), None, 20);
+            assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), 20, "all different");
+            assert!(!drawn.contains(&node(round % 300)));
+            drawn.iter().for_each(|node| counts[(node.port() - 1000) as usize] += 1);
+        }
+        assert!(counts.iter().all(|&c| (3700..4300).contains(&c)), "{counts:?}");
+    }
+
+    #[test]
     fn a_draw_costs_what_it_asks_for() {
         let now = Instant::now();
         let mut table = Passive::new(200_000, 64);
@@ -212,15 +232,18 @@ mod tests {
             |n: u32| [None, "a".parse().ok(), "b".parse().ok()].get(n as usize % 3).cloned().flatten();
         (0..60).for_each(|n| assert!(table.insert(now, node(n), network(n))));
         let mut rng = fastrand::Rng::with_seed(5);
-        let mut drawn = |table: &Passive, n| -> BTreeSet<SocketAddr> {
+        let mut drawn = |table: &mut Passive, n| -> BTreeSet<SocketAddr> {
             table.draw(&mut rng, "1.1.1.1".parse().unwrap(), network(n).as_ref(), 100).into_iter().collect()
         };
         for n in 0..3 {
-            assert_eq!(drawn(&table, n), (n..60).step_by(3).map(node).collect());
+            assert_eq!(drawn(&mut table, n), (n..60).step_by(3).map(node).collect());
         }
         // It goes over to another one; the others of its own stay.
         assert!(table.insert(now, node(3), network(1)));
-        assert_eq!((drawn(&table, 0).len(), drawn(&table, 1).len(), drawn(&table, 2).len()), (19, 21, 20));
+        assert_eq!(
+            (drawn(&mut table, 0).len(), drawn(&mut table, 1).len(), drawn(&mut table, 2).len()),
+            (19, 21, 20)
+        );
         (0..60).for_each(|n| assert!(table.remove(node(n).ip())));
         assert!(table.groups.is_empty() && table.len_v4() == 0, "nothing stays of a network without nodes");
     }

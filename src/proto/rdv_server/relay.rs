@@ -23,7 +23,7 @@ impl Rendezvous {
         }
         state.spoke = true;
         state.relayed = true;
-        self.deadlines.remove(&(state.deadline, conn));
+        self.deadlines.remove(&(state.queued, conn));
         self.log(Event::ToRelay { peer });
         self.outputs.push_back(Output::Relay { conn, token });
     }

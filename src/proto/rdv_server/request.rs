@@ -11,6 +11,16 @@ use std::time::Instant;
 const NTP_WINDOW: f64 = 600.0;
 
 impl Rendezvous {
+    /// As [`Rendezvous::line`], but what this connection is answered is no output: it is written behind `answers`, each line with
+    /// its CRLF. It comes before what the outputs say about this connection, of which none may be left from before.
+    pub fn line_to(&mut self, now: Instant, unix_now: f64, conn: ConnId, line: &[u8], answers: &mut Vec<u8>) {
+        self.asking = Some(conn);
+        std::mem::swap(&mut self.answers, answers);
+        self.line(now, unix_now, conn, line);
+        std::mem::swap(&mut self.answers, answers);
+        self.asking = None;
+    }
+
     /// A line came, without its CRLF. `unix_now`: the wall clock in seconds. Lines of connections that have ended
     /// are ignored.
     pub fn line(&mut self, now: Instant, unix_now: f64, conn: ConnId, line: &[u8]) {
@@ -102,9 +112,22 @@ impl Rendezvous {
             return;
         }
         let network = self.conns.get(&conn).and_then(|conn| conn.network.as_ref());
-        let nodes = self.passive.draw(&mut self.rng, peer.ip(), network, n);
-        self.log(Event::Bootstrapped { peer, nodes: nodes.len() });
-        self.send(conn, if nodes.is_empty() { Reply::NodesEmpty } else { Reply::Nodes(nodes) });
+        if self.asking != Some(conn) {
+            let nodes = self.passive.draw(&mut self.rng, peer.ip(), network, n);
+            self.log(Event::Bootstrapped { peer, nodes: nodes.len() });
+            return self.send(conn, if nodes.is_empty() { Reply::NodesEmpty } else { Reply::Nodes(nodes) });
+        }
+        // The texts are there already.
+        let begin = self.answers.len();
+        self.answers.extend_from_slice(b"NODES ");
+        let nodes = self.passive.write(&mut self.rng, peer.ip(), network, n, &mut self.answers);
+        self.log(Event::Bootstrapped { peer, nodes });
+        if nodes == 0 {
+            self.answers.truncate(begin);
+            return self.send(conn, Reply::NodesEmpty);
+        }
+        self.counters.replies += 1;
+        self.answers.extend_from_slice(b"\r\n");
     }
 
     fn passive_ready(&mut self, now: Instant, conn: ConnId, peer: SocketAddr, port: u32) {

@@ -195,6 +195,9 @@ impl Rendezvous {
                 self.send(conn, Reply::Signal(SignalReply::Left));
             }
         }
+        if let Some(state) = self.conns.get_mut(&conn) {
+            state.signalling = true;
+        }
         self.reschedule(conn);
     }
 

@@ -1,9 +1,11 @@
-//! Each rule of the rendezvous server on its own: addresses, lists, connections. What simultaneous nodes do is in [`fights`],
+//! Each rule of the rendezvous server on its own: addresses, lists, connections. What simultaneous nodes do is in [`fights`], the two ways
+//! to be answered in [`answers`],
 //! signalling in [`signal`], random use of it all in [`random`].
 
 use super::*;
 use crate::proto::rdv_msg::MAX_LINE;
 
+mod answers;
 mod fights;
 mod random;
 mod signal;
@@ -244,6 +246,26 @@ fn quit_closes() {
     assert_eq!(w.ask(conn, "QUIT"), ["<quit>"]);
     assert!(w.ask(conn, "SOURCE TCP").is_empty());
     assert_eq!(w.server.connections(), 0);
+}
+
+#[test]
+fn who_asks_again_has_his_whole_time_again() {
+    let mut w = World::new();
+    let conn = w.open("1.1.1.1");
+    for _ in 0..5 {
+        assert_eq!(w.ask(conn, "SOURCE TCP"), ["REMOTE TCP 1025"]);
+        w.pass(100);
+        w.server.on_timeout(w.now);
+        assert_eq!(w.said(), []);
+        assert!(w.server.poll_timeout().unwrap() > w.now);
+    }
+    w.pass(19);
+    w.server.on_timeout(w.now);
+    assert_eq!((w.said(), w.server.poll_timeout()), (vec![], Some(w.now + Duration::from_secs(1))));
+    w.pass(1);
+    w.server.on_timeout(w.now);
+    assert_eq!(w.said(), lines(conn, &["<idle>"]));
+    assert!(w.server.deadlines.is_empty());
 }
 
 #[test]

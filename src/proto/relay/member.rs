@@ -8,7 +8,7 @@
 //! It costs no further round trip and a microsecond to check. Whoever reads the line on its way has a token with its proof;
 //! so each is good for two connections, which is what a meeting takes ([`Seen`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::proto::handshake::{NO_NETWORK, hmac};
 use crate::proto::network::{NetworkId, NetworkKey};
 use crate::proto::rdv_msg::{RelayProof, RelayToken};
+use crate::small::SmallMap;
 
 /// Tokens that are remembered.
 const REMEMBERED: usize = 1024;
@@ -60,7 +61,7 @@ impl Membership {
 /// The tokens that were named lately, and how often.
 #[derive(Debug, Default)]
 pub struct Seen {
-    times: BTreeMap<RelayToken, u8>,
+    times: SmallMap<RelayToken, u8>,
     order: VecDeque<RelayToken>,
 }
 

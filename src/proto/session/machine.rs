@@ -1,8 +1,9 @@
 //! One side of a session: what is to be said on the link, what the other's words mean, when a link is given up.
 //!
-//! In turns, while there is a link: say what [`Session::control`] gives; send again what [`Session::again`] gives; if
-//! [`Session::may_send`], send something new and hand it over with [`Session::sent`]. Tell what arrives by
-//! [`Session::received`] and [`Session::heard`], and look at [`Session::due`] when [`Session::deadline`] has come.
+//! In turns, while there is a link: say what [`Session::control`] gives; send what [`Session::again`] gives; if
+//! [`Session::may_send`], send something new and hand it over with [`Session::sent`], or hand it over by [`Session::put`] to be
+//! given what can be sent of it. Tell what arrives by [`Session::received`] and [`Session::heard`], and look at
+//! [`Session::due`] when [`Session::deadline`] has come.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,8 +14,12 @@ use super::window::{Unsettled, Window};
 use super::{NONE, SessionId, Violation};
 use crate::proto::handshake::Control;
 
-/// So much may arrive before it is acknowledged at once.
+/// So much may arrive before it is acknowledged at once,
 pub const ACK_AFTER: u64 = 256 << 10;
+/// but not so soon after the last time: to be told costs the sender a wake-up and more,
+pub const ACK_APART: Duration = Duration::from_millis(1);
+/// unless so much has arrived meanwhile.
+pub const ACK_MOST: u64 = 1 << 20;
 /// What arrives is acknowledged at the latest after this time.
 pub const ACK_WITHIN: Duration = Duration::from_millis(100);
 
@@ -73,6 +78,8 @@ struct Up {
     pong: Option<u32>,
     /// What the peer was told last that we have.
     told: u64,
+    /// When it was told that.
+    told_at: Option<Instant>,
     /// When it is to be told more.
     ack_at: Option<Instant>,
     ack_now: bool,
@@ -150,7 +157,7 @@ impl Session {
         self.window.resume(received)?;
         self.up = Some(Up { relays: self.relays, ..Up::new(now, None, self.received) });
         self.resumptions += 1;
-        self.resent += self.window.behind();
+        self.resent += self.window.repeated();
         Ok(())
     }
 
@@ -178,7 +185,7 @@ impl Session {
         // Before the last word: what the peer has sent is not to look lost to it.
         let last = may_close && !up.close_said && up.told < received;
         if std::mem::take(&mut up.ack_now) || last {
-            (up.told, up.ack_at) = (received, None);
+            (up.told, up.told_at, up.ack_at) = (received, Some(now), None);
             return Some(Control::Ack { received });
         }
         if let Some(number) = up.live.question(now) {
@@ -198,10 +205,10 @@ impl Session {
         self.up.as_ref().is_some_and(word)
     }
 
-    /// What is to be sent again, at most `most` units.
+    /// What is to be sent next of what was sent before, on another link, or was put aside: at most `most` units.
     pub fn again(&mut self, most: usize) -> Option<(&Piece, usize, usize)> {
         self.up.as_ref()?;
-        self.window.again(most)
+        self.window.again(most, self.settings.window)
     }
 
     /// Whether something new may be sent.
@@ -217,6 +224,31 @@ impl Session {
         self.window.push(piece);
     }
 
+    /// Something new is to be sent. It is moved out of `piece`, as by [`Session::sent`].
+    pub fn put(&mut self, piece: &mut Piece) {
+        self.window.put(piece);
+    }
+
+    /// Units that were put aside and have not been sent.
+    pub fn unsent(&self) -> u64 {
+        self.window.unsent()
+    }
+
+    /// Whether something was put aside, or is to be sent again.
+    pub fn is_behind(&self) -> bool {
+        self.window.behind() > 0
+    }
+
+    /// Bytes of memory that wait to be needed again.
+    pub fn spare(&self) -> usize {
+        self.window.spare()
+    }
+
+    /// Gives memory back that has not been needed for a while.
+    pub fn tidy(&mut self) {
+        self.window.tidy();
+    }
+
     // ---- what arrives ----
 
     /// So much of the peer's stream has arrived in all.
@@ -224,11 +256,14 @@ impl Session {
         self.received = received;
         let Some(up) = &mut self.up else { return };
         up.live.heard(now);
-        match received - up.told {
-            0 => {}
-            more if more >= ACK_AFTER => up.ack_now = true,
-            _ => up.ack_at = up.ack_at.or(Some(now + ACK_WITHIN)),
+        let more = received - up.told;
+        if more == 0 {
+            return;
         }
+        let soonest = up.told_at.map_or(now, |at| at + ACK_APART);
+        let at = if more < ACK_AFTER { now + ACK_WITHIN } else { soonest };
+        up.ack_now |= more >= ACK_MOST || more >= ACK_AFTER && soonest <= now;
+        up.ack_at = Some(up.ack_at.map_or(at, |before| before.min(at)));
     }
 
     /// A word of the peer.
@@ -330,9 +365,9 @@ impl Session {
         self.rtt
     }
 
-    /// Units that are not acknowledged.
+    /// Units that were sent and are not acknowledged.
     pub fn unacked(&self) -> u64 {
-        self.window.len()
+        self.window.len() - self.window.unsent()
     }
 
     /// How often it was taken up on another link.
@@ -354,6 +389,7 @@ impl Up {
             live: Live::new(now),
             pong: None,
             told,
+            told_at: None,
             ack_at: None,
             ack_now: false,
             close_said: false,

@@ -3,15 +3,39 @@
 //! A message has one unit more than bytes, for its end: so also an empty one has a place in the stream, and how much has
 //! arrived says whether it has. In the buffer that unit is a byte that is not sent.
 
-use crate::proto::handshake::transport::{FrameError, MAX_DATA, MAX_PART, Sealer};
+use crate::os::simd;
+use crate::proto::handshake::transport::{FrameError, Frames, MAX_DATA, MAX_PART, Sealer};
 use crate::proto::line;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Piece {
     bytes: Vec<u8>,
-    /// The messages: where each begins, and where it ends with its end.
-    messages: Vec<(usize, usize)>,
+    messages: Messages,
+}
+
+/// The messages: where each begins, and where it ends with its end. Most pieces have none, and there is one in each idle
+/// connection: boxed.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a third of the size where there are none")]
+struct Messages(Option<Box<Vec<(usize, usize)>>>);
+
+impl Messages {
+    #[inline]
+    fn all(&self) -> &[(usize, usize)] {
+        self.0.as_ref().map_or(&[], |messages| messages.as_slice())
+    }
+
+    fn all_mut(&mut self) -> &mut Vec<(usize, usize)> {
+        self.0.get_or_insert_default()
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        if let Some(messages) = &mut self.0 {
+            messages.clear();
+        }
+    }
 }
 
 /// What one frame holds.
@@ -41,7 +65,7 @@ impl Part<'_> {
 impl Piece {
     /// Room for `capacity` units.
     pub fn with_capacity(capacity: usize) -> Piece {
-        Piece { bytes: Vec::with_capacity(capacity), messages: Vec::new() }
+        Piece { bytes: Vec::with_capacity(capacity), messages: Messages::default() }
     }
 
     /// Units.
@@ -97,27 +121,44 @@ impl Piece {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Appends a line with its end.
+    #[inline]
+    pub fn push_line<const N: usize>(&mut self, text: &[u8], end: &[u8; N]) {
+        self.bytes.reserve(text.len() + N);
+        self.bytes.extend_from_slice(text);
+        self.bytes.extend_from_slice(end);
+    }
+
+    /// As [`Piece::push_line`] with CR LF, if there is room for it, the line is not very short, and it holds no LF; else nothing.
+    #[inline(always)]
+    pub(crate) fn push_checked(&mut self, line: &[u8]) -> bool {
+        simd::push_line(&mut self.bytes, line)
+    }
+
     /// Appends a message.
     pub fn push_message(&mut self, message: &[u8]) {
         let begin = self.bytes.len();
         self.bytes.reserve(message.len() + 1);
         self.bytes.extend_from_slice(message);
         self.bytes.push(0);
-        self.messages.push((begin, self.bytes.len()));
+        self.messages.all_mut().push((begin, self.bytes.len()));
     }
 
     /// Appends a copy of another one.
     pub fn push_piece(&mut self, other: &Piece) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
-        self.messages.extend(other.messages.iter().map(|(from, to)| (begin + from, begin + to)));
+        if !other.messages.all().is_empty() {
+            let moved = other.messages.all().iter().map(|(from, to)| (begin + from, begin + to));
+            self.messages.all_mut().extend(moved);
+        }
     }
 
     /// What is to be sent of the units from `from` to `to`, in parts that fit into a frame each.
     pub fn parts(&self, from: usize, to: usize) -> Parts<'_> {
         let to = to.min(self.bytes.len());
         // The first message that is not over before `from`.
-        let next = self.messages.partition_point(|(_, end)| *end <= from);
+        let next = self.messages.all().partition_point(|(_, end)| *end <= from);
         Parts { piece: self, at: from, to, next }
     }
 
@@ -130,9 +171,9 @@ impl Piece {
         from: usize,
         to: usize,
         sealer: &mut Sealer,
-        out: &mut Vec<u8>,
+        out: &mut impl Frames,
     ) -> Result<(), FrameError> {
-        if self.messages.is_empty() {
+        if self.messages.all().is_empty() {
             let to = to.min(self.bytes.len());
             return sealer.seal(self.bytes.get(from..to).unwrap_or_default(), out);
         }
@@ -154,7 +195,7 @@ impl Piece {
             }
             count
         };
-        for (begin, end) in &self.messages {
+        for (begin, end) in self.messages.all() {
             count += lines_in(at..*begin) + u64::from(*end > from);
             at = *end;
         }
@@ -179,7 +220,7 @@ impl<'a> Iterator for Parts<'a> {
         if self.at >= self.to {
             return None;
         }
-        let (begin, end) = self.piece.messages.get(self.next).copied().unwrap_or((self.to, self.to));
+        let (begin, end) = self.piece.messages.all().get(self.next).copied().unwrap_or((self.to, self.to));
         let at = self.at;
         if at < begin {
             self.at = begin.min(self.to).min(at + MAX_DATA);

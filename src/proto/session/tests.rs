@@ -18,7 +18,7 @@ fn lines(text: &[u8]) -> Piece {
 /// What is sent again from a place on, as parts.
 fn again(window: &mut Window, most: usize) -> Vec<(Vec<u8>, bool, bool)> {
     let mut all = Vec::new();
-    while let Some((piece, from, to)) = window.again(most) {
+    while let Some((piece, from, to)) = window.again(most, u64::MAX) {
         let mut units = 0;
         for part in piece.parts(from, to) {
             units += part.units();
@@ -74,14 +74,14 @@ fn large_pieces_are_moved_and_their_memory_comes_back() {
     });
     window.push(&mut piece);
     window.push(&mut lines(&vec![b'y'; 50_000]));
-    let kept = window.again(1).is_none().then_some(()).and_then(|()| {
+    let kept = window.again(1, u64::MAX).is_none().then_some(()).and_then(|()| {
         window.resume(0).unwrap();
-        window.again(1).map(|(piece, ..)| match piece.parts(0, 1).next().unwrap() {
+        window.again(1, u64::MAX).map(|(piece, ..)| match piece.parts(0, 1).next().unwrap() {
             Part::Lines(bytes) | Part::Message { part: bytes, .. } => bytes.as_ptr(),
         })
     });
     assert_eq!(at, kept, "the same memory");
-    while window.again(usize::MAX).is_some() {}
+    while window.again(usize::MAX, u64::MAX).is_some() {}
     window.ack(100_000).unwrap();
     let mut next = lines(&vec![b'z'; 5000]);
     window.push(&mut next);
@@ -119,6 +119,67 @@ fn acknowledgements_are_few() {
     // Much is acknowledged at once.
     a.received(now + MS * 132, 20 + machine::ACK_AFTER);
     assert_eq!(a.control(now + MS * 132, true), Some(Control::Ack { received: 20 + machine::ACK_AFTER }));
+}
+
+/// Each costs the sender a wake-up.
+#[test]
+fn where_much_comes_acknowledgements_are_apart() {
+    use machine::{ACK_AFTER, ACK_APART, ACK_MOST};
+    let now = Instant::now();
+    let [mut a, _] = pair(now);
+    a.received(now, ACK_AFTER);
+    assert_eq!(a.control(now, true), Some(Control::Ack { received: ACK_AFTER }));
+    let soon = now + ACK_APART / 3;
+    a.received(soon, 2 * ACK_AFTER);
+    assert_eq!((a.control(soon, true), a.due(soon, true)), (None, Due::Nothing));
+    assert_eq!(a.deadline(true), Some(now + ACK_APART), "a sender with a small window waits for it");
+    assert_eq!(a.due(now + ACK_APART, true), Due::Say);
+    assert_eq!(a.control(now + ACK_APART, true), Some(Control::Ack { received: 2 * ACK_AFTER }));
+    let (soon, all) = (now + ACK_APART * 4 / 3, 2 * ACK_AFTER + ACK_MOST);
+    a.received(soon, all - 1);
+    assert_eq!(a.control(soon, true), None);
+    a.received(soon, all);
+    assert_eq!(a.control(soon, true), Some(Control::Ack { received: all }));
+    // What had been due meanwhile is said with it.
+    assert_eq!(a.due(now + ACK_APART * 3, true), Due::Nothing);
+}
+
+#[test]
+fn what_is_put_aside_is_sent_as_the_window_lets_it() {
+    let mut window = Window::default();
+    let text: Vec<u8> = (0..100).collect();
+    window.push(&mut lines(&text[..10]));
+    window.put(&mut lines(&text[10..]));
+    assert_eq!((window.end(), window.unsent(), window.behind(), window.repeated()), (100, 90, 90, 0));
+    let sent = |window: &mut Window, most, width| {
+        window.again(most, width).map(|(piece, from, to)| match piece.parts(from, to).next() {
+            Some(Part::Lines(bytes)) => bytes.to_vec(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(sent(&mut window, 30, 50), Some(text[10..40].to_vec()));
+    assert!(window.ack(41).is_err(), "nobody can have had that");
+    // The last piece may exceed it.
+    assert_eq!(sent(&mut window, 30, 50), Some(text[40..70].to_vec()));
+    assert_eq!(sent(&mut window, 30, 50), None);
+    window.ack(25).unwrap();
+    assert_eq!((sent(&mut window, 5, 50), window.unsent()), (Some(text[70..75].to_vec()), 25));
+    // On another link: what was sent comes again, whatever the window says, and then the rest.
+    assert!(window.resume(76).is_err());
+    window.resume(30).unwrap();
+    assert_eq!((window.repeated(), window.unsent(), window.behind()), (45, 25, 70));
+    let mut got = Vec::new();
+    while let Some(piece) = sent(&mut window, 7, 20) {
+        got.extend(piece);
+    }
+    assert_eq!(got, text[30..75]);
+    window.ack(75).unwrap();
+    got.clear();
+    while let Some(piece) = sent(&mut window, 7, 20) {
+        got.extend(piece);
+    }
+    assert_eq!(got, text[75..96], "20, and what a piece has more");
+    assert_eq!(window.unsettled().bytes, 25);
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl Signalling {
     fn dial(&mut self, now: Instant, name: String, role: Role) {
         let link = LinkId(self.next_link);
         self.next_link += 1;
-        let server = self.servers.entry(name.clone()).or_insert_with(|| Server::new(now, false));
+        let server = self.servers.get_or_insert_with(name.clone(), || Server::new(now, false));
         server.role = role;
         server.used = now;
         server.channel = Some(Channel::new(now, link, &self.settings));

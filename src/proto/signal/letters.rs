@@ -2,7 +2,7 @@
 
 use super::{LinkId, Outcome};
 use crate::proto::identity::PublicKey;
-use std::collections::BTreeMap;
+use crate::small::SmallMap;
 use std::time::{Duration, Instant};
 
 /// Most servers that are tried for one message.
@@ -37,7 +37,7 @@ pub(super) struct Letter {
 /// All messages under way, by their tag.
 #[derive(Debug, Default)]
 pub(super) struct Letters {
-    table: BTreeMap<u64, Letter>,
+    table: SmallMap<u64, Letter>,
 }
 
 impl Letters {

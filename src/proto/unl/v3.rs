@@ -29,6 +29,7 @@ use std::str::FromStr;
 use super::crc::crc32;
 use crate::proto::base64url;
 use crate::proto::identity::{Identity, KEY_LEN, PublicKey, SIGNATURE_LEN};
+use crate::small;
 
 pub use check::Check;
 pub use error::V3Error;
@@ -117,7 +118,7 @@ impl UnlV3 {
     pub fn has_same_addresses(&self, other: &UnlV3) -> bool {
         let sorted = |unl: &UnlV3| {
             let mut candidates = unl.record.candidates.clone();
-            candidates.sort_unstable();
+            small::sort(&mut candidates);
             candidates
         };
         sorted(self) == sorted(other)

@@ -11,7 +11,7 @@ mod query;
 
 use super::config::HttpLimits;
 use super::log::{Level, Log};
-use super::net::{Either, Life, race, tune};
+use super::net::{Either, Life, accepted, race};
 use super::rendezvous::{Hub, accept_failed};
 use super::store::Post;
 use crate::proto::rdv_server::{Accounts, Refusal};
@@ -96,7 +96,7 @@ impl Http {
                             });
                             continue;
                         }
-                        tune(&stream);
+                        accepted(&stream);
                         let (http, life) = (self.clone(), life.clone());
                         tokio::spawn(async move {
                             http.clone().serve(stream, SocketAddr::new(ip, peer.port()), life).await;

@@ -34,6 +34,10 @@ await conn.send(new Uint8Array(3));
 const room: boolean = conn.trySend(Buffer.of(1));
 // @ts-expect-error neither a line nor bytes
 await conn.send(7);
+await conn.sendLines(['a', Buffer.of(1)]);
+await conn.sendLines(new Set(['a']));
+// @ts-expect-error one line is not many
+await conn.sendLines(Buffer.of(1));
 
 net.on('line', (line, from) => from.send(line.toUpperCase()));
 net.on('disconnect', (which, end) => void [which.id satisfies number, end.code satisfies ResultCode]);
@@ -51,6 +55,7 @@ try {
   checkUnl('x');
 } catch (error) {
   if (error instanceof P2PError && error.code === 'P2P_ERR_INVALID') error.errno satisfies number;
+  if (error instanceof P2PError && error.index !== undefined) error.index satisfies number;
 }
 const expires: Date | null = readUnl(net.unl({ candidate: ['mapped 203.0.113.7:1'] })).expires;
 const wouldBlock: -10 = constants.P2P_ERR_WOULD_BLOCK;

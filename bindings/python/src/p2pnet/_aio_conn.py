@@ -4,10 +4,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Tuple
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterable, Tuple
 
 from . import info as _info
-from ._router import ANY, LINE, MESSAGES, BaseConn
+from ._router import ANY, AT_ONCE, LINE, MESSAGES, BaseConn
 from .constants import EventKind
 from .core import Line, octets
 from .errors import ClosedError, WouldBlockError
@@ -25,11 +25,17 @@ class Conn(BaseConn):
         """Sends a line; waits for room if the peer does not read."""
         await self._send(self._net._core.send_line, octets(line))
 
+    async def send_lines(self, lines: Iterable[Line]) -> None:
+        """Sends many lines in their order, for less than as many calls cost."""
+        rest, sent = [octets(line) for line in lines], 0
+        while sent < len(rest):
+            sent += await self._send(self._net._core.send_lines, rest[sent:sent + AT_ONCE])
+
     async def send(self, data: Line) -> None:
         """Sends a message of any bytes, which arrives whole (secure dialect; with framing raw: bytes)."""
         await self._send(self._net._core.send, octets(data))
 
-    async def _send(self, function: Callable[[int, Line], None], data: bytes) -> None:
+    async def _send(self, function: Callable[[int, Any], Any], data: Any) -> Any:
         while True:
             seen = self._writable
             if self._end is not None:

@@ -76,7 +76,7 @@ class CUnlInfo(ctypes.Structure):
 
 
 class CEvent(ctypes.Structure):
-    """p2p_event. Not read through this class, which is slow, but by EVENT_FORMAT."""
+    """p2p_event. Not read by its fields, which is slow, but by EVENT_FORMAT."""
     _fields_ = [
         ("struct_size", c_uint32), ("kind", c_int32), ("conn", c_uint64), ("request", c_uint64), ("result", c_int32),
         ("os_error", c_int32), ("code", c_int32), ("reserved", c_uint32), ("data", c_void_p), ("len", c_size_t),
@@ -85,6 +85,11 @@ class CEvent(ctypes.Structure):
 
 #: p2p_event for the module struct: the same fields.
 EVENT_FORMAT = "@IiQQiiiIPNPPQ"
+
+
+class CLine(ctypes.Structure):
+    """p2p_line"""
+    _fields_ = [("data", c_char_p), ("len", c_size_t)]
 
 
 class CDht(ctypes.Structure):
@@ -122,10 +127,12 @@ PROTOTYPES = {
     "p2p_poll": (c_int32, [c_void_p, c_uint32]),
     "p2p_next_event": (c_int32, [c_void_p, POINTER(c_void_p)]),
     "p2p_event_free": (None, [c_void_p]),
+    "p2p_next_events": (c_int32, [c_void_p, c_void_p, c_uint32]),
     "p2p_wait": (c_int32, [c_void_p, c_int32]),
     "p2p_wake": (c_int32, [c_void_p]),
     "p2p_fd": (c_int32, [c_void_p, POINTER(c_ssize_t)]),
     "p2p_send_line": (c_int32, [c_void_p, c_uint64, c_char_p, c_size_t]),
+    "p2p_send_lines": (c_int32, [c_void_p, c_uint64, POINTER(CLine), c_size_t, _LEN]),
     "p2p_send": (c_int32, [c_void_p, c_uint64, c_char_p, c_size_t]),
     "p2p_broadcast_line": (c_int32, [c_void_p, c_char_p, c_size_t, c_uint64, POINTER(c_uint32)]),
     "p2p_conn_close": (c_int32, [c_void_p, c_uint64]),
@@ -146,7 +153,7 @@ PROTOTYPES = {
     "p2p_dht_put": (c_int32, [c_void_p, c_char_p, c_char_p, c_size_t, _REQ, _ERR]),
     "p2p_dht_deliver": (c_int32, [c_void_p, c_char_p, c_char_p, c_size_t]),
 }
-_QUICK = ["p2p_next_event", "p2p_event_free", "p2p_send_line", "p2p_send", "p2p_strerror"]
+_QUICK = ["p2p_next_events", "p2p_send_line", "p2p_send", "p2p_strerror"]
 
 
 def _places() -> List[str]:

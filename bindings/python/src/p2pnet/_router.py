@@ -17,6 +17,8 @@ from .info import ConnInfo
 log = logging.getLogger("p2pnet")
 _LEVELS: Dict[int, int] = {Log.ERROR: logging.ERROR, Log.WARN: logging.WARNING, Log.INFO: logging.INFO,
                            Log.DEBUG: logging.DEBUG, Log.TRACE: logging.DEBUG}
+#: So many lines are given to the library in one call.
+AT_ONCE = 1024
 #: What an entry of a queue costs besides its bytes, about.
 ENTRY = 100
 

@@ -235,6 +235,8 @@ class Opt(IntEnum):
     RELAY_RATE_IN_ALL = 56
     RELAY_BYTES = 57
     RELAY_IDLE_MS = 58
+    LEASE = 59
+    SPIN_US = 60
     PASSIVE_BIND = 1001
     INTERFACE = 1002
     WAN_IP = 1003

@@ -1,4 +1,4 @@
-"""A net as the C library has it: calls that return at once, and events that are taken one by one.
+"""A net as the C library has it: calls that return at once, and events to be taken.
 
 For programs with a loop of their own, and what Net and aio.Net are made of:
 
@@ -13,24 +13,28 @@ Any thread may call anything; events are taken by one thread at a time.
 """
 from __future__ import annotations
 
+import collections
 import ctypes
 import json
 import select
 import socket
 import struct
+import threading
 import time
-from ctypes import c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64, c_void_p
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from ctypes import c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _native, options
 from . import info as _info
 from .constants import Classic, EventKind, Result
-from .errors import ClosedError
+from .errors import ClosedError, error
 
-_unpack = struct.Struct(_native.EVENT_FORMAT).unpack
+_rows_of = struct.Struct(_native.EVENT_FORMAT).iter_unpack
 _size = struct.calcsize(_native.EVENT_FORMAT)
 _string_at = ctypes.string_at
-_next_event, _event_free = _native.quick.p2p_next_event, _native.quick.p2p_event_free
+_next_events = _native.quick.p2p_next_events
+#: How many events are asked of the library at a time: a call of C costs several times what an event does.
+_AT_ONCE = 128
 _send_line, _send = _native.quick.p2p_send_line, _native.quick.p2p_send
 _KINDS: Dict[int, EventKind] = {int(k): k for k in EventKind}
 _RESULTS: Dict[int, Result] = {int(r): r for r in Result}
@@ -82,6 +86,12 @@ class EventNet:
         self._fd: Optional[int] = None
         self._started = self._over = False
         self._peers: Dict[int, str] = {}  # of the open connections
+        # What the library was asked for ahead. While there is something here it says that events wait (fileno()), as it does until
+        # a call of p2p_next_events() gives none.
+        self._ahead: Deque[Event] = collections.deque()
+        self._array: Any = None
+        self._asking = threading.RLock()
+        self._asks = False
         self._handle = options.new_net(opts)
         _native.open_nets.add(self)
 
@@ -122,6 +132,7 @@ class EventNet:
         """Stops if need be, waits for the end (bounded: close_timeout_ms twice and a second) and frees. Again is fine."""
         handle, self._handle = self._handle, None
         _native.open_nets.discard(self)
+        self._ahead.clear()
         if handle is not None:
             _native.lib.p2p_net_stop(handle)
         # Freed here, by the last reference going; if another thread is in a call, when that one returns.
@@ -138,20 +149,42 @@ class EventNet:
 
     def next_event(self) -> Optional[Event]:
         """Takes the next event; None if there is none now."""
-        out = c_void_p()
-        code = _next_event(self._handle, out)
-        if code != 1 or not out.value:
-            self._check(code)
-            return None
+        handle = self._handle
+        if handle is None or handle._as_parameter_ is None:
+            handle = self._open()
         try:
-            (_, kind, conn, request, result, os_error, number, _, data, length, peer, _, when) = _unpack(
-                _string_at(out.value, _size))
-            # What comes in on a connection has its address, which OPENED has told: reading it each time takes longer.
-            known = self._peers.get(conn) if kind in _INPUT else None
-            event = Event(_KINDS.get(kind, kind), conn, request, _RESULTS.get(result, result), os_error, number,
-                          _string_at(data, length) if length else b"", known or _string_at(peer).decode("utf-8", "replace"), when)
-        finally:
-            _event_free(out)
+            return self._ahead.popleft() if self._ahead or self._ask(handle) else None
+        except IndexError:
+            return None  # another thread has taken it
+
+    def _ask(self, handle: _native.Handle) -> bool:
+        """Takes events from the library. The net lives meanwhile: its handle is held."""
+        with self._asking:
+            if self._ahead:
+                return True
+            if self._asks:  # by a signal's handler, or a finalizer
+                raise error(Result.REENTRANT, "events are being taken by what this has interrupted")
+            self._asks = True
+            try:
+                if self._array is None:
+                    self._array = (_native.CEvent * _AT_ONCE)()
+                    self._array[0].struct_size = _size
+                count = _next_events(handle, self._array, _AT_ONCE)
+                if count <= 0:
+                    self._check(count)
+                    return False
+                self._ahead.extend(map(self._event, _rows_of(memoryview(self._array).cast("B")[:count * _size])))
+                return True
+            finally:
+                self._asks = False
+
+    def _event(self, row: Tuple[int, ...]) -> Event:
+        """Of p2p_event."""
+        _, kind, conn, request, result, os_error, number, _, data, length, peer, _, when = row
+        # What comes in on a connection has its address, which OPENED has told: reading it each time takes longer.
+        known = self._peers.get(conn) if kind in _INPUT else None
+        event = Event(_KINDS.get(kind, kind), conn, request, _RESULTS.get(result, result), os_error, number,
+                      _string_at(data, length) if length else b"", known or _string_at(peer).decode("utf-8", "replace"), when)
         if kind == _OPENED:
             self._peers[conn] = event.peer
         elif kind == _CLOSED:
@@ -185,7 +218,7 @@ class EventNet:
         After the time it is True as well: look for events. Ctrl-C ends it, as it ends time.sleep().
         """
         handle = self._open()  # held meanwhile
-        if self._over:
+        if self._over and not self._ahead:
             return False
         sleep(self.fileno(), timeout)
         del handle
@@ -236,6 +269,17 @@ class EventNet:
         code = _send_line(self._handle, conn, data, len(data))
         if code < 0:
             self._check(code)
+
+    def send_lines(self, conn: int, lines: Sequence[Line]) -> int:
+        """Sends lines in one call, in their order, and gives how many were taken. If none was, the first one's error is raised:
+        WouldBlockError (WRITABLE follows), InvalidError, ..."""
+        every = [octets(line) for line in lines]
+        array = (_native.CLine * len(every))(*[(line, len(line)) for line in every])
+        sent = c_size_t()
+        code = _native.lib.p2p_send_lines(self._handle, conn, array, len(every), sent)
+        if code < 0 and not sent.value:
+            self._check(code)
+        return int(sent.value)
 
     def send(self, conn: int, data: Line) -> None:
         """Sends a message (secure dialect), or bytes (framing raw)."""

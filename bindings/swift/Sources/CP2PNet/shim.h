@@ -137,6 +137,22 @@ static inline int32_t p2ps_send_line(p2p_net *net, p2p_conn conn, const void *li
 {
     return p2p_send_line(net, conn, (const char *)line, len);
 }
+/* Lines that lie behind each other in text, with their lengths; no more than so many of them. */
+enum { P2PS_LINES_AT_ONCE = 256 };
+static inline int32_t p2ps_send_lines(p2p_net *net, p2p_conn conn, const void *text, const size_t *lens,
+                                      size_t count, size_t *sent)
+{
+    p2p_line lines[P2PS_LINES_AT_ONCE];
+    const char *at = (const char *)text;
+    if (count > P2PS_LINES_AT_ONCE)
+        count = P2PS_LINES_AT_ONCE;
+    for (size_t i = 0; i < count; i++) {
+        lines[i].data = at;
+        lines[i].len = lens[i];
+        at += lens[i];
+    }
+    return p2p_send_lines(net, conn, lines, count, sent);
+}
 static inline int32_t p2ps_send(p2p_net *net, p2p_conn conn, const void *data, size_t len)
 {
     return p2p_send(net, conn, data, len);

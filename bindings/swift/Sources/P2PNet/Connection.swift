@@ -64,6 +64,18 @@ public final class Connection: Sendable, Hashable {
         try await link.send { raw in bytes.contiguous { p2ps_send_line(raw, self.id, $0.baseAddress, $0.count) } }
     }
 
+    /// Sends many lines in their order, for less than as many calls cost. It waits while the peer does not read; if the task is
+    /// cancelled then, a part may have been sent. Errors are those of `send(line:)`, and tell in ``P2PError/line`` which line was
+    /// not sent: those before it were, none behind it was. What other tasks send may come between.
+    public func send<Line: StringProtocol>(lines: some Collection<Line> & Sendable) async throws {
+        try await link.send(lines: lines) { line, text in text.append(contentsOf: line.utf8) }
+    }
+
+    /// Sends many lines that are no UTF-8 text.
+    public func send<Line: Collection<UInt8>>(lines: some Collection<Line> & Sendable) async throws {
+        try await link.send(lines: lines) { line, text in text.append(contentsOf: line) }
+    }
+
     /// Sends a message of 0 to `maxMessage` bytes, whole and in order with lines (secure dialect; else `unsupported`). It waits
     /// while the peer does not read; if the task is cancelled then, the message was not sent.
     public func send(message: some Collection<UInt8> & Sendable) async throws {

@@ -25,7 +25,7 @@ extension P2PError {
         /// Not possible in the net's present state: not started, started twice, no handler set.
         public static let state = Code(rawValue: -4)
 
-        /// Another thread is in p2p_poll() or p2p_next_event() of this net.
+        /// Another thread is in p2p_poll(), p2p_next_event() or p2p_next_events() of this net.
         public static let busy = Code(rawValue: -5)
 
         /// Called from inside a callback of this net, where it cannot work.

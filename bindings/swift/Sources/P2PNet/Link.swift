@@ -129,6 +129,37 @@ final class Link: @unchecked Sendable {
         }
     }
 
+    /// So many bytes of lines are given to the library in one call, and the rest of the last one's.
+    private static let piece = 64 << 10
+
+    /// Sends lines in their order, many with one call of the library. `append` puts a line's bytes behind those of others.
+    func send<Lines: Collection>(lines: Lines, append: (Lines.Element, inout [UInt8]) -> Void) async throws {
+        var next = lines.startIndex
+        var sent = 0
+        while next != lines.endIndex {
+            var text: [UInt8] = []
+            var lengths: [Int] = []
+            var at = next
+            while at != lines.endIndex, lengths.count < Int(P2PS_LINES_AT_ONCE), text.count < Self.piece {
+                let before = text.count
+                append(lines[at], &text)
+                lengths.append(text.count - before)
+                lines.formIndex(after: &at)
+            }
+            var taken = 0
+            do {
+                try await send { raw in
+                    let result = p2ps_send_lines(raw, id, text, lengths, lengths.count, &taken)
+                    return taken > 0 ? P2PError.Code.ok.rawValue : result // the next call tells why no more were
+                }
+            } catch let error as P2PError {
+                throw error.about(line: sent)
+            }
+            sent += taken
+            lines.formIndex(&next, offsetBy: taken)
+        }
+    }
+
     /// False: there was no room, and nothing was sent.
     func attemptOnce(_ attempt: (OpaquePointer) -> Int32) throws -> Bool {
         let code = P2PError.Code(rawValue: try core.enter(attempt))

@@ -358,6 +358,24 @@ extension NetOptions {
         set { self[milliseconds: 58] = newValue }
     }
 
+    /// 1; a thread that sleeps in p2p_wait() does the node's work meanwhile, so that an event need not wake another
+    /// thread on its way to your program. Only the node's own work: nothing of yours is called. 0 = the net's own
+    /// thread does it always; for threads with stacks of less than 128 KiB, or that have changed their network
+    /// namespace (setns(2)).
+    public var lease: Int? {
+        get { self[number: 59] }
+        set { self[number: 59] = newValue }
+    }
+
+    /// 0 (to 1000); microseconds for which p2p_wait() looks for events before it sleeps, as long as that pays: an
+    /// answer that comes meanwhile is there sooner, and the CPU is busy meanwhile. After vain tries it looks ever more
+    /// seldom; it yields to who else wants that CPU. 20 is a good value for answers that come at once. Needs
+    /// `NetOptions.lease`.
+    public var spinUs: Int? {
+        get { self[number: 60] }
+        set { self[number: 60] = newValue }
+    }
+
     /// ""; address to listen on: "" = every IPv4 and IPv6 address, "0.0.0.0" = every IPv4, "::" = every IPv6. A
     /// particular address is also the source of our own connections.
     public var passiveBind: String? {
@@ -479,6 +497,8 @@ let optionNames: [Int32: String] = [
     56: "relayRateInAll",
     57: "relayBytes",
     58: "relayIdle",
+    59: "lease",
+    60: "spinUs",
     1001: "passiveBind",
     1002: "interface",
     1003: "wanIP",

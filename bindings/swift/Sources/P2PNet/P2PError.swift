@@ -20,6 +20,8 @@ public struct P2PError: Error, Hashable, Sendable, CustomStringConvertible {
     public let message: String
     /// The request that failed, for ``Net/explain(_:)``; nil if it was none.
     public internal(set) var request: UInt64?
+    /// Of `send(lines:)`: how many of the lines were sent, which is the place of the one that was not, counted from 0; else nil.
+    public internal(set) var line: Int?
 
     init(_ code: Code, _ message: String, errno: Int32 = 0, request: UInt64? = nil) {
         self.code = code
@@ -29,6 +31,13 @@ public struct P2PError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { "p2pnet: \(message)" }
+
+    /// The same, about one of many lines.
+    func about(line: Int) -> P2PError {
+        var error = P2PError(code, code == .closed ? message : "lines[\(line)]: \(message)", errno: errno, request: request)
+        error.line = line
+        return error
+    }
 }
 
 extension P2PError.Code {

@@ -191,6 +191,68 @@ final class ConnectionTests: XCTestCase {
         await pair.close()
     }
 
+    func testManyLinesAtOnce() async throws {
+        for configure in [Self.small, { classic(&$0); $0.sendBuffer = 8192 }] as [Configure] {
+            let pair = try await Pair(configure)
+            let (atA, atB) = (pair.atA, pair.atB)
+            let lines = (0..<5000).map { "line \($0) 你" } + [String(repeating: "ü", count: 50_000), "after it"]
+            let bytes = (0..<300).map { [UInt8(truncatingIfNeeded: $0), 0xff, 0, 0xfe] }
+            let sending = Task {
+                try await atA.send(lines: lines)
+                try await atA.send(lines: [String]())
+                try await atA.send(line: "between")
+                try await atA.send(lines: lines.reversed().map { $0.dropFirst() })
+                try await atA.send(lines: bytes)
+                atA.close()
+            }
+            let expected = lines + ["between"] + lines.reversed().map { String($0.dropFirst()) }
+            var got: [Packet] = []
+            for try await packet in atB.packets { got.append(packet) }
+            try await sending.value
+            XCTAssertTrue(got.prefix(expected.count).map(\.text) == expected)
+            XCTAssertTrue(got.dropFirst(expected.count).map(\.bytes) == bytes)
+            await pair.close()
+        }
+    }
+
+    func testManyLinesOfWhichOneCannotBeSent() async throws {
+        let pair = try await Pair { $0.maxLine = 100 }
+        let (atA, atB) = (pair.atA, pair.atB)
+        let before = (0..<700).map { "line \($0)" } // more than are given to the library at once
+        let long = String(repeating: "x", count: 101)
+        for (code, bad) in [(P2PError.Code.invalid, ""), (.invalid, "two\r\nlines"), (.tooLarge, long)] {
+            let error = await expect(code) { try await atA.send(lines: before + [bad, "never"]) }
+            XCTAssertEqual(error.line, 700)
+            XCTAssertTrue(error.message.hasPrefix("lines[700]: "), error.message)
+            let first = await expect(code) { try await atA.send(lines: [bad, "never"]) }
+            XCTAssertEqual(first.line, 0)
+        }
+        try await atA.send(line: "last")
+        atA.close()
+        let got = try await atB.lines.reduce(into: []) { $0.append($1) }
+        XCTAssertTrue(got == before + before + before + ["last"], "\(got.count) lines")
+        let closed = await expect(.closed) { try await atA.send(lines: ["never"]) }
+        XCTAssertEqual(closed.line, 0)
+        let single = await expect(.closed) { try await atA.send(line: "never") }
+        XCTAssertNil(single.line)
+        await pair.close()
+    }
+
+    func testSendingManyLinesCanBeCancelled() async throws {
+        let pair = try await Pair(Self.small)
+        let (atA, atB) = (pair.atA, pair.atB)
+        let lines = (0..<20_000).map { "\($0) " + String(repeating: "x", count: 1000) } // more than fit: nobody reads
+        await expectCancellation { try await cancelledSoon { try await atA.send(lines: lines) } }
+        atA.close()
+        var count = 0
+        for try await line in atB.lines { // a part of them, in order and without a gap
+            XCTAssertEqual(line, lines[count])
+            count += 1
+        }
+        XCTAssertTrue(count > 0 && count < lines.count, "\(count)")
+        await pair.close()
+    }
+
     func testAConnectionThatIsNotReadSlowsNoOther() async throws {
         let b = try loopback("127.0.0.3", Self.small)
         let flooding = try loopback("127.0.0.2", Self.small)

@@ -6,7 +6,6 @@
 mod punch;
 mod us;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,26 +19,28 @@ use crate::error::{Code, Error, Result};
 use crate::event::Via;
 use crate::node::conn::Conn;
 use crate::node::log::log;
+use crate::node::moment::Moment;
 use crate::node::shared::Outcome;
 use crate::node::table::State;
 use crate::proto::conn_id::{Nonce, ZERO_NONCE, conn_id, our_side};
 use crate::proto::connect::classic::{AttemptId, Claim, Classic, Failure, Limits, Link, Options, Output, Us};
 use crate::proto::punch::Budget;
 use crate::proto::unl::{NodeType, UnlV2};
+use crate::small::{SmallMap, SmallSet};
 
 /// What is under way.
 pub(super) struct Desk {
     machine: Classic,
     /// Entries of the table that are the machine's attempts, and what goes before the first line.
-    attempts: BTreeMap<u64, (AttemptId, Nonce)>,
+    attempts: SmallMap<u64, (AttemptId, Nonce)>,
     /// Messages of the machine, by the name the DHT knows them by.
-    tags: BTreeMap<u64, u64>,
+    tags: SmallMap<u64, u64>,
     /// Requests that wait until it is known how this node can be reached.
     held: Vec<(u64, String, Options)>,
     /// Entries that are fights others have challenged us to.
-    challenged: BTreeMap<u64, IpAddr>,
+    challenged: SmallMap<u64, IpAddr>,
     /// Entries that are fights of ours.
-    challenges: BTreeSet<u64>,
+    challenges: SmallSet<u64>,
     /// What punching may use.
     budget: Arc<Mutex<Budget>>,
     channel: Option<punch::Channel>,
@@ -52,11 +53,11 @@ impl Desk {
         let request = if own_limit { config.unl_connect_timeout } else { Limits::default().request };
         Desk {
             machine: Classic::new(Limits { request, ..Limits::default() }),
-            attempts: BTreeMap::new(),
-            tags: BTreeMap::new(),
+            attempts: SmallMap::new(),
+            tags: SmallMap::new(),
             held: Vec::new(),
-            challenged: BTreeMap::new(),
-            challenges: BTreeSet::new(),
+            challenged: SmallMap::new(),
+            challenges: SmallSet::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             channel: None,
         }
@@ -147,7 +148,7 @@ impl Actor {
     /// What an open link is, before the program hears of it: the request that is done with it, 0 for none. `None`: it is
     /// not wanted, and gone.
     pub(super) fn claim(&mut self, id: u64, request: u64, conn: &mut Arc<Conn>) -> Option<u64> {
-        let Some(nonce) = conn.nonce.filter(|_| self.is_classic_direct()) else { return Some(request) };
+        let Some(nonce) = conn.nonce().filter(|_| self.is_classic_direct()) else { return Some(request) };
         let attempt = self.classic.attempts.remove(&id).map(|(attempt, _)| attempt);
         self.fight_ended(id);
         let from: SocketAddr = conn.peer.to_string_lossy().parse().ok()?;
@@ -165,7 +166,7 @@ impl Actor {
         if let Some(conn) = Arc::get_mut(conn) {
             if let IpAddr::V4(ip) = from.ip().to_canonical() {
                 let ours = our_side(ip, us.unl.lan_ip, us.unl.wan_ip);
-                conn.con_id = Some(conn_id(&nonce, ours, ip));
+                conn.set_con_id(conn_id(&nonce, ours, ip));
             }
             if let Claim::Request { via, .. } = claim {
                 conn.via = via;
@@ -269,7 +270,7 @@ impl Actor {
         }
         let id = self.shared.new_id();
         self.classic.attempts.insert(id, (attempt, nonce));
-        self.dial(id, vec![to], 0, Instant::now());
+        self.dial(id, vec![to], 0, Moment::now());
     }
 
     fn not_begun(&mut self, attempt: AttemptId, e: Error) {

@@ -114,8 +114,7 @@ impl Actor {
         });
         self.classic.attempts.insert(id, (attempt, nonce));
         self.classic.challenges.insert(id);
-        let (ips, since, state) = (vec![peer], Instant::now(), State::Opening(task));
-        self.table.insert(id, Entry { ips, inbound: false, request: 0, since, dialler: None, state });
+        self.table.insert(id, Entry::new([peer], None, false, State::Opening(task.into())));
     }
 
     /// Something has come by the channel.
@@ -157,8 +156,7 @@ impl Actor {
             Some(Msg::Opened { id, outcome })
         });
         self.classic.challenged.insert(id, ip);
-        let (ips, since, state) = (vec![ip], Instant::now(), State::Opening(task));
-        self.table.insert(id, Entry { ips, inbound: true, request: 0, since, dialler: None, state });
+        self.table.insert(id, Entry::new([ip], None, true, State::Opening(task.into())));
     }
 
     /// An entry that may have been a fight is none any more.
@@ -212,7 +210,8 @@ fn won(
     sock::prepare(&stream, keep_alive)
         .map_err(|e| Error::io(format_args!("preparing the connection to {peer}"), &e))?;
     let mut conn = Conn::new(id, Via::Punch, peer, stream, config);
-    (conn.inbound, conn.nonce) = (inbound, Some(nonce));
+    conn.inbound = inbound;
+    conn.set_nonce(Some(nonce));
     Ok(Arc::new(conn))
 }
 

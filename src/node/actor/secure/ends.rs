@@ -84,8 +84,7 @@ impl Actor {
             if let Some(open) = self.shared.conn(id) {
                 let peer = open.peer.to_string_lossy();
                 log!(self.shared, Info, "closing the connection with {peer}: {}", why.text());
-                let _ = open.closed_for.set(why.text());
-                open.close();
+                open.close_for(why.text());
             }
             return;
         }

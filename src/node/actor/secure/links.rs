@@ -1,10 +1,8 @@
 //! The connections of the secure dialect that are not the program's yet: dialled or accepted, and then seen through by an usher.
 //! `opening` has what ushers report, until the program has the connection; `ends` how connections end.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -24,6 +22,7 @@ use crate::proto::admit::party;
 use crate::proto::connect::{ConnId, Input, Token};
 use crate::proto::handshake::Answer;
 use crate::proto::identity::PublicKey;
+use crate::small::SmallMap;
 
 /// Strangers in the middle of a handshake. One more, and the oldest of the address that has most of them has to go: who
 /// opens many gets in his own way first.
@@ -191,7 +190,7 @@ impl Actor {
         let task = self.spawn(async move {
             let stream = match volunteer {
                 None => stream,
-                Some(volunteer) => match volunteer.sort(stream, at).await {
+                Some(volunteer) => match Box::pin(volunteer.sort(stream, at)).await {
                     Came::Peer(stream) => stream,
                     Came::Relay(guest) => {
                         report(News::ForRelay { conn, guest });
@@ -208,11 +207,9 @@ impl Actor {
         });
         let abort = task.clone();
         match id {
-            Some(id) if ours => self.table.dialled(id, at.ip(), None, task),
+            Some(id) if ours => self.table.dialled(id, at.ip(), None, Some(task)),
             Some(id) => {
-                let (ips, since, dialler) = (vec![at.ip()], Instant::now(), Some(at));
-                let state = State::Opening(task);
-                self.table.insert(id, Entry { ips, inbound: true, request: 0, since, dialler, state });
+                self.table.insert(id, Entry::new([at.ip()], Some(at), true, State::Opening(task.into())));
             }
             None => {}
         }
@@ -255,8 +252,8 @@ impl Actor {
                 _ => None,
             })
         };
-        let mut each: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        half_open().for_each(|(_, ip)| *each.entry(ip).or_default() += 1);
+        let mut each: SmallMap<IpAddr, usize> = SmallMap::new();
+        half_open().for_each(|(_, ip)| *each.get_or_insert_with(ip, Default::default) += 1);
         // Of several that have as many the oldest has to go: an address is no reason.
         let most = each.values().max();
         let Some((conn, _)) = half_open().find(|(_, ip)| each.get(ip) == most) else { return };

@@ -21,7 +21,6 @@ mod sessions;
 mod signalling;
 mod volunteer;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,6 +45,7 @@ use crate::proto::identity::PublicKey;
 use crate::proto::punch::Budget;
 use crate::proto::signal::Happening;
 use crate::proto::unl::UnlV3;
+use crate::small::{SmallMap, SmallSet};
 use links::Link;
 pub(super) use sessions::Start;
 
@@ -59,13 +59,13 @@ const STORY_TIME: Duration = Duration::from_millis(20);
 pub(super) struct Secure {
     connector: Connector,
     /// Where each connection stands that is not the program's yet. Few, however many are.
-    links: BTreeMap<ConnId, Link>,
+    links: SmallMap<ConnId, Link>,
     /// The program's, by the id that it knows.
-    given: BTreeMap<ConnId, u64>,
+    given: SmallMap<ConnId, u64>,
     /// The same the other way round: the link of each of the program's connections, if it has one.
-    open: BTreeMap<u64, ConnId>,
+    open: SmallMap<u64, ConnId>,
     sessions: sessions::Sessions,
-    punches: BTreeMap<PunchId, punches::Punching>,
+    punches: SmallMap<PunchId, punches::Punching>,
     budget: Arc<Mutex<Budget>>,
     /// Servers where we are now that relay.
     relays: Vec<String>,
@@ -81,7 +81,7 @@ pub(super) struct Secure {
     /// What the connector was told last of the node.
     full: bool,
     /// Requests that go on, and whom they want.
-    running: BTreeMap<u64, PublicKey>,
+    running: SmallMap<u64, PublicKey>,
     /// When the stories of those are to be written down again.
     stories_at: Option<Instant>,
     /// When the locator that peers are answered with is to be made anew.
@@ -140,11 +140,11 @@ impl Secure {
                 seals,
                 secret,
             ),
-            links: BTreeMap::new(),
-            given: BTreeMap::new(),
-            open: BTreeMap::new(),
+            links: SmallMap::new(),
+            given: SmallMap::new(),
+            open: SmallMap::new(),
             sessions: sessions::Sessions::default(),
-            punches: BTreeMap::new(),
+            punches: SmallMap::new(),
             budget: Arc::new(Mutex::new(Budget::new(config.punch_half_open, config.punch_per_minute))),
             relays: Vec::new(),
             volunteer: None,
@@ -154,7 +154,7 @@ impl Secure {
             happenings: None,
             mainline: mainline::Desk::default(),
             full: false,
-            running: BTreeMap::new(),
+            running: SmallMap::new(),
             stories_at: None,
             refresh_at: None,
             acting: false,
@@ -163,7 +163,7 @@ impl Secure {
 
     /// Peers to which connections are on their way at the program's wish that have no entry in the table yet.
     fn under_way(&self) -> usize {
-        let peers: BTreeSet<&PublicKey> = self.running.values().collect();
+        let peers: SmallSet<&PublicKey> = self.running.values().collect();
         let opening = self.links.values().filter(|link| link.is_opening_outwards());
         peers.len() + opening.count()
     }

@@ -5,8 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::error::SendError;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use super::super::Actor;
@@ -20,6 +18,7 @@ use crate::node::table::{Entry, State};
 use crate::proto::connect::{Closing, ConnId, Input};
 use crate::proto::identity::PublicKey;
 use crate::proto::session::{Epitaph, Session};
+use crate::small::SmallMap;
 
 /// Ended sessions that are remembered, for peers that do not know it.
 const REMEMBERED: usize = 256;
@@ -27,22 +26,21 @@ const REMEMBERED: usize = 256;
 /// What a session's task begins with.
 pub(in super::super) struct Start {
     pub(in super::super) link: (ConnId, Opening),
-    pub(in super::super) orders: UnboundedReceiver<Order>,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Sessions {
     by_peer: BTreeMap<PublicKey, u64>,
-    held: BTreeMap<u64, Held>,
+    held: SmallMap<u64, Held>,
     ended: VecDeque<(PublicKey, Epitaph, Instant)>,
     /// Links with peers whose session has ended not long ago: they are to say first which one they hold.
-    meetings: BTreeMap<ConnId, Meeting>,
+    meetings: SmallMap<ConnId, Meeting>,
 }
 
 struct Held {
     peer: PublicKey,
-    orders: UnboundedSender<Order>,
+    conn: Arc<Conn>,
 }
 
 struct Meeting {
@@ -101,7 +99,7 @@ impl Actor {
         let conn = handed.conn;
         let held = secure.sessions.id_of(&peer);
         if let Some((session, held)) = held.and_then(|s| secure.sessions.held.get(&s).map(|held| (s, held))) {
-            if let Err(SendError(order)) = held.orders.send(Order::Link(handed)) {
+            if let Err(order) = held.conn.order(Order::Link(handed)) {
                 // It has just ended, and says so next.
                 let requests = if let Order::Link(handed) = order { handed.requests } else { Vec::new() };
                 self.end_unopened(id, requests, &too_late());
@@ -141,19 +139,16 @@ impl Actor {
         open.set_relay(relay);
         let open = Arc::new(open);
         if !known {
-            let (ips, since, state) = (vec![at.ip()], Instant::now(), State::Open(Arc::clone(&open)));
-            let dialler = None;
-            self.table.insert(id, Entry { ips, inbound: !ours, request: 0, since, dialler, state });
+            self.table.insert(id, Entry::new([at.ip()], None, !ours, State::Open(Arc::clone(&open))));
         }
-        let (sender, orders) = unbounded_channel();
         if let Some(secure) = &mut self.secure {
             secure.given.insert(conn, id);
             secure.open.insert(id, conn);
             secure.sessions.by_peer.insert(peer, id);
-            secure.sessions.held.insert(id, Held { peer, orders: sender });
+            secure.sessions.held.insert(id, Held { peer, conn: Arc::clone(&open) });
             secure.connector.set_session(Instant::now(), peer, Some(name));
         }
-        let start = Start { link: (conn, opening), orders };
+        let start = Start { link: (conn, opening) };
         self.enter(id, open, requests.first().copied().unwrap_or(0), Some(start));
         for request in requests {
             self.secure_succeeded(request, id);
@@ -166,7 +161,7 @@ impl Actor {
         let Some(secure) = &self.secure else { return };
         let Some(id) = secure.sessions.id_of(peer).filter(|id| !secure.open.contains_key(id)) else { return };
         if let Some(held) = secure.sessions.held.get(&id) {
-            let _ = held.orders.send(Order::Cut("the link that was to take its place has broken"));
+            let _ = held.conn.order(Order::Cut("the link that was to take its place has broken"));
         }
     }
 
@@ -246,8 +241,7 @@ impl Actor {
 
     /// Tells all peers where this node relays.
     pub(super) fn say_relays(&self, at: Option<SocketAddr>) {
-        for id in self.secure.iter().flat_map(|secure| secure.sessions.held.keys()) {
-            let Some(conn) = self.shared.conn(*id) else { continue };
+        for Held { conn, .. } in self.secure.iter().flat_map(|secure| secure.sessions.held.values()) {
             if let Some(mut seal) = conn.out.session() {
                 seal.session.set_relays(at);
             }
@@ -299,14 +293,13 @@ impl Actor {
         let Some(secure) = &self.secure else { return };
         let ours: Option<Vec<IpAddr>> =
             crate::os::iface::addresses().ok().map(|all| all.iter().map(|a| a.ip.to_canonical()).collect());
-        for (id, held) in &secure.sessions.held {
-            let Some(conn) = self.shared.conn(*id) else { continue };
+        for Held { conn, .. } in secure.sessions.held.values() {
             let from = conn.out.stream().and_then(|stream| stream.local_addr().ok());
             let gone = |ip: IpAddr| {
                 !ip.is_loopback() && ours.as_ref().is_some_and(|ours| !ours.contains(&ip.to_canonical()))
             };
             if from.is_some_and(|from| gone(from.ip())) {
-                let _ = held.orders.send(Order::Cut("the address it was made from is gone"));
+                let _ = conn.order(Order::Cut("the address it was made from is gone"));
             } else if let Some(mut seal) = conn.out.session() {
                 seal.session.probe(Instant::now());
                 conn.out.wake.notify_one();

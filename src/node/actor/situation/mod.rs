@@ -7,7 +7,6 @@ mod answer;
 mod ask;
 mod tell;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use tokio::task::AbortHandle;
 use self::ask::{means, own_v6};
 use self::tell::summary;
 use super::Actor;
+use crate::boxed::boxed;
 use crate::config::NodeType;
 use crate::error::{Code, Error, Result};
 use crate::event::Kind;
@@ -31,6 +31,7 @@ use crate::proto::situation::{Action, Door, Granted, Same, Situation};
 use crate::proto::upkeep::Chore;
 use crate::queue::{Item, Notice};
 use crate::report::node_type_name;
+use crate::small::SmallMap;
 
 /// Changes of the network that come sooner after one another than this are looked at together.
 const BETWEEN_CHANGES: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ pub(super) struct Standpoint {
     /// What asks about this network.
     tasks: Vec<AbortHandle>,
     /// The last question for each door; the answer to an earlier one is about something else by now.
-    knocks: BTreeMap<Door, u64>,
+    knocks: SmallMap<Door, u64>,
     mapper: Option<Mapper>,
     /// Mappers that are taking down what they have opened.
     leaving: Vec<Mapper>,
@@ -121,7 +122,7 @@ impl Actor {
             changed: None,
             change_due: None,
             tasks: Vec::new(),
-            knocks: BTreeMap::new(),
+            knocks: SmallMap::new(),
             mapper: None,
             leaving: Vec::new(),
             places: measure::Places::default(),
@@ -246,11 +247,11 @@ impl Actor {
         self.order(Order::Remove);
         let mut mappers = std::mem::take(&mut self.at.leaving);
         mappers.extend(self.at.mapper.take());
-        tokio::spawn(async move {
+        tokio::spawn(boxed(async move {
             for mapper in mappers {
                 mapper.orders.closed().await;
             }
-        })
+        }))
     }
 
     /// Does what has become due.

@@ -1,6 +1,6 @@
 //! The machine: all requests of a node, their attempts, and the connections they may be looking for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::decide::Way;
@@ -14,6 +14,7 @@ use crate::proto::conn_id::Nonce;
 use crate::proto::connect::report::{End, Result as Ended, Story};
 use crate::proto::punch::fight::BETWEEN_FIGHTS;
 use crate::proto::unl::UnlV2;
+use crate::small::SmallMap;
 
 /// Punches of one request. Against an original, a good connection may be lost because it keeps another.
 const PUNCHES: u32 = 3;
@@ -26,11 +27,11 @@ const PUNCH_TIME: Duration = Duration::from_secs(8);
 pub struct Classic {
     pub(super) limits: Limits,
     /// In the order of their coming.
-    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) requests: SmallMap<u64, Request>,
     /// Attempts and the requests they are for.
-    pub(super) attempts: BTreeMap<AttemptId, u64>,
+    pub(super) attempts: SmallMap<AttemptId, u64>,
     /// Open connections that others have made and nobody has claimed.
-    pub(super) unclaimed: BTreeMap<u64, Link>,
+    pub(super) unclaimed: SmallMap<u64, Link>,
     /// Secret nonces of requests that have ended, by which latecomers are known.
     pub(super) late: VecDeque<Nonce>,
     pub(super) book: Book,
@@ -44,9 +45,9 @@ impl Classic {
     pub fn new(limits: Limits) -> Classic {
         Classic {
             limits,
-            requests: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            unclaimed: BTreeMap::new(),
+            requests: SmallMap::new(),
+            attempts: SmallMap::new(),
+            unclaimed: SmallMap::new(),
             late: VecDeque::new(),
             book: Book::default(),
             next: 1,

@@ -11,12 +11,13 @@
 //! A connection made at such a word is closed unless ORIGIN comes within 60 s (as in PyP2P); at once if the question
 //! cannot be sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::proto::conn_id::Nonce;
 use crate::proto::unl::UnlV2;
+use crate::small::SmallMap;
 
 /// Connections made at a stranger's word within any minute.
 pub const PER_MINUTE: usize = 30;
@@ -70,7 +71,7 @@ pub(super) struct Book {
     asked: VecDeque<(UnlV2, Instant)>,
     seen: VecDeque<(Instant, Nonce, Ipv4Addr, u16)>,
     followed: VecDeque<(Instant, Ipv4Addr)>,
-    queries: BTreeMap<u64, Query>,
+    queries: SmallMap<u64, Query>,
 }
 
 impl Book {

@@ -33,7 +33,12 @@ impl Classic {
     fn start(&mut self, now: Instant, key: u64) {
         let Some(request) = self.requests.get(&key).filter(|r| r.until.is_none()) else { return };
         let unl = request.unl;
-        if self.requests.range(..key).any(|(_, earlier)| earlier.unl == unl) {
+        if self
+            .requests
+            .iter()
+            .take_while(|(earlier, _)| **earlier < key)
+            .any(|(_, earlier)| earlier.unl == unl)
+        {
             return;
         }
         let until = now + self.limits.request;

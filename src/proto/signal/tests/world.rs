@@ -1,5 +1,7 @@
 //! A node whose servers are played by hand.
 
+use std::collections::BTreeMap;
+
 use super::super::*;
 use crate::proto::base64url;
 
