@@ -1,4 +1,4 @@
-/* The library's cipher without the library: cipher/src/lib.rs. */
+/* The library's cipher and signatures without the library: cipher/src/lib.rs. */
 
 #ifndef CIPHER_H
 #define CIPHER_H
@@ -18,5 +18,7 @@ direction *cipher_new(uint8_t key);
 void cipher_free(direction *d);
 void cipher_seal(direction *d, const char *plain, size_t len, char *out);
 int cipher_open(direction *d, char *body, size_t len);
+/* Signs with the key that has this number, and says its id; without text the latter only. */
+void sign(uint32_t number, const char *text, size_t len, unsigned char id[32], unsigned char signature[64]);
 
 #endif

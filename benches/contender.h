@@ -28,7 +28,7 @@ void contender_flush(int connection);
 void contender_broadcast(const char *line, size_t len);
 /* Delivers what there is (on_open, on_line), without waiting. */
 void contender_poll(void);
-/* Sleeps until contender_poll() would deliver something, or it might. */
+/* Sleeps until contender_poll() would deliver something, or it might. It may deliver by itself what it has waited for. */
 void contender_wait(void);
 /* Stops and frees everything. */
 void contender_close(void);

@@ -46,6 +46,13 @@ def describe(root):
     }
 
 
+def seconds_of(pid):
+    """CPU seconds that a process has used so far."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / HZ
+
+
 class Spinners:
     """One process of the idle class per CPU: it keeps the CPU from going to sleep, and gives way to everything."""
 
@@ -58,12 +65,7 @@ class Spinners:
 
     def seconds(self):
         """CPU seconds they have used so far."""
-        total = 0.0
-        for p in self.processes:
-            with open(f"/proc/{p.pid}/stat", encoding="utf-8") as f:
-                fields = f.read().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / HZ
-        return total
+        return sum(seconds_of(p.pid) for p in self.processes)
 
     def stop(self):
         for p in self.processes:
@@ -72,10 +74,11 @@ class Spinners:
 
 
 class Load:
-    """The share of the CPUs that others took, from its making to `others()`."""
+    """The share of the CPUs that others took, from its making to `others()`. Ours is what has ended, and what is `running`."""
 
-    def __init__(self, spinners):
+    def __init__(self, spinners, running=()):
         self.spinners = spinners
+        self.running = list(running)
         self.start = self._now()
 
     def _now(self):
@@ -83,11 +86,11 @@ class Load:
             # user nice system idle iowait irq softirq steal; guest times are part of user and nice
             ticks = [int(n) for n in f.readline().split()[1:9]]
         t = os.times()
-        ours = t.user + t.system + t.children_user + t.children_system
+        ours = t.user + t.system + t.children_user + t.children_system + sum(map(seconds_of, self.running))
         return sum(ticks) / HZ, (ticks[3] + ticks[4]) / HZ, ticks[7] / HZ, ours, self.spinners.seconds()
 
     def others(self):
-        """(other processes' share, the hypervisor's share), 0 to 1. Only what has ended counts as ours."""
+        """(other processes' share, the hypervisor's share), 0 to 1."""
         total, idle, steal, ours, spun = (b - a for a, b in zip(self.start, self._now()))
         if total <= 0:
             return 0.0, 0.0

@@ -51,6 +51,10 @@ int main(int argc, char **argv)
             a.pid = atoi(v);
         else if ((v = value_of(argv[i], "connections")))
             a.connections = atoi(v);
+        else if ((v = value_of(argv[i], "depth")))
+            a.depth = atoi(v);
+        else if ((v = value_of(argv[i], "first")))
+            a.first = atoi(v);
         else if ((v = value_of(argv[i], "sabotage")))
             a.sabotage = v;
         else

@@ -5,8 +5,10 @@
  *   1write   one system call per line, which is what one gets by writing lines to a socket naively
  *   cipher   as copy, and what is written is encrypted and authenticated by the library's cipher, in frames as large as the
  *            library's: what encryption must cost at least, without keys agreed on, sessions, or anything else
+ *   blocking one connection, on which send() and recv() wait by themselves: the fewest system calls there can be. For
+ *            round trips only; a program that waits in this way can do nothing else
  *
- * The receiving side is the same: epoll, reads of 256 KiB, lines found by memchr where they lie. */
+ * The receiving side of the others is the same: epoll, reads of 256 KiB, lines found by memchr where they lie. */
 
 #define _GNU_SOURCE
 #include "cipher.h"
@@ -21,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const char *const contender_ways[] = {"batch", "copy", "1write", "cipher", NULL};
+const char *const contender_ways[] = {"batch", "copy", "1write", "cipher", "blocking", NULL};
 
 #define BUFFER (256 * 1024)
 #define LISTENER -1
@@ -39,7 +41,7 @@ struct connection {
 
 static struct connection *connections;
 static int connection_count, connection_room;
-static enum { BATCH, COPY, ONE_WRITE, CIPHER } way;
+static enum { BATCH, COPY, ONE_WRITE, CIPHER, BLOCKING } way;
 static bool serves;
 static int epoll = -1, listener = -1;
 static struct epoll_event ready[64];
@@ -59,13 +61,17 @@ static void add(int fd)
     int on = 1;
     need(connection_count < connection_room);
     need(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
-    need(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    if (way == BLOCKING)
+        need(connection_count == 0);
+    else
+        need(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
     connections[connection_count] = (struct connection){.fd = fd};
     if (way == CIPHER) {
         connections[connection_count].sends = cipher_new(serves);
         connections[connection_count].receives = cipher_new(!serves);
     }
-    watch(fd, connection_count);
+    if (way != BLOCKING)
+        watch(fd, connection_count);
     on_open(connection_count++);
 }
 
@@ -217,7 +223,7 @@ static void receive(int number)
     ssize_t n = recv(c->fd, input + held, BUFFER, 0);
     if (n <= 0) {
         need(n == 0 || errno == EAGAIN || errno == ECONNRESET);
-        if (n == 0 || errno != EAGAIN)
+        if (way != BLOCKING && (n == 0 || errno != EAGAIN))
             need(epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL) == 0);
         return;
     }
@@ -244,6 +250,8 @@ static void receive(int number)
 
 void contender_poll(void)
 {
+    if (way == BLOCKING && connection_count == 1)
+        return; /* contender_wait() has delivered all */
     if (ready_count == 0)
         ready_count = epoll_wait(epoll, ready, 64, 0);
     for (int i = 0; i < ready_count; i++) {
@@ -261,6 +269,10 @@ void contender_poll(void)
 
 void contender_wait(void)
 {
+    if (way == BLOCKING && connection_count == 1) {
+        receive(0);
+        return;
+    }
     if (ready_count == 0)
         ready_count = epoll_wait(epoll, ready, 64, -1);
     need(ready_count >= 0 || errno == EINTR);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures p2pnet through its C ABI beside plain TCP programs, in one alternating run. See docs/performance.md.
 
-    benches/run.py                  everything, about 5 minutes on a quiet machine
+    benches/run.py                  everything, 5 to 8 minutes on a quiet machine
     benches/run.py --secure         what concerns the secure dialect and the relay only, about 3 minutes
-    benches/run.py --quick          about 1 minute, fewer rounds and no 5,000 connections
+    benches/run.py --server         the rendezvous server only, about 2 minutes
+    benches/run.py --quick          about 2 minutes, fewer rounds and no 5,000 connections
     benches/run.py --only flood64   works whose name contains that
     benches/run.py --self-test      makes the sender wrong on purpose: the check has to notice
 
@@ -22,11 +23,13 @@ import sys
 import tempfile
 import time
 
+import goals
+import rendezvous
 import report
-from contenders import CONTENDERS, ROOT, TARGET, OUT, LIB, SYSTEM_LIBS, build, same_cipher
+from contenders import ASKERS, CONTENDERS, ROOT, TARGET, OUT, LIB, SERVER, SYSTEM_LIBS, build, outdated, same_cipher
 from machine import Load, Spinners, describe
+from programs import Failed, finish, start
 
-WATCHDOG = 100  # seconds; a program that takes longer hangs
 DISTURBED = 0.10  # share of all CPUs that others may take before a round is repeated
 
 
@@ -44,77 +47,55 @@ class Work:
 
     def is_secure(self):
         """Whether the secure dialect, or the relay, has a part in it."""
-        return self.program not in ("crowd", "start")
+        return self.program not in ("crowd", "start", "rendezvous")
 
 
 def works(quick, cpus):
     """What is measured. `one` and `each`: both ends on one CPU, or each on its own."""
     one = (cpus[-1], cpus[-1])
     each = (cpus[0], cpus[-1])
-    s = 0.25 if quick else 0.5
-    few, fewer, rare = 0.5, 0.4, 0.1  # two rounds at least
+    s = 0.25 if quick else 0.4
+    few, rare = 0.4, 0.1  # two rounds at least
+    # Known well enough from elsewhere in the table.
+    brief = ("raw_1write", "enet", "libuv", "raw_copy")
+    many = ("raw_1write", "zeromq", "enet", "libuv")
     rows = [
         Work("flood64 each", "flood", each, len=64, seconds=s),
         Work("flood64 one", "flood", one, len=64, seconds=s),
-        Work("flood64 free", "flood", None, few, len=64, seconds=s),
+        Work("flood64 free", "flood", None, few, without=brief, len=64, seconds=s),
         Work("flood1k each", "flood", each, len=1024, seconds=s),
-        Work("flood1k one", "flood", one, few, len=1024, seconds=s),
-        Work("flood64k each", "flood", each, len=65536, seconds=s),
-        Work("flood64k one", "flood", one, few, len=65536, seconds=s),
+        Work("flood1k one", "flood", one, without=brief, len=1024, seconds=s),
+        Work("flood64k each", "flood", each, without=("raw_1write",), len=65536, seconds=s),
+        Work("flood64k one", "flood", one, without=brief, len=65536, seconds=s),
         Work("pingpong each", "pingpong", each, len=64, seconds=s),
         Work("pingpong one", "pingpong", one, len=64, seconds=s),
         Work("crowd 1", "crowd", each, few, connections=1, seconds=2),
         Work("crowd 100", "crowd", each, few, connections=100, seconds=0),
-        Work("crowd 1000", "crowd", each, few, connections=1000, seconds=2),
-        Work("crowd 5000", "crowd", each, few, connections=5000, seconds=0),
+        Work("crowd 1000", "crowd", each, connections=1000, seconds=0),
+        Work("crowd 1000 quiet", "crowd", each, rare, without=many, connections=1000, seconds=2),
+        Work("crowd 5000", "crowd", each, few, without=("enet",), connections=5000, seconds=0),
+        Work("crowd 10000", "crowd", each, rare, without=many, connections=10000, seconds=0),
         Work("start", "start", (cpus[-1], cpus[-1])),
         Work("wire stream", "wire", each, rare, len=64, seconds=0.1),
         Work("wire one by one", "wire", each, rare, len=64, seconds=0.3, gap_ms=2),
         Work("wire seldom", "wire", each, rare, len=64, seconds=0.9, gap_ms=150),
-        Work("meet 100", "meet", each, fewer, connections=100, seconds=s),
-        Work("strangers 400", "stranger", each, fewer, connections=400),
+        Work("meet 100", "meet", each, few, connections=100, seconds=s),
+        Work("strangers 400", "stranger", each, few, connections=400),
         Work("strangers 5000", "stranger", each, rare, connections=5000),
-        Work("relay 64k", "relay", each, fewer, what="stream", len=65536, seconds=0.6 * s),
-        Work("relay 1k", "relay", each, fewer, what="stream", len=1042, seconds=0.6 * s),
-        Work("relay 64", "relay", each, fewer, what="stream", len=84, seconds=0.6 * s),
-        Work("relay pingpong", "relay", each, fewer, what="pingpong", len=84, seconds=0.6 * s),
+        Work("relay 64k", "relay", each, few, what="stream", len=65536, seconds=0.6 * s),
+        Work("relay 1k", "relay", each, few, what="stream", len=1042, seconds=0.6 * s),
+        Work("relay 64", "relay", each, few, what="stream", len=84, seconds=0.6 * s),
+        Work("relay pingpong", "relay", each, few, what="pingpong", len=84, seconds=0.6 * s),
         Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"),
              what="memory", connections=1000),
     ]
-    return [r for r in rows if not (quick and r.name in ("crowd 5000", "flood64 free", "strangers 5000"))]
-
-
-class Failed(Exception):
-    pass
-
-
-def start(path, cpu, nice, **args):
-    """A program, or a command of several words, with these arguments."""
-    def prepare():
-        if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
-        if nice:
-            os.nice(nice)
-
-    command = [*([path] if isinstance(path, str) else path), *(f"{k}={v}" for k, v in args.items())]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
-
-
-def finish(process, what):
-    try:
-        out, err = process.communicate(timeout=WATCHDOG)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Failed(f"{what} hung") from None
-    if process.returncode != 0:
-        raise Failed(f"{what} ended with {process.returncode}: {err.strip()}")
-    return {name: float(value) for name, value in (line.split() for line in out.splitlines())}
+    left_out = ("crowd 1000 quiet", "crowd 5000", "crowd 10000", "flood64 free", "strangers 5000")
+    return [r for r in rows if not (quick and r.name in left_out)]
 
 
 def sample(work, contender, nice=0, **more):
     """Runs one work once: {figure: value}."""
-    path, args = contender.path(work.program), {**work.args, **more, "way": contender.way}
+    path, args = contender.path(work.program), {**work.args, **more, "way": contender.way_of(work.program)}
     server_cpu, client_cpu = work.pin or (None, None)
     what = f"{work.name}, {contender.name}"
     if work.program == "start":
@@ -149,7 +130,14 @@ def one_round(work, contenders, spinners, options):
     best = None
     for _ in range(1 + options.repeats):
         load = Load(spinners)
-        figures = {c.name: sample(work, c, options.nice) for c in contenders}
+        figures = {}
+        for c in [c for c in contenders if (c.name, work.name) not in options.failed]:
+            try:
+                figures[c.name] = sample(work, c, options.nice)
+            except Failed as why:
+                if not c.pkg_config:
+                    raise
+                options.failed[c.name, work.name] = why  # others' libraries must not end our run
         others, steal = load.others()
         if best is None or others + steal < best["others"] + best["steal"]:
             best = {"figures": figures, "others": others, "steal": steal}
@@ -188,14 +176,19 @@ def sizes():
     subprocess.run(["gcc", "-x", "c", "-", "-O2", "-Wl,--gc-sections", "-s", "-I", os.path.join(ROOT, "include"), "-o",
                     program, "-x", "none", LIB, *SYSTEM_LIBS], input=source, text=True, check=True)
     found["program with the static library"] = os.path.getsize(program)
+    small = os.path.join(TARGET, "small", "libp2pnet.so")
+    if os.path.exists(small):
+        subprocess.run(["strip", "--strip-unneeded", "-o", copy, small], check=True)
+        found["shared library, small build"] = os.path.getsize(copy)
     return found
 
 
-def self_test():
+def self_test(contenders):
     """A sender that does wrong must be caught, by every kind of wrong; one that does not, not."""
     passed = failed = 0
-    for c in [c for c in CONTENDERS if c.name in ("raw", "raw_cipher", "p2pnet", "p2pnet_secure")]:
-        for how in ("", "drop", "swap", "flip", "cut"):
+    messages = ("zeromq", "enet")  # in which CR LF is text like any other
+    for c in [c for c in contenders if c.name in ("raw", "raw_cipher", "libuv", "p2pnet", "p2pnet_secure", *messages)]:
+        for how in ("", "drop", "swap", "flip", *(["cut"] if c.name not in messages else [])):
             wrong = {"sabotage": how} if how else {}
             work = Work(f"flood64 {how or 'right'}", "flood", None, len=64, seconds=0.05, **wrong)
             try:
@@ -223,11 +216,12 @@ def alone():
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--quick", action="store_true", help="about one minute")
-    p.add_argument("--rounds", type=int, help="instead of 7 (3 with --quick)")
+    p.add_argument("--quick", action="store_true", help="about two minutes")
+    p.add_argument("--rounds", type=int, help="instead of 5 (3 with --quick)")
     p.add_argument("--repeats", type=int, default=2, help="how often a disturbed round is repeated at most (2)")
     p.add_argument("--only", action="append", default=[], metavar="TEXT", help="works whose name contains it")
     p.add_argument("--secure", action="store_true", help="works in which the secure dialect or the relay has a part")
+    p.add_argument("--server", action="store_true", help="the rendezvous server only")
     p.add_argument("--contender", action="append", default=[], metavar="NAME", help="these only, raw always")
     p.add_argument("--nice", type=int, default=0, help="of the measured processes; below 0 needs rights")
     p.add_argument("--no-spin", action="store_true", help="do not keep the CPUs awake")
@@ -236,22 +230,38 @@ def main():
     p.add_argument("--markdown", metavar="FILE", nargs="?", const="-", help="write the tables as Markdown, - = stdout")
     p.add_argument("--self-test", action="store_true", help="check the check")
     options = p.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 7)
+    options.failed = {}
+    options.rounds = options.rounds or (3 if options.quick else 5)
     wanted = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
     if options.secure:
-        wanted = [c for c in wanted if c.name not in ("raw_copy", "raw_1write")]
-    options.contenders = [c for c in wanted if c.available()]
-    notes = [f"{c.name} left out: it is not there" for c in wanted if c not in options.contenders]
+        wanted = [c for c in wanted if c.name not in ("raw_copy", "raw_1write", "zeromq", "enet", "libuv")]
+    if options.server:
+        wanted = []
+    missing = {c: c.missing() for c in wanted}
+    options.contenders = [c for c in wanted if not missing[c]]
+    notes = [f"{c.name} left out: {why}" for c, why in missing.items() if why]
+    notes += [f"{c.name} is {c.pkg_config} {c.version()}" for c in options.contenders if c.pkg_config]
     notes += same_cipher()
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
-    build(options.contenders, cargo=not options.no_cargo)
+    about_server = options.server or not (options.secure or options.contender)
+    about_server = about_server and (not options.only or any(t in "bootstrap" for t in options.only))
+    relays = any(SERVER in (c.server or ()) for c in options.contenders)
+    build([*options.contenders, ASKERS], cargo=not options.no_cargo, server=about_server or relays)
     if options.self_test:
-        return 0 if self_test() else 1
+        return 0 if self_test(options.contenders) else 1
 
     cpus = sorted(os.sched_getaffinity(0))
     rows = [w for w in works(options.quick, cpus) if not options.only or any(t in w.name for t in options.only)]
     rows = [w for w in rows if w.is_secure() or not options.secure]
     rows = [w for w in rows if any(w.program in c.works for c in options.contenders)]
+    if about_server and not os.path.exists(SERVER):
+        notes.append(f"the rendezvous server left out: {SERVER} is not built")
+        about_server = False
+    elif (about_server or relays) and os.path.exists(SERVER) and options.no_cargo and outdated(SERVER):
+        notes.append(f"the rendezvous server is that of an EARLIER VERSION: {SERVER} is older than the sources")
+        print(f"note: {notes[-1]}", file=sys.stderr)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max((w.files for w in rows), default=100)
     if soft < wanted:
@@ -268,21 +278,25 @@ def main():
     spinners = Spinners([] if options.no_spin else cpus)
     try:
         results = measure(rows, options, spinners)
+        if about_server:
+            results += rendezvous.measure(options, cpus, spinners, notes)
     except Failed as e:
         print(f"benches/run.py: {e}", file=sys.stderr)
         return 1
     finally:
         spinners.stop()
         lock.close()
+    notes += [f"{name} left out of {work}: {why}" for (name, work), why in options.failed.items()]
     data = {
         "machine": describe(ROOT),
         "options": {"rounds": options.rounds, "nice": options.nice, "spinners": not options.no_spin},
         "notes": notes,
-        "contenders": [c.name for c in options.contenders],
+        "contenders": [c.name for c in options.contenders] + [rendezvous.NAME],
         "works": results,
-        "sizes": sizes(),
+        "sizes": {} if options.server else sizes(),
         "seconds": round(time.monotonic() - began, 1),
     }
+    data["goals"] = goals.judge(data)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump(data, f, indent=1)

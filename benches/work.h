@@ -13,6 +13,8 @@ struct args {
     size_t len;     /* of a line */
     double seconds; /* to measure for */
     int connections;
+    int depth;        /* requests that wait for their answers on one connection */
+    int first;        /* the number of the first of many clients */
     double gap_ms;    /* between two lines; 0: none */
     int pid;          /* the server's process, for a client */
     const char *peer; /* what else the server has told with its port */

@@ -1,11 +1,12 @@
 //! The AEAD of the library's frames, by its own crate, with nothing around it: what a program that encrypts its TCP stream
 //! by hand has to pay: AES-256-GCM where the machine has instructions for it, else ChaCha20-Poly1305, as the library chooses between two
-//! nodes on it. Called by raw.c (cipher.h).
+//! nodes on it. Called by raw.c (cipher.h); [`sign`] by rendezvous.c.
 
 use aes_gcm::Aes256Gcm;
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use ed25519_dalek::{Signer, SigningKey};
 use std::slice;
 
 const TAG: usize = 16;
@@ -95,4 +96,21 @@ pub unsafe extern "C" fn cipher_open(direction: *mut Direction, body: *mut u8, l
         Cipher::AesGcm(cipher) => cipher.decrypt_inout_detached(&nonce.into(), &[], text.into(), tag.into()),
     };
     read.is_ok().into()
+}
+
+/// Signs `len` bytes at `text` (Ed25519) with a key made of `number` only. Its public key goes to `id`, 32 bytes, and the
+/// signature to `signature`, 64 bytes; `len` 0: the former alone.
+///
+/// # Safety
+/// There is as much at `text`, and room at the others.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sign(number: u32, text: *const u8, len: usize, id: *mut u8, signature: *mut u8) {
+    let mut secret = [1; 32];
+    secret[..4].copy_from_slice(&number.to_be_bytes());
+    let key = SigningKey::from_bytes(&secret);
+    unsafe { slice::from_raw_parts_mut(id, 32) }.copy_from_slice(key.verifying_key().as_bytes());
+    if len > 0 {
+        let made = key.sign(unsafe { slice::from_raw_parts(text, len) });
+        unsafe { slice::from_raw_parts_mut(signature, 64) }.copy_from_slice(&made.to_bytes());
+    }
 }
