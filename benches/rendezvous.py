@@ -67,7 +67,7 @@ def measure(options, cpus, spinners, notes):
             if nodes >= 1000:
                 record(f"filling with {nodes:,} nodes", servers[-1].filling, load)
         running = [s.process.pid for s in servers]
-        for number in range(options.rounds):
+        for number in range(min(options.rounds, 5)):
             turn = number % len(servers)
             for name, counts, what, args in jobs(options):
                 for server in servers[turn:] + servers[:turn]:

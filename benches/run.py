@@ -54,8 +54,9 @@ def works(quick, cpus):
     """What is measured. `one` and `each`: both ends on one CPU, or each on its own."""
     one = (cpus[-1], cpus[-1])
     each = (cpus[0], cpus[-1])
-    s = 0.25 if quick else 0.4
-    few, rare = 0.4, 0.1  # two rounds at least
+    # Short, so that those that are compared run close to each other, and many rounds.
+    s = 0.25 if quick else 0.2
+    half, few, rare = 0.5, 0.2, 0.1  # two rounds at least
     # Known well enough from elsewhere in the table.
     brief = ("raw_1write", "enet", "libuv", "raw_copy")
     many = ("raw_1write", "zeromq", "enet", "libuv")
@@ -71,21 +72,21 @@ def works(quick, cpus):
         Work("pingpong one", "pingpong", one, len=64, seconds=s),
         Work("crowd 1", "crowd", each, few, connections=1, seconds=2),
         Work("crowd 100", "crowd", each, few, connections=100, seconds=0),
-        Work("crowd 1000", "crowd", each, connections=1000, seconds=0),
+        Work("crowd 1000", "crowd", each, half, connections=1000, seconds=0),
         Work("crowd 1000 quiet", "crowd", each, rare, without=many, connections=1000, seconds=2),
         Work("crowd 5000", "crowd", each, few, without=("enet",), connections=5000, seconds=0),
         Work("crowd 10000", "crowd", each, rare, without=many, connections=10000, seconds=0),
-        Work("start", "start", (cpus[-1], cpus[-1])),
+        Work("start", "start", (cpus[-1], cpus[-1]), half),
         Work("wire stream", "wire", each, rare, len=64, seconds=0.1),
         Work("wire one by one", "wire", each, rare, len=64, seconds=0.3, gap_ms=2),
         Work("wire seldom", "wire", each, rare, len=64, seconds=0.9, gap_ms=150),
         Work("meet 100", "meet", each, few, connections=100, seconds=s),
         Work("strangers 400", "stranger", each, few, connections=400),
         Work("strangers 5000", "stranger", each, rare, connections=5000),
-        Work("relay 64k", "relay", each, few, what="stream", len=65536, seconds=0.6 * s),
-        Work("relay 1k", "relay", each, few, what="stream", len=1042, seconds=0.6 * s),
-        Work("relay 64", "relay", each, few, what="stream", len=84, seconds=0.6 * s),
-        Work("relay pingpong", "relay", each, few, what="pingpong", len=84, seconds=0.6 * s),
+        Work("relay 64k", "relay", each, few, what="stream", len=65536, seconds=0.15),
+        Work("relay 1k", "relay", each, few, what="stream", len=1042, seconds=0.15),
+        Work("relay 64", "relay", each, few, what="stream", len=84, seconds=0.15),
+        Work("relay pingpong", "relay", each, few, what="pingpong", len=84, seconds=0.15),
         Work("relay memory", "relay", each, rare, 4200, ("splice", "no relay", "p2p-rendezvous, --relay-buffer 0"),
              what="memory", connections=1000),
     ]
@@ -217,7 +218,7 @@ def alone():
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true", help="about two minutes")
-    p.add_argument("--rounds", type=int, help="instead of 5 (3 with --quick)")
+    p.add_argument("--rounds", type=int, help="instead of 11 (3 with --quick)")
     p.add_argument("--repeats", type=int, default=2, help="how often a disturbed round is repeated at most (2)")
     p.add_argument("--only", action="append", default=[], metavar="TEXT", help="works whose name contains it")
     p.add_argument("--secure", action="store_true", help="works in which the secure dialect or the relay has a part")
@@ -231,7 +232,7 @@ def main():
     p.add_argument("--self-test", action="store_true", help="check the check")
     options = p.parse_args()
     options.failed = {}
-    options.rounds = options.rounds or (3 if options.quick else 5)
+    options.rounds = options.rounds or (3 if options.quick else 11)
     wanted = [c for c in CONTENDERS if not options.contender or c.name in ["raw", *options.contender]]
     if options.secure:
         wanted = [c for c in wanted if c.name not in ("raw_copy", "raw_1write", "zeromq", "enet", "libuv")]

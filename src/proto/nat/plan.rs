@@ -16,7 +16,6 @@
 use std::net::SocketAddr;
 
 use super::PROBES;
-use crate::small;
 
 /// Fresh connections beside the first one.
 pub const FRESH: usize = 7;
@@ -71,12 +70,30 @@ pub fn second_round(targets: &Targets, fresh: usize) -> Vec<Planned> {
 pub struct LocalPorts {
     rng: fastrand::Rng,
     taken: Vec<u16>,
+    /// Those between any two that are taken.
+    distances: Vec<u16>,
 }
 
 impl LocalPorts {
     /// Ports chosen by `rng`.
     pub fn new(rng: fastrand::Rng) -> LocalPorts {
-        LocalPorts { rng, taken: Vec::new() }
+        LocalPorts { rng, taken: Vec::new(), distances: Vec::new() }
+    }
+
+    /// Whether `port` is far from all that are taken, and at distances that are new.
+    fn fits(&self, port: u16) -> bool {
+        let distance = |taken: &u16| taken.abs_diff(port);
+        self.taken.iter().enumerate().all(|(i, taken)| {
+            let new = distance(taken);
+            new >= MIN_GAP
+                && !self.distances.contains(&new)
+                && self.taken[..i].iter().all(|other| distance(other) != new)
+        })
+    }
+
+    fn add(&mut self, port: u16) {
+        self.distances.extend(self.taken.iter().map(|taken| taken.abs_diff(port)));
+        self.taken.push(port);
     }
 }
 
@@ -87,29 +104,20 @@ impl Iterator for LocalPorts {
         // With a dozen ports nearly every draw fits. Should somebody draw hundreds, the rules give way.
         let mut port = self.rng.u16(LOCAL);
         for _ in 0..64 {
-            let far = self.taken.iter().all(|taken| taken.abs_diff(port) >= MIN_GAP);
-            if far && is_uneven(&self.taken, port) {
+            if self.fits(port) {
                 break;
             }
             port = self.rng.u16(LOCAL);
         }
-        self.taken.push(port);
+        self.add(port);
         Some(port)
     }
 }
 
-/// Whether `port` is at distances from `taken` that no two of these have.
-fn is_uneven(taken: &[u16], port: u16) -> bool {
-    let old = taken.iter().enumerate().flat_map(|(i, a)| taken.iter().skip(i + 1).map(|b| a.abs_diff(*b)));
-    let mut distances: Vec<u16> = old.chain(taken.iter().map(|a| a.abs_diff(port))).collect();
-    let all = distances.len();
-    small::sort(&mut distances);
-    distances.dedup();
-    distances.len() == all
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -117,13 +125,16 @@ mod tests {
         for seed in 0..200 {
             let ports: Vec<u16> =
                 LocalPorts::new(fastrand::Rng::with_seed(seed)).take(FRESH + 1 + REPEATED).collect();
-            for (i, a) in ports.iter().enumerate() {
-                assert!(LOCAL.contains(a));
-                assert!(ports.iter().skip(i + 1).all(|b| a.abs_diff(*b) >= MIN_GAP), "{ports:?}");
-                assert!(is_uneven(&ports[..i], *a), "{ports:?}");
-            }
+            assert!(ports.iter().all(|port| LOCAL.contains(port)), "{ports:?}");
+            let pairs = ports.iter().enumerate().flat_map(|(i, a)| ports[..i].iter().map(|b| a.abs_diff(*b)));
+            let distances: Vec<u16> = pairs.collect();
+            assert!(distances.iter().all(|distance| *distance >= MIN_GAP), "{ports:?}");
+            assert_eq!(BTreeSet::from_iter(&distances).len(), distances.len(), "{ports:?}");
         }
-        assert!(!is_uneven(&[1000, 2000], 3000));
+        let mut two = LocalPorts::new(fastrand::Rng::with_seed(0));
+        two.add(40_000);
+        two.add(41_000);
+        assert_eq!([41_050, 42_000, 40_500, 42_001].map(|port| two.fits(port)), [false, false, false, true]);
         let many = LocalPorts::new(fastrand::Rng::with_seed(1)).take(60).count();
         assert_eq!(many, 60, "drawing goes on");
     }
