@@ -30,7 +30,7 @@ use crate::proto::nat::report::NatReport;
 use crate::server::{Server, ServerConfig, ServerThread};
 
 pub use crate::portmap::testing as portmap;
-pub use node::{TestNode, alone, hidden, loopback, quiet, talk, until};
+pub use node::{TestNode, alone, hidden, loopback, patient, quiet, talk, until};
 
 pub mod fight;
 mod node;
@@ -38,6 +38,9 @@ pub mod punch;
 
 /// When something is not there after this long, it is not slow: it hangs.
 const HUNG: Duration = Duration::from_secs(60);
+
+/// So many times longer than usual a measurement waits for a server that is only slow.
+const PATIENCE: u32 = 20;
 
 /// A rendezvous server on loopback and the addresses for its nodes. Stops when it is dropped.
 pub struct Testnet {
@@ -86,6 +89,7 @@ impl Testnet {
     pub fn config(&self) -> Result<Config> {
         let mut config =
             Config { passive_bind: Some(self.address()), node_type: NodeType::Passive, ..Config::default() };
+        patient(&mut config);
         config.add_server(ServerKind::Rendezvous, &self.server().to_string())?;
         Ok(config)
     }
@@ -107,7 +111,7 @@ impl Testnet {
 /// # Errors
 /// [`Code::NoServer`] if none has answered, [`Code::Io`] if there can be no runtime.
 pub fn probe_nat(servers: &[String], bind: Option<IpAddr>, limit: Duration) -> Result<NatReport> {
-    let options = ProbeOptions { limit, ..ProbeOptions::default() };
+    let options = ProbeOptions { limit, patience: PATIENCE, ..ProbeOptions::default() };
     on_runtime(nat_probe::probe(&reach(bind, limit), servers, &options))?.map(|probed| probed.report)
 }
 

@@ -15,13 +15,16 @@ use p2pnet::proto::dht_id::NodeId;
 use p2pnet::proto::rdv_msg::{Reply, Request};
 use p2pnet::proto::unl::Overrides;
 use p2pnet::server::{Server, ServerConfig};
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, patient};
 
 fn config(host: u8, node_type: NodeType) -> Config {
     let ip: IpAddr = [127, 91, 1, host].into();
     let (dialect, net_type, nat_type) = (Dialect::Classic, NetType::Direct, NatType::Preserving);
     let (passive_bind, wan_ip) = (Some(ip), Some(ip));
-    Config { dialect, passive_bind, net_type, node_type, nat_type, wan_ip, ..Config::default() }
+    let mut config =
+        Config { dialect, passive_bind, net_type, node_type, nat_type, wan_ip, ..Config::default() };
+    patient(&mut config);
+    config
 }
 
 /// A node whose messages the test carries.

@@ -162,7 +162,8 @@ fn a_peer_that_is_connected_is_not_connected_again() {
 
 #[test]
 fn requests_on_their_way_take_places() {
-    let alice = alone(|c| c.max_outbound = 3);
+    // The silent ones keep their places for as long as the test takes.
+    let alice = alone(|c| (c.max_outbound, c.handshake_timeout, c.unl_connect_timeout) = (3, HUNG, HUNG));
     let peers = [(); 5].map(|()| silent());
     let requests = peers.each_ref().map(|(_, unl)| alice.net.unl_connect(unl).unwrap());
     for request in &requests[3..] {

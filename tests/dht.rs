@@ -12,7 +12,7 @@ use p2pnet::event::Kind;
 use p2pnet::node::Net;
 use p2pnet::proto::dht_id::NodeId;
 use p2pnet::server::{Server, ServerConfig, ServerThread};
-use p2pnet::testing::TestNode;
+use p2pnet::testing::{TestNode, patient};
 
 fn server(host: u8) -> (ServerThread, String) {
     let server = Server::spawn(ServerConfig::on([127, 89, 0, host].into())).unwrap();
@@ -22,7 +22,10 @@ fn server(host: u8) -> (ServerThread, String) {
 
 fn config(host: u8) -> Config {
     let ip: IpAddr = [127, 89, 1, host].into();
-    Config { passive_bind: Some(ip), node_type: NodeType::Passive, ..Config::default() }
+    let mut config = Config { passive_bind: Some(ip), node_type: NodeType::Passive, ..Config::default() };
+    patient(&mut config);
+    config.close_timeout = Duration::from_secs(5);
+    config
 }
 
 fn with_mailbox(host: u8, at: &str) -> TestNode {

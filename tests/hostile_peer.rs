@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use p2pnet::config::Dialect;
@@ -19,6 +19,13 @@ use p2pnet::{Code, Config};
 
 /// A test that waits this long for something hangs.
 const HUNG: Duration = Duration::from_secs(120);
+
+/// One test counts what the whole process holds: beside it there is no other.
+static ALONE: RwLock<()> = RwLock::new(());
+
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    ALONE.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn key(n: u8) -> Arc<Identity> {
     Arc::new(Identity::from_secret(&[n; 32]))
@@ -93,6 +100,7 @@ fn record(way: usize, mut from: TcpStream, mut to: TcpStream, tape: &Mutex<[Vec<
 /// who has said it. Nobody is told of a connection, and no line arrives.
 #[test]
 fn a_recorded_talk_played_again_opens_nothing() {
+    let _others = beside_others();
     for by_locator in [true, false] {
         let (alice, bob) = (node(1, |_| {}), node(2, |_| {}));
         let (at, tape) = recorder(bob.listens());
@@ -151,6 +159,7 @@ fn a_recorded_talk_played_again_opens_nothing() {
 /// Somebody else is where a locator leads, or leads her there: another node, she herself, the one she wants under another's name.
 #[test]
 fn who_answers_has_to_be_the_one_whose_locator_it_is() {
+    let _others = beside_others();
     let (alice, bob, mallory) = (node(1, |_| {}), node(2, |_| {}), node(3, |_| {}));
     for (what, at) in [("another node", mallory.listens()), ("ourselves", recorder(alice.listens()).0)] {
         let e = alice.request(|net| net.unl_connect(&locator(2, at))).unwrap_err();
@@ -170,6 +179,7 @@ fn who_answers_has_to_be_the_one_whose_locator_it_is() {
 /// Wherever she connects to by a locator, she greets for that key and in this version, whatever she is answered, and gives up.
 #[test]
 fn nobody_is_talked_into_something_weaker() {
+    let _others = beside_others();
     let stranger = Myself::new(&key(9));
     // What an acceptor would say to a greeting that is for anybody.
     let to_anybody = {
@@ -222,6 +232,7 @@ fn nobody_is_talked_into_something_weaker() {
 /// Nor does an acceptor take a greeting that was changed into the other kind, or says more than it has.
 #[test]
 fn a_greeting_of_another_kind_is_none() {
+    let _others = beside_others();
     let bob = node(2, |_| {});
     let me = Myself::new(&key(9));
     let named = Handshake::connect(&me, Some(key(2).public()), [1; 16], false, &[9; 32]).unwrap().output();
@@ -318,10 +329,12 @@ fn resident_kb() -> u64 {
 #[test]
 fn ten_thousand_who_stop_after_the_greeting() {
     const ALL: usize = 10_000;
+    let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
     // They stay as long as this process may have their ends open.
     let room = p2pnet::server::raise_open_files().unwrap_or(1024) as usize;
     let most = ALL.min(room.saturating_sub(descriptors() + 1000));
-    let (alice, bob, carol) = (node(1, |_| {}), node(2, |_| {}), node(3, |_| {}));
+    // A link that is lost is one that somebody has thrown out, not one whose other end did not get the CPU for a while.
+    let [alice, bob, carol] = [1, 2, 3].map(|n| node(n, |c| c.link_timeout = HUNG));
     let a = get_in(&alice, &bob);
     let b = bob.expect(Kind::Opened).conn;
     let mut strangers: VecDeque<TcpStream> = VecDeque::new();
@@ -369,7 +382,9 @@ fn ten_thousand_who_stop_after_the_greeting() {
 /// When many strangers hold one connection each, the oldest has to go, wherever it comes from.
 #[test]
 fn among_equals_the_oldest_is_displaced() {
-    let bob = node(2, |_| {});
+    let _others = beside_others();
+    // Nobody goes but by being displaced.
+    let bob = node(2, |c| c.handshake_timeout = HUNG);
     let at = bob.listens();
     let early: Vec<TcpStream> = (1..=100u8).map(|n| from([127, 201, 1, n].into(), at)).collect();
     let newest = from([127, 254, 254, 254].into(), at);

@@ -13,7 +13,7 @@ use p2pnet::proto::connect::report::{Result as Ended, Technique};
 use p2pnet::proto::identity::Identity;
 use p2pnet::proto::network::NetworkId;
 use p2pnet::proto::unl::{Candidate, CandidateKind, Record, UnlV3};
-use p2pnet::testing::{TestNode, loopback, talk};
+use p2pnet::testing::{TestNode, loopback, patient, talk};
 
 fn dht() -> Testnet {
     Testnet::builder(6).bind_address(Ipv4Addr::LOCALHOST).build().unwrap()
@@ -39,6 +39,7 @@ fn node(dht: &[String], change: impl FnOnce(&mut Config)) -> TestNode {
         mainline_poll: Duration::from_millis(300),
         ..Config::default()
     };
+    patient(&mut config);
     dht.iter().for_each(|at| config.add_server(ServerKind::Mainline, at).unwrap());
     change(&mut config);
     TestNode::start(config).unwrap()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use p2pnet::config::{Config, Dialect, DuplicateIp};
 use p2pnet::event::Kind;
-use p2pnet::testing::{TestNode, Testnet, until};
+use p2pnet::testing::{TestNode, Testnet, loopback, until};
 use p2pnet::{Code, Net};
 
 fn quick(config: &mut Config) {
@@ -157,7 +157,7 @@ fn a_lonely_node_finds_the_one_that_comes_later() {
 #[test]
 fn a_server_that_is_not_there_is_named_in_the_error() {
     let testnet = Testnet::start().unwrap();
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let dead = std::net::TcpListener::bind((loopback(), 0)).unwrap().local_addr().unwrap().to_string();
     let node = testnet
         .node(|c| {
             c.servers.clear();

@@ -209,15 +209,21 @@ fn both_ways(pair: &[TcpStream]) -> (TcpStream, TcpStream, TcpStream, TcpStream)
     (copy(a), copy(b), copy(b), copy(a))
 }
 
-/// Two nodes whose only relay is that one.
+/// Two nodes whose only relay is that one, and who do not wait for it for long.
 fn at(relay: &str) -> (Testnet, TestNode, TestNode) {
+    at_in(relay, Duration::from_secs(2), Duration::from_secs(6))
+}
+
+/// The same with these limits, of a handshake and of a request.
+fn at_in(relay: &str, handshake: Duration, request: Duration) -> (Testnet, TestNode, TestNode) {
     let testnet = Testnet::with(|config| config.limits.relay.sessions = 0).unwrap();
     let named = |config: &mut Config| {
         config.add_server(ServerKind::Relay, relay).unwrap();
-        config.handshake_timeout = Duration::from_secs(2);
         // What such a relay breaks is to end, not to be made again by it.
         config.resume_grace = Duration::ZERO;
-        config.unl_connect_timeout = Duration::from_secs(6);
+        (config.handshake_timeout, config.unl_connect_timeout) = (handshake, request);
+        // What it swallows is not waited for.
+        config.close_timeout = Duration::from_secs(1);
     };
     let (alice, bob) = (member(&testnet, named), member(&testnet, named));
     (testnet, alice, bob)
@@ -272,7 +278,7 @@ fn an_honest_relay_of_the_programs_own() {
             pass(c, d, |_| true);
         }),
     );
-    let (_testnet, alice, bob) = at(&relay);
+    let (_testnet, alice, bob) = at_in(&relay, Duration::from_secs(60), Duration::from_secs(60));
     assert_eq!(only_right_lines(&alice, &bob), (50, true));
 }
 

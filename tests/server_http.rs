@@ -82,7 +82,10 @@ fn is_my_port_reachable() {
         clean(&server, &format!("/v1/port-check?port={port}")).1,
         json!({ "reachable": true, "answer": "open" })
     );
-    drop(open);
+    // Bound and not listened on: so it is nobody else's meanwhile.
+    let reserved = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    reserved.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = reserved.local_addr().unwrap().as_socket().unwrap().port();
     assert_eq!(ask(&port.to_string(), "TCP"), no);
     assert_eq!(
         clean(&server, &format!("/v1/port-check?port={port}")).1,
@@ -220,8 +223,15 @@ fn an_answer_that_cannot_be_written_gives_its_messages_back() {
     let mut first = [0; 1];
     (&stuck).read_exact(&mut first).unwrap();
     // Its messages are given out, so somebody else gets them only when it has been closed.
-    let (_, body) = server.get(&list_path("aa"));
-    assert_eq!(serde_json::from_str::<Vec<String>>(&body).unwrap().len(), 2500);
+    let begun = Instant::now();
+    let all: Vec<String> = loop {
+        // If we did not get the CPU for two seconds, it was cut off as well, and has given its messages back.
+        match serde_json::from_str(&server.get(&list_path("aa")).1) {
+            Ok(all) => break all,
+            Err(e) => assert!(begun.elapsed() < WATCHDOG, "{e}"),
+        }
+    };
+    assert_eq!(all.len(), 2500);
     drop(stuck);
     until_metric(&server, "p2p_mailbox_messages", 0);
 }
@@ -305,9 +315,12 @@ fn too_many_requests_and_connections() {
         "--http-max-connections-per-address",
         "3",
     ]);
-    let statuses: Vec<u16> = (0..10).map(|_| server.get("/v1/wan-ip").0).collect();
-    assert_eq!(statuses[0], 200);
-    assert!(statuses.iter().any(|status| [0, 429].contains(status)), "{statuses:?}");
+    assert_eq!(server.get("/v1/wan-ip").0, 200);
+    // Faster than one in a second at some time, whatever keeps us from it now and then.
+    let start = Instant::now();
+    while ![0, 429].contains(&server.get("/v1/wan-ip").0) {
+        assert!(start.elapsed() < WATCHDOG, "it answers all");
+    }
     let held: Vec<TcpStream> = (0..3).map(|_| connect(server.http, "127.0.0.2")).collect();
     let request = "GET /v1/wan-ip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(http(server.http, "127.0.0.2", request).0, 0);

@@ -90,6 +90,14 @@ fn ten_thousand_changes_are_a_few() {
 
 #[test]
 fn a_request_to_be_listed_that_was_cancelled_in_time_lists_nobody() {
+    let begun = Instant::now();
+    while !was_cancelled_in_time() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it is too late each time");
+    }
+}
+
+/// False: before this thread could cancel, the node was found to be reachable, and listed.
+fn was_cancelled_in_time() -> bool {
     let testnet = Testnet::start().unwrap();
     let (nobody, _) = silent(testnet.address());
     let mut config = curious(&testnet);
@@ -99,7 +107,7 @@ fn a_request_to_be_listed_that_was_cancelled_in_time_lists_nobody() {
     let net = Net::new(config).unwrap();
     net.start().unwrap();
     let requests = [net.advertise().unwrap(), net.advertise().unwrap()];
-    requests.iter().for_each(|r| net.cancel(*r).unwrap());
+    let cancelled = requests.map(|r| net.cancel(r).is_ok());
     let (mut done, mut ready) = (Vec::new(), false);
     while !ready || done.len() < 2 {
         assert_ne!(net.wait(Some(Duration::from_secs(60))), Ok(false), "hung: no event");
@@ -110,6 +118,9 @@ fn a_request_to_be_listed_that_was_cancelled_in_time_lists_nobody() {
             }
         }
     }
+    if cancelled != [true; 2] || done.iter().any(|(_, result)| result.is_ok()) {
+        return false;
+    }
     assert_eq!(done, requests.map(|r| (r, Err(Code::Canceled))));
     assert_eq!(net.info().node_type, NodeType::Passive, "{}", net.report().to_json());
     // Who asks after that is listed; nothing was on its way before.
@@ -117,6 +128,7 @@ fn a_request_to_be_listed_that_was_cancelled_in_time_lists_nobody() {
     let net = TestNode::start(curious(&testnet)).unwrap();
     net.request(Net::advertise).unwrap();
     assert_eq!(listed(&testnet).len(), 1);
+    true
 }
 
 #[test]
@@ -160,6 +172,19 @@ fn knocker() -> ServerThread {
     Server::spawn(ServerConfig::on("127.0.0.1".parse().unwrap())).unwrap()
 }
 
+/// A node that has found out that it can be reached. A server that does not get the CPU for two seconds and a half was asked in vain;
+/// then another node asks anew.
+fn open_node(config: &Config) -> TestNode {
+    let begun = Instant::now();
+    loop {
+        let node = TestNode::start(config.clone()).unwrap();
+        if node.net.info().node_type == NodeType::Passive {
+            return node;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "never: {}", node.net.report().to_json());
+    }
+}
+
 /// Several servers are asked; the first yes is enough, and the others' knocks come after it.
 #[test]
 fn knocks_are_no_connections() {
@@ -172,8 +197,7 @@ fn knocks_are_no_connections() {
             let at = server.local_addrs().http[0].to_string();
             config.add_server(ServerKind::Reachability, &at).unwrap();
         }
-        let node = TestNode::start(config).unwrap();
-        assert_eq!(node.net.info().node_type, NodeType::Passive, "{}", node.net.report().to_json());
+        let node = open_node(&config);
         if dialect == Dialect::Secure {
             // Nothing is a connection before it has shown who it is.
             assert_eq!(node.net.stats().opened, 0);

@@ -70,9 +70,11 @@ mod tests {
     #[test]
     fn open_and_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
-        assert_eq!(check(at), Some(PortAnswer::Open));
-        drop(listener);
+        assert_eq!(check(listener.local_addr().unwrap()), Some(PortAnswer::Open));
+        // Bound and not listened on, so it is nobody else's meanwhile.
+        let closed = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        closed.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let at = closed.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(check(at), Some(PortAnswer::Refused));
     }
 }

@@ -19,8 +19,16 @@ pub fn loopback() -> IpAddr {
 pub fn alone() -> Config {
     let mut config =
         Config { passive_bind: Some(loopback()), node_type: NodeType::Passive, ..Config::default() };
+    patient(&mut config);
     quiet(&mut config);
     config
+}
+
+/// Makes it the configuration of a node that gives up nobody who is only slow. The defaults are for programs; on a busy machine a
+/// thread may not get the CPU for seconds, and what is right is not to fail by that.
+pub fn patient(config: &mut Config) {
+    (config.server_timeout, config.start_timeout) = (HUNG, HUNG);
+    config.close_timeout = Duration::from_secs(20);
 }
 
 /// Makes it the configuration of a node that does nothing by itself: it looks for nobody and is on no list.

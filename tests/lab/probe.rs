@@ -11,7 +11,7 @@ use crate::Result;
 use crate::host::Host;
 
 /// When something has not happened after this long, it does not happen at all.
-pub(crate) const HUNG: Duration = Duration::from_secs(20);
+pub(crate) const HUNG: Duration = Duration::from_secs(90);
 
 /// A connection between a host and the server.
 pub(crate) struct Seen {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// Only to turn a hang into a failure; nothing is expected to take nearly so long.
-pub const WATCHDOG: Duration = Duration::from_secs(30);
+pub const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// A running `p2p-rendezvous`, killed when dropped.
 pub struct Daemon {

@@ -19,7 +19,7 @@ const ROUNDS: u32 = 500;
 fn node(change: impl FnOnce(&mut Config)) -> Net {
     let mut config = Config { net_type: NetType::Direct, node_type: NodeType::Passive, ..Config::default() };
     config.passive_bind = Some([127, 0, 0, 1].into());
-    (config.local_peers, config.network_monitor) = (true, false);
+    (config.local_peers, config.network_monitor, config.close_timeout) = (true, false, HUNG);
     change(&mut config);
     let net = Net::new(config).unwrap();
     net.start().unwrap();
@@ -141,12 +141,15 @@ fn of_several_that_wait_one_drives_and_all_are_woken() {
 #[test]
 fn a_wake_ends_the_wait_of_who_drives() {
     let (_alice, _, bob, _) = pair(eager);
+    let second = AtomicBool::new(false);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| {
-            // The second wait has the lease.
             assert_eq!(bob.wait(Some(MS)), Ok(false));
+            second.store(true, SeqCst);
             bob.wait(None)
         });
+        // Not the first one: it may last as long if this thread is faster, and a wake ends one wait only.
+        until("the second wait", || second.load(SeqCst));
         until("driven by who waits", || program_drives(&bob));
         bob.wake();
         assert_eq!(waiter.join().unwrap(), Ok(false));

@@ -64,29 +64,34 @@ fn silent() -> String {
     server(|_, _, _| {})
 }
 
-/// Loopback takes microseconds; a test machine may be busy for much longer.
-fn is_about(got: i64, expected: i64) -> bool {
-    (got - expected).abs() < 1_000_000
+/// Loopback takes microseconds; a test machine may be busy for much longer, and then it is told how unsure the time is.
+fn is_about(got: i64, expected: i64, agreement: &Agreement) -> bool {
+    (got - expected).abs() < 1_000_000 + agreement.error_us
 }
 
 #[test]
 fn three_that_agree() {
     let ahead = 5_000_000;
     let begun = Instant::now();
-    let synced = ask(&[honest(ahead), honest(ahead), honest(ahead)], 2, AMPLE).unwrap();
+    // All three have to, so that none is left out for being slow.
+    let synced = ask(&[honest(ahead), honest(ahead), honest(ahead)], 3, AMPLE).unwrap();
     println!("three servers on loopback took {:?}: {:?}", begun.elapsed(), synced.agreement);
-    assert!(synced.agreement.reliable && is_about(synced.agreement.offset_us, ahead), "{synced:?}");
+    let agreement = &synced.agreement;
+    assert!(agreement.reliable && is_about(agreement.offset_us, ahead, agreement), "{synced:?}");
     assert_eq!((synced.agreement.answered, synced.failed.len()), (3, 0));
     let clock = synced.clock.unwrap();
-    let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64;
-    assert!(is_about(clock.now_ntp(Instant::now()), system + ahead));
-    assert!(is_about(synced.agreement.estimate().skew_us, -ahead));
+    let system = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64;
+    let (before, told, after) = (system(), clock.now_ntp(Instant::now()), system());
+    assert!(before + ahead - told < 1_000_000 + agreement.error_us, "{agreement:?}");
+    assert!(told - (after + ahead) < 1_000_000 + agreement.error_us, "{agreement:?}");
+    assert!(is_about(agreement.estimate().skew_us, -ahead, agreement));
 }
 
 #[test]
 fn a_liar_among_three_moves_nothing() {
     let synced = ask(&[honest(DAY), honest(0), honest(0)], 2, AMPLE).unwrap();
-    assert!(synced.agreement.reliable && is_about(synced.agreement.offset_us, 0), "{synced:?}");
+    let agreement = &synced.agreement;
+    assert!(agreement.reliable && is_about(agreement.offset_us, 0, agreement), "{synced:?}");
     assert!(synced.agreement.servers == 2 && synced.agreement.answered >= 2, "{synced:?}");
 }
 
@@ -133,33 +138,50 @@ fn lost_packets_are_made_up_for() {
 }
 
 /// Asks `bad` alone: there is no time, and the error says `told`. Beside two good ones it does no harm.
-fn is_refused(bad: impl Fn() -> String, limit: Duration, told: &str) {
-    let e = ask(&[bad()], 1, limit).unwrap_err();
-    assert_eq!(e.code, Code::NoServer);
-    assert!(e.message.contains(told), "{told}: {e}");
+fn is_refused(bad: impl Fn() -> String, told: &str) {
+    let mut limit = SHORT;
+    loop {
+        let e = ask(&[bad()], 1, limit).unwrap_err();
+        assert_eq!(e.code, Code::NoServer);
+        if e.message.contains(told) {
+            break;
+        }
+        // One that did not get the CPU has not answered at all.
+        assert!(e.message.contains("no answer within") && limit < AMPLE, "{told}: {e}");
+        limit *= 2;
+    }
     let synced = ask(&[bad(), honest(0), honest(0)], 2, AMPLE).unwrap();
     assert!(synced.agreement.servers == 2 && synced.agreement.answered == 2, "{synced:?}");
-    assert!(is_about(synced.agreement.offset_us, 0) && synced.failed.len() == 1);
+    assert!(is_about(synced.agreement.offset_us, 0, &synced.agreement) && synced.failed.len() == 1);
 }
 
 #[test]
 fn servers_of_no_use() {
-    is_refused(silent, SHORT, "no answer within");
-    is_refused(|| spoiled(|a| a.truncate(47)), SHORT, "no answer to the question");
-    is_refused(|| spoiled(|a| a.fill(0xff)), SHORT, "no answer to the question");
-    is_refused(|| spoiled(|a| a[31] ^= 1), SHORT, "no answer to the question");
-    is_refused(|| spoiled(|a| a[0] |= 0xc0), SHORT, "has no time itself");
-    is_refused(|| spoiled(|a| a[8] = 9), SHORT, "too far");
-    is_refused(|| spoiled(|a| a[40..44].fill(0xff)), SHORT, "contradicts itself");
+    is_refused(silent, "no answer within");
+    is_refused(|| spoiled(|a| a.truncate(47)), "no answer to the question");
+    is_refused(|| spoiled(|a| a.fill(0xff)), "no answer to the question");
+    is_refused(|| spoiled(|a| a[31] ^= 1), "no answer to the question");
+    is_refused(|| spoiled(|a| a[0] |= 0xc0), "has no time itself");
+    is_refused(|| spoiled(|a| a[8] = 9), "too far");
+    is_refused(|| spoiled(|a| a[40..44].fill(0xff)), "contradicts itself");
     let nobody = || {
         // Bound and dropped: nobody else takes a port at random that soon, and if, it is silent.
         Socket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
     };
-    is_refused(nobody, SHORT, "127.0.0.1");
+    is_refused(nobody, "127.0.0.1");
 }
 
 #[test]
 fn a_kiss_of_death_ends_the_asking() {
+    // A server that does not get the CPU for two seconds has all questions before it has said a word: then once more.
+    let begun = Instant::now();
+    while questions_to_who_says_deny() == SCHEDULE.len() {
+        assert!(begun.elapsed() < 4 * AMPLE, "it is asked on each time");
+    }
+}
+
+/// How often somebody is asked who answers so.
+fn questions_to_who_says_deny() -> usize {
     let (tx, rx) = std::sync::mpsc::channel();
     let kiss = server(move |socket, question, from| {
         tx.send(()).unwrap();
@@ -170,8 +192,8 @@ fn a_kiss_of_death_ends_the_asking() {
     });
     let e = ask(&[kiss], 1, AMPLE).unwrap_err();
     assert!(e.message.contains("kiss code DENY"), "{e}");
-    // It ended long before the limit; on a slow machine a second question may have been on its way.
-    assert!(rx.try_iter().count() < SCHEDULE.len());
+    // On a slow machine a second question may have been on its way.
+    rx.try_iter().count()
 }
 
 #[test]
@@ -185,7 +207,7 @@ fn a_repeated_answer_counts_once_and_a_strangers_never() {
     });
     let synced = ask(&[twice], 1, AMPLE).unwrap();
     assert_eq!(synced.agreement.samples, SAMPLES);
-    assert!(is_about(synced.agreement.offset_us, 0));
+    assert!(is_about(synced.agreement.offset_us, 0, &synced.agreement));
     assert!(synced.agreement.spread_us == 0);
 }
 

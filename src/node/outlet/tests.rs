@@ -14,6 +14,8 @@ fn net() -> Net {
         duplicate_ip: DuplicateIp::Allow,
         bootstrap: false,
         advertise: false,
+        // Whoever is closed has the time for it that a busy machine needs.
+        close_timeout: Duration::from_secs(60),
         ..Config::default()
     });
     let net = net.unwrap();

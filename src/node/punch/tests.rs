@@ -45,7 +45,9 @@ fn blind(ip: IpAddr) -> Side {
 /// For those that have to fail.
 fn hasty() -> Options {
     let ms = Duration::from_millis;
-    let (round, hold, silence, hello) = (ms(50), ms(100), ms(300), ms(200));
+    let (round, hold, hello) = (ms(50), ms(100), ms(200));
+    // A peer that is only slow is not taken for gone.
+    let silence = WATCHDOG / 2;
     Options { allow_inside: true, round, hold, silence, hello, grace: ms(20), ..Options::default() }
 }
 
@@ -236,7 +238,8 @@ fn hopeless_is_said_without_a_packet() {
 fn a_silent_peer() {
     block_on(async {
         let [a, b, _] = addresses();
-        let running = Running::start(initiate(setup(preserving(a), b, hasty())), ways(a, &[]));
+        let impatient = Options { silence: Duration::from_millis(300), ..hasty() };
+        let running = Running::start(initiate(setup(preserving(a), b, impatient)), ways(a, &[]));
         let failure = running.end().await.outcome.unwrap_err();
         assert_eq!(failure, Failure { reason: Reason::Silent, by_peer: false });
     });
@@ -254,24 +257,29 @@ fn what_is_no_offer_begins_nothing() {
 
 #[test]
 fn a_peer_at_whose_ports_nobody_is() {
-    block_on(async {
-        let [a, b, _] = addresses();
-        let mut running = Running::start(initiate(setup(preserving(a), b, hasty())), ways(a, &[]));
-        while let Some(message) = running.said.recv().await {
-            let body = match message.body {
-                Body::Offer(_) => Body::Answer(preserving(b), vec![9999]),
-                Body::Ping(number) => Body::Pong(number),
-                _ => continue,
-            };
-            running.hear(Message { body, ..message }).await;
-        }
-        let punched = running.end().await;
-        assert_eq!(punched.outcome.unwrap_err().reason, Reason::Unmet);
-        assert_eq!(punched.reports.len(), 3);
-        assert!(punched.reports.iter().all(|round| round.refused > 0), "{:?}", punched.reports);
-        #[cfg(target_os = "linux")]
-        assert!(punched.errors.get(&libc::ECONNREFUSED).is_some_and(|n| *n > 0));
-    });
+    // A round is so short that on a busy machine it may be over before its refusals have been seen: then once more.
+    block_on(async { while !was_refused_in_each_round().await {} });
+}
+
+async fn was_refused_in_each_round() -> bool {
+    let [a, b, _] = addresses();
+    let mut running = Running::start(initiate(setup(preserving(a), b, hasty())), ways(a, &[]));
+    while let Some(message) = running.said.recv().await {
+        let body = match message.body {
+            Body::Offer(_) => Body::Answer(preserving(b), vec![9999]),
+            Body::Ping(number) => Body::Pong(number),
+            _ => continue,
+        };
+        running.hear(Message { body, ..message }).await;
+    }
+    let punched = running.end().await;
+    assert_eq!(punched.outcome.unwrap_err().reason, Reason::Unmet);
+    assert_eq!(punched.reports.len(), 3);
+    #[cfg(target_os = "linux")]
+    let has_error = punched.errors.get(&libc::ECONNREFUSED).is_some_and(|n| *n > 0);
+    #[cfg(not(target_os = "linux"))]
+    let has_error = true;
+    has_error && punched.reports.iter().all(|round| round.refused > 0)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use super::http::{Router, Trick};
-use super::upnp::{ask, foreign};
+use super::upnp::{ask, ask_in_haste, foreign};
 use super::*;
 
 #[test]
@@ -30,7 +30,7 @@ fn hostile_descriptions_end_within_the_limit() {
         in_real_time(async move {
             let router = Router::start();
             router.script(|s| s.description = Some(trick.clone()));
-            let mut rig = Rig::start(ask(&router));
+            let mut rig = Rig::start(ask_in_haste(&router));
             let why = rig.failed().await;
             assert!(why.contains("description") || why.contains("nothing came of it"), "{trick:?}: {why}");
             // A thread that still hangs holds nothing up.
@@ -66,17 +66,21 @@ fn no_other_machine_is_visited_whatever_the_router_says() {
     in_real_time(async {
         let (router, bait) = (Router::start(), Bait::new());
         router.script(|s| s.location = format!("http://{}/desc.xml", bait.place()));
-        let mut rig = Rig::start(ask(&router));
-        let why = rig.failed().await;
-        assert!(why.contains("its LOCATION is another machine"), "{why}");
-        assert!(!bait.was_visited());
-        rig.stop().await;
+        // Once more if the router was too slow to say anything.
+        let mut why = String::new();
+        while !why.contains("its LOCATION is another machine") {
+            assert!(why.is_empty() || why.contains("no UPnP router answered"), "{why}");
+            let mut rig = Rig::start(ask_in_haste(&router));
+            why = rig.failed().await;
+            assert!(!bait.was_visited());
+            rig.stop().await;
+        }
     });
     for form in ["http://{}/ctl", "//{}/ctl", "http://{}\\@x/ctl", "https://{}/ctl", "http:{}/ctl"] {
         in_real_time(async move {
             let (router, bait) = (Router::start(), Bait::new());
             router.script(|s| s.control = form.replace("{}", &bait.place()));
-            let mut rig = Rig::start(ask(&router));
+            let mut rig = Rig::start(ask_in_haste(&router));
             rig.failed().await;
             assert!(!bait.was_visited(), "{form}");
             rig.stop().await;
@@ -85,7 +89,7 @@ fn no_other_machine_is_visited_whatever_the_router_says() {
     in_real_time(async {
         let (router, bait) = (Router::start(), Bait::new());
         router.script(|s| s.description = Some(Trick::Redirect(format!("http://{}/desc.xml", bait.place()))));
-        let mut rig = Rig::start(ask(&router));
+        let mut rig = Rig::start(ask_in_haste(&router));
         rig.failed().await;
         assert!(!bait.was_visited());
         rig.stop().await;
@@ -120,7 +124,7 @@ fn another_device_that_answers_first_is_not_taken_for_the_gateway() {
         let (router, bait) = (Router::start(), Bait::new());
         let intruder = std::net::UdpSocket::bind(bait.listener.local_addr().unwrap()).unwrap();
         router.script(|s| (s.intruder, s.deaf) = (Some(intruder), usize::MAX));
-        let mut rig = Rig::start(ask(&router));
+        let mut rig = Rig::start(ask_in_haste(&router));
         let why = rig.failed().await;
         assert!(why.contains("which is not our gateway"), "{why}");
         assert!(!bait.was_visited());

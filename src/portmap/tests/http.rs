@@ -147,6 +147,12 @@ impl Router {
         self.script(|s| s.table.clone())
     }
 
+    /// Waits until the table is this. (What is removed at the end is waited for a second only; the router may be slower.)
+    pub(super) async fn comes_to(&self, table: &[Line]) {
+        let wanted = table.to_vec();
+        self.until("the table that is expected", move |s| s.table == wanted).await;
+    }
+
     /// What was asked with this verb.
     pub(super) fn asked(&self, verb: &str) -> Vec<String> {
         self.script(|s| s.asked.iter().filter(|a| a.starts_with(verb)).cloned().collect())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use p2pnet::config::{NodeType, ServerKind};
+use p2pnet::config::{Config, NodeType, ServerKind};
 use p2pnet::event::Kind as Event;
 use p2pnet::report::Report;
 
@@ -270,7 +270,16 @@ fn silent(notes: &Notes) -> Result {
     let network = Lab::new().with(Home::new("a", Nat::kernel(Kind::Preserve)).hosts(2)).build()?;
     silence(&network.router("a"))?;
     silence(&network.server())?;
-    let mut node = Node::start(&network, "a", |_| {})?;
+    let as_usual = |config: &mut Config| {
+        let usual = Config::default();
+        (config.start_timeout, config.server_timeout) = (usual.start_timeout, usual.server_timeout);
+        config.close_timeout = usual.close_timeout;
+    };
+    let mut node = Node::start(&network, "a", |config| {
+        as_usual(config);
+        // Time for what is to be tried before.
+        config.start_timeout = Duration::from_secs(10);
+    })?;
     let lan: IpAddr = network.host("a").ip();
     let port = node.net.info().passive_port;
     let connect = || std::net::TcpStream::connect((lan, port));
@@ -281,7 +290,7 @@ fn silent(notes: &Notes) -> Result {
     assert_eq!(report.info.node_type, NodeType::Active, "{}", report.to_json());
     // Whatever is under way when it is stopped: nothing of it is waited for beyond the limits.
     for _ in 0..3 {
-        Node::start(&network, "a", |_| {})?.stop()?;
+        Node::start(&network, "a", as_usual)?.stop()?;
     }
     let took = node.ready.unwrap_or_default();
     notes.note("ready_ms", took.as_millis() as u64);

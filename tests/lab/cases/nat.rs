@@ -186,8 +186,13 @@ fn classify(lab: &Lab, expected: Expected, double: Option<bool>, notes: &Notes) 
     notes.note("found", report.to_string());
     notes.note("slowest_ms", slowest.as_millis() as u64);
     let name = format!("{}", net.server4(0, RENDEZVOUS_PORT));
-    let patience = Duration::from_secs(2);
-    let turned = net.host("a").enter(|| probe_hairpin(&name, &report, None, patience))?;
+    let mut patience = Duration::from_secs(2);
+    let mut turned = net.host("a").enter(|| probe_hairpin(&name, &report, None, patience))?;
+    // Nothing is told if the server was too slow.
+    while turned.is_none() && expected.hairpin.is_some() && patience < LIMIT {
+        patience *= 2;
+        turned = net.host("a").enter(|| probe_hairpin(&name, &report, None, patience))?;
+    }
     assert_eq!(turned, expected.hairpin, "hairpin");
     server.stop();
     Ok(())

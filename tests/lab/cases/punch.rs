@@ -169,7 +169,12 @@ fn tries(lab: &Lab, delay: Duration, class: Class, way: Way, notes: &Notes) -> R
     let sides = [a?, b?];
     let (mut won, mut times, mut failures) = (0, Vec::new(), Vec::new());
     let (mut techniques, mut wasted, mut why) = (Vec::new(), Duration::ZERO, None);
-    for run in 0..TRIES {
+    // One whose thread did not get the CPU in time has a second chance.
+    let most = if class == Class::Predictable { TRIES + 2 } else { TRIES };
+    for run in 0..most {
+        if run >= TRIES && won == TRIES {
+            break;
+        }
         let begun = Instant::now();
         let outcomes = one(&net, hosts, sides, delay, run % 2)?;
         assert!(

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// Only to turn a hang into a failure.
-pub(super) const WATCHDOG: Duration = Duration::from_secs(120);
+pub(super) const WATCHDOG: Duration = Duration::from_secs(600);
 pub(super) const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 pub(super) fn block_on(test: impl Future<Output = ()>) {
