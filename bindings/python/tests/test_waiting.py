@@ -10,7 +10,7 @@ import unittest
 
 import p2pnet
 from p2pnet import Result
-from support import HUNG, Case, at, options, pair, python
+from support import HUNG, Case, at, options, pair, python, until
 
 
 class Waiting(Case):
@@ -218,7 +218,7 @@ class Ends(Case):
         threads = [threading.Thread(target=flood) for _ in range(3)] + [threading.Thread(target=drain)]
         for thread in threads:
             thread.start()
-        time.sleep(0.1)
+        until(self, lambda: a.stats().lines_out > 100)
         a.close()
         for thread in threads:
             thread.join(HUNG)
