@@ -39,7 +39,7 @@
 
 static int check_scale = 100, check_passed, check_failed, check_skipped, check_bad;
 static const char *check_name = "", *check_waits = "";
-static unsigned check_watchdog = 120;
+static unsigned check_watchdog = 300;
 
 UNUSED static int check_fail(const char *file, int line, const char *what, const char *format, ...)
 {

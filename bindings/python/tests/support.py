@@ -39,7 +39,7 @@ class Case(unittest.TestCase):
     """A test with a watchdog: if it hangs, all threads tell where, and the run ends."""
 
     def run(self, result=None):
-        faulthandler.dump_traceback_later(HUNG, exit=True)
+        faulthandler.dump_traceback_later(3 * HUNG, exit=True)
         try:
             return super().run(result)
         finally:
