@@ -143,11 +143,16 @@ static void come_to_rest(void)
 
 static unsigned long long woken_in(double seconds)
 {
-    int awake;
-    come_to_rest();
-    unsigned long long before = sleeps(&awake);
-    pass(seconds);
-    return sleeps(&awake) - before;
+    for (int awake;;) {
+        come_to_rest();
+        double begun = now_s();
+        unsigned long long before = sleeps(&awake);
+        pass(seconds);
+        unsigned long long woken = sleeps(&awake) - before;
+        /* Where it took much longer, the process was stopped; that it goes on wakes every thread. */
+        if (woken == 0 || now_s() - begun < seconds + 0.2)
+            return woken;
+    }
 }
 
 static void *waiting_main(void *arg)
@@ -156,22 +161,38 @@ static void *waiting_main(void *arg)
     return NULL;
 }
 
+/* How often two new nets are woken in which nothing happens, with a thread of the program that waits for one of them or without. Only in
+ * the first seconds: later, what is due in a while (a sign of life after half a minute) is looked through every few seconds. */
+static unsigned long long idle_woken(int waits)
+{
+    for (;;) {
+        pthread_t thread;
+        pair(NULL);
+        double begun = now_s();
+        if (waits)
+            REQUIRE(pthread_create(&thread, NULL, waiting_main, b.net) == 0);
+        unsigned long long woken = woken_in(2.2);
+        double took = now_s() - begun;
+        if (waits) {
+            CHECK_OK(p2p_wake(b.net));
+            pthread_join(thread, NULL);
+        }
+        end_pair();
+        if (woken == 0 || took < 6)
+            return woken;
+    }
+}
+
 static void an_idle_net_is_never_woken(void)
 {
     if (watched_closely())
         return skip("the tool that watches wakes threads itself");
-    pair(NULL);
-    unsigned long long woken = woken_in(2.2);
+    unsigned long long woken = idle_woken(0);
     CHECK(woken == 0, "%llu times in 2.2 s, in the %s dialect", woken,
           usual_dialect() == P2P_DIALECT_SECURE ? "secure" : "classic");
     /* Nor when a thread of the program waits for it. */
-    pthread_t thread;
-    REQUIRE(pthread_create(&thread, NULL, waiting_main, b.net) == 0);
-    woken = woken_in(2.2);
+    woken = idle_woken(1);
     CHECK(woken == 0, "%llu times in 2.2 s, while the program waits", woken);
-    CHECK_OK(p2p_wake(b.net));
-    pthread_join(thread, NULL);
-    end_pair();
 }
 
 /* A sign of life each time it is due, and nothing else. */
