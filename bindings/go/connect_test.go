@@ -37,7 +37,7 @@ func TestConnectByLocatorAndItsStory(t *testing.T) {
 }
 
 func TestALocatorThatLeadsNowhereSaysWhy(t *testing.T) {
-	a, b := loopback(t, "127.0.0.2", Set(OptUNLConnectTimeoutMS, 3000)), loopback(t, "127.0.0.3")
+	a, b := loopback(t, "127.0.0.2", Set(OptUNLConnectTimeoutMS, hung)), loopback(t, "127.0.0.3")
 	locator, err := b.UNL()
 	must(t, err)
 	must(t, b.Close())

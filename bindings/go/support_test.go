@@ -49,7 +49,8 @@ func expect(t testing.TB, err error, code Code) *Error {
 	return e
 }
 
-// loopback makes a net at an address of this machine, closed at the end of the test.
+// loopback makes a net at an address of this machine, closed at the end of the test. A server or a peer that does not get the
+// CPU for a while is waited for.
 func loopback(t testing.TB, bind string, opts ...Option) *Net {
 	t.Helper()
 	node, err := New(
@@ -58,6 +59,8 @@ func loopback(t testing.TB, bind string, opts ...Option) *Net {
 		Set(OptNodeType, NodePassive),
 		Set(OptPassiveBind, bind),
 		Set(OptNetworkMonitor, false),
+		Set(OptServerTimeoutMS, hung),
+		Set(OptCloseTimeoutMS, hung),
 		Options(opts...),
 	)
 	must(t, err)

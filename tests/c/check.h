@@ -39,7 +39,7 @@
 
 static int check_scale = 100, check_passed, check_failed, check_skipped, check_bad;
 static const char *check_name = "", *check_waits = "";
-static unsigned check_watchdog = 120;
+static unsigned check_watchdog = 300;
 
 UNUSED static int check_fail(const char *file, int line, const char *what, const char *format, ...)
 {
@@ -264,6 +264,10 @@ UNUSED static int usual_dialect(void)
     return told && strcmp(told, "classic") == 0 ? P2P_DIALECT_CLASSIC : P2P_DIALECT_SECURE;
 }
 
+/* How long a net's end may take where no option says so. p2p_net_free() waits twice as long and a second: by default 3 s, and a
+ * thread that does not get the CPU for so long would look like one that hangs. */
+#define PATIENT_END_MS 10000
+
 /* A net that listens on `ip` (any free port), with the options up to {0, 0} and the servers up to {0, NULL}, both of which
  * may be NULL; not started. */
 UNUSED static p2p_net *net_with(const char *ip, const struct set *options, const struct server *servers)
@@ -274,6 +278,8 @@ UNUSED static p2p_net *net_with(const char *ip, const struct set *options, const
     REQUIRE(cfg != NULL);
     REQUIRE(p2p_config_set_str(cfg, P2P_OPT_PASSIVE_BIND, ip, &err) == P2P_OK, "%s", err.message);
     REQUIRE(p2p_config_set_int(cfg, P2P_OPT_DIALECT, usual_dialect(), &err) == P2P_OK, "%s", err.message);
+    REQUIRE(p2p_config_set_int(cfg, P2P_OPT_CLOSE_TIMEOUT_MS, PATIENT_END_MS, &err) == P2P_OK, "%s",
+            err.message);
     for (; options && options->key; options++) {
         quiet |= options->key == P2P_OPT_FORWARDING && options->value == P2P_FWD_NONE;
         REQUIRE(p2p_config_set_int(cfg, options->key, options->value, &err) == P2P_OK, "%s", err.message);

@@ -115,16 +115,28 @@ static void back_pressure(void)
         CHECK(rss_kib() - before < 8 * 1024, "%ld KiB more", rss_kib() - before);
     while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
         sent++;
-    forget(&a);
-    UNTIL(seen(&a, P2P_EVENT_WRITABLE), pump2(&a, &b));
-    CHECK_INT(seen(&a, P2P_EVENT_WRITABLE)->conn, at_a);
-    CHECK_OK(p2p_send_line(a.net, at_a, line, sizeof line));
+    /* The first WRITABLE may be the answer to an earlier refusal: then one more is due. */
+    int r;
+    do {
+        forget(&a);
+        UNTIL(seen(&a, P2P_EVENT_WRITABLE), pump2(&a, &b));
+        CHECK_INT(seen(&a, P2P_EVENT_WRITABLE)->conn, at_a);
+    } while ((r = p2p_send_line(a.net, at_a, line, sizeof line)) == P2P_ERR_WOULD_BLOCK);
+    CHECK_OK(r);
     UNTIL(count_of(&b, P2P_EVENT_LINE) == sent + 1, pump2(&a, &b));
     node_free(&a);
     node_free(&b);
 }
 
 /* ---- a connection that the program does not want to hear at the moment ---- */
+
+static int has_line(struct node *node, const char *text)
+{
+    for (size_t i = 0; i < node->n; i++)
+        if (node->log[i].kind == P2P_EVENT_LINE && strcmp(node->log[i].data, text) == 0)
+            return 1;
+    return 0;
+}
 
 static void a_paused_connection_is_not_read_and_others_are(const struct set *options)
 {
@@ -152,7 +164,10 @@ static void a_paused_connection_is_not_read_and_others_are(const struct set *opt
     int before = count_of(&b, P2P_EVENT_LINE);
     CHECK(before < sent, "%d of %ld lines came", before, sent);
     CHECK_OK(p2p_send_line(c.net, at_c, "and I?", P2P_AUTO_LEN));
-    UNTIL(count_of(&b, P2P_EVENT_LINE) == before + 1, pump2(&b, &c));
+    /* A read that it was about to do when it was told may come at any time, and no other: 4 KiB, on a fresh connection. */
+    UNTIL(has_line(&b, "and I?"), pump2(&b, &c));
+    CHECK(count_of(&b, P2P_EVENT_LINE) <= 1 + 4096 / (int)sizeof line, "%d lines came",
+          count_of(&b, P2P_EVENT_LINE));
     CHECK_OK(p2p_conn_pause(b.net, at_b, 0));
     UNTIL(count_of(&b, P2P_EVENT_LINE) == sent + 1, pump2(&a, &b));
     /* Closing works as ever. */
@@ -186,12 +201,13 @@ static void events_kept_hold_the_peer_back(void)
     node_open(&a, "127.0.0.2", OPTIONS({P2P_OPT_SEND_BUFFER, 65536}));
     node_open(&b, "127.0.0.3", OPTIONS({P2P_OPT_RECV_BUFFER, 65536}));
     at_a = join_nodes(&a, &b, &at_b);
+    UNTIL(seen(&b, P2P_EVENT_READY), pump(&b));
     static const p2p_event *kept[100000];
     char line[100];
     memset(line, 'x', sizeof line);
     long n = 0, sent = 0;
     int quiet = 0;
-    for (long last = -1; quiet < 100; last = sent) {
+    for (long last = -1; quiet < 100 || net_unread(b.net, at_b) < 65536; last = sent) {
         while (p2p_send_line(a.net, at_a, line, sizeof line) == P2P_OK)
             sent++;
         while (p2p_next_event(b.net, &kept[n]) == 1) {

@@ -139,7 +139,8 @@ static void a_pulled_event_outlives_its_net(void)
     p2p_conn conn = join_nodes(&a, &b, NULL);
     CHECK_OK(p2p_send_line(a.net, conn, "for later", P2P_AUTO_LEN));
     const p2p_event *line = NULL;
-    UNTIL(line || (p2p_next_event(b.net, &line), line && line->kind == P2P_EVENT_LINE), 0);
+    UNTIL(line && line->kind == P2P_EVENT_LINE,
+          (p2p_event_free(line), line = NULL, p2p_next_event(b.net, &line)));
     node_free(&a);
     node_free(&b);
     CHECK_INT(line->kind, P2P_EVENT_LINE);
@@ -288,7 +289,7 @@ static void free_with_unsent_data(void)
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 4, at);
     node_open(&a, "127.0.0.2",
-              OPTIONS(CLASSIC, {P2P_OPT_CLOSE_TIMEOUT_MS, 100}, {P2P_OPT_SEND_BUFFER, 1 << 22}));
+              OPTIONS(CLASSIC, {P2P_OPT_CLOSE_TIMEOUT_MS, 3000}, {P2P_OPT_SEND_BUFFER, 1 << 22}));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));
     int peer = accept(listener, NULL, NULL);

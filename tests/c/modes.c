@@ -40,7 +40,7 @@ static void broadcast_says_who_had_no_room(void)
 {
     char at[P2P_ADDR_LEN];
     int listener = raw_listen("127.0.0.7", 1, at);
-    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_SEND_BUFFER, 1024}, {P2P_OPT_CLOSE_TIMEOUT_MS, 50}));
+    node_open(&a, "127.0.0.2", OPTIONS(CLASSIC, {P2P_OPT_SEND_BUFFER, 1024}));
     node_open(&b, "127.0.0.3", OPTIONS(CLASSIC));
     p2p_request request = 0;
     CHECK_OK(p2p_connect(a.net, at, NULL, NULL, &request, NULL));

@@ -38,17 +38,19 @@ static void one_life(int i)
         CHECK_OK(p2p_net_stop(a.net));
     node_free(&a);
 }
+/* A thread that has been joined is still listed for a moment. */
+static int threads_at_first;
 static void a_thousand_nets_leave_nothing_behind(void)
 {
     int n = (int)scaled(1000, 40), warm = n / 4;
     for (int i = 0; i < warm; i++)
         one_life(i);
-    int fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+    int fds = entries("/proc/self/fd");
     long memory = rss_kib();
     for (int i = warm; i < n; i++)
         one_life(i);
     CHECK_INT(entries("/proc/self/fd"), fds);
-    CHECK_INT(entries("/proc/self/task"), threads);
+    UNTIL(entries("/proc/self/task") <= threads_at_first, 0);
     /* Sanitizers and valgrind keep freed memory back; they look for leaks in their own way. */
     if (check_scale >= 100)
         CHECK(rss_kib() - memory < 1024, "%ld KiB more after %d nets", rss_kib() - memory, n - warm);
@@ -291,6 +293,7 @@ static void no_memory_for_a_thread(void)
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
+    threads_at_first = entries("/proc/self/task");
     RUN(no_memory_for_a_thread);
     RUN(a_thousand_nets_leave_nothing_behind);
     RUN(a_broken_connection_raises_no_sigpipe);

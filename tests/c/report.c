@@ -207,8 +207,9 @@ static void a_report_holds_the_questions_and_their_answers(void)
     check_report(a.net, "\"good\":false");
     node_free(&a);
     servers = SERVERS({P2P_SERVER_RENDEZVOUS, stub.at}, {P2P_SERVER_NTP, stub.ntp_at});
-    node_start(&a, net_with("127.0.0.2", NULL, servers), "127.0.0.2");
-    UNTIL(seen(&a, P2P_EVENT_READY) && net_info(a.net).clock_known, pump(&a));
+    node_start(&a, net_with("127.0.0.2", OPTIONS(PATIENT), servers), "127.0.0.2");
+    int failed = 0;
+    UNTIL(seen(&a, P2P_EVENT_READY) && knows_the_time(a.net, &failed), pump(&a));
     check_report(a.net, "\"topic\":\"clock\"");
     check_report(a.net, "\"wan_ip\":\"127.0.0.2\"");
     check_report(a.net, "\"good\":true");
@@ -228,8 +229,9 @@ static void info_of_every_size(void)
 {
     stub_open(&stub, 1);
     const struct server *servers = SERVERS({P2P_SERVER_RENDEZVOUS, stub.at}, {P2P_SERVER_NTP, stub.ntp_at});
-    node_start(&a, net_with("127.0.0.2", NULL, servers), "127.0.0.2");
-    UNTIL(seen(&a, P2P_EVENT_READY) && net_info(a.net).clock_known, pump(&a));
+    node_start(&a, net_with("127.0.0.2", OPTIONS(PATIENT), servers), "127.0.0.2");
+    int failed = 0;
+    UNTIL(seen(&a, P2P_EVENT_READY) && knows_the_time(a.net, &failed), pump(&a));
     p2p_net_info whole = net_info(a.net);
     CHECK_INT(whole.hairpin, -1);
     CHECK_INT(whole.double_nat, -1);

@@ -33,7 +33,7 @@ SYSTEM = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
 TRIPLE = "x86_64-unknown-linux-gnu"
 # Load in per cent of the full one, and minutes until a program counts as hung.
 LOAD = {"plain": 100, "classic": 20, "bare": 100, "valgrind": 2, "asan": 5}
-HUNG = 600
+HUNG = 1800
 # What p2p_features() tells: PCP and NAT-PMP are always there, the rest by cargo feature.
 ALWAYS, OPTIONAL = 8 | 4, {"upnp": 2, "reach": 1 << 16, "mainline": 1 << 17, "relay": 1 << 18}
 BARE = ["settings", "report", "dht"]

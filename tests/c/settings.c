@@ -23,10 +23,14 @@ static void features_are_those_of_the_build(void)
     else
         skip("CHECK_FEATURES does not say what is built");
     /* Asking whether a port is open works if and only if it says so. */
-    stub_open(&stub, 1);
-    const struct server *servers = SERVERS({P2P_SERVER_REACHABILITY, stub.http_at});
-    node_start(&a, net_with("127.0.0.2", OPTIONS({P2P_OPT_START_TIMEOUT_MS, 600000}), servers), "127.0.0.2");
-    UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+    for (;; node_free(&a), stub_close(&stub)) {
+        stub_open(&stub, 1);
+        const struct server *servers = SERVERS({P2P_SERVER_REACHABILITY, stub.http_at});
+        node_start(&a, net_with("127.0.0.2", OPTIONS(PATIENT), servers), "127.0.0.2");
+        UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+        if (!asked_in_vain(a.net))
+            break;
+    }
     CHECK_INT(net_info(a.net).reachable, have & 1 << 16 ? 1 : -1);
     CHECK_INT(atomic_load(&stub.knocked), have & 1 << 16 ? 1 : 0);
     node_free(&a);

@@ -105,8 +105,12 @@ static void a_node_that_is_told_to_be_passive_is_ready_at_once(void)
 
 static void what_is_found_out_is_told_before_ready(void)
 {
-    begin(1, OPTIONS(PATIENT));
-    UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+    for (;; end()) {
+        begin(1, OPTIONS(PATIENT));
+        UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+        if (!asked_in_vain(a.net))
+            break;
+    }
     CHECK_INT(count_of(&a, P2P_EVENT_READY), 1);
     CHECK_INT(a.log[0].kind, P2P_EVENT_INFO);
     CHECK_INT(a.log[a.n - 1].kind, P2P_EVENT_READY);
@@ -136,12 +140,16 @@ static void a_closed_port_makes_an_active_node(void)
 {
     if (!can_ask())
         return;
-    stub_open(&stub, 1);
-    stub_set(&stub, 1, 0);
-    /* Found by its own option, not by the rendezvous server. */
-    const struct server *servers = SERVERS({P2P_SERVER_REACHABILITY, stub.http_at});
-    node_start(&a, net_with("127.0.0.2", OPTIONS(PATIENT), servers), "127.0.0.2");
-    UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+    for (;; end()) {
+        stub_open(&stub, 1);
+        stub_set(&stub, 1, 0);
+        /* Found by its own option, not by the rendezvous server. */
+        const struct server *servers = SERVERS({P2P_SERVER_REACHABILITY, stub.http_at});
+        node_start(&a, net_with("127.0.0.2", OPTIONS(PATIENT), servers), "127.0.0.2");
+        UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+        if (!asked_in_vain(a.net))
+            break;
+    }
     p2p_net_info info = net_info(a.net);
     CHECK_INT(info.node_type, P2P_NODE_ACTIVE);
     CHECK_INT(info.reachable, 0);
@@ -154,7 +162,8 @@ static void the_clock_is_compared(void)
 {
     stub_open(&stub, 1);
     node_start(&a, net_with("127.0.0.2", NULL, SERVERS({P2P_SERVER_NTP, stub.ntp_at})), "127.0.0.2");
-    UNTIL(net_info(a.net).clock_known, pump(&a));
+    int failed = 0;
+    UNTIL(knows_the_time(a.net, &failed), pump(&a));
     long long off = net_info(a.net).clock_offset_us / 1000000;
     CHECK(off > STUB_AHEAD_S - 20 && off < STUB_AHEAD_S + 20, "%lld s", off);
     UNTIL(seen(&a, P2P_EVENT_INFO), pump(&a));
@@ -203,13 +212,17 @@ static void an_advertise_that_was_cancelled_lists_nobody(void)
 {
     if (!can_ask())
         return;
-    begin(0, OPTIONS(PATIENT));
     p2p_request request = 0;
-    CHECK_OK(p2p_net_advertise(a.net, &request, NULL));
-    CHECK_OK(p2p_cancel(a.net, request));
-    UNTIL(done_of(&a, request), pump(&a));
-    stub_set(&stub, 1, 1);
-    UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+    for (;; end()) {
+        begin(0, OPTIONS(PATIENT));
+        CHECK_OK(p2p_net_advertise(a.net, &request, NULL));
+        CHECK_OK(p2p_cancel(a.net, request));
+        UNTIL(done_of(&a, request), pump(&a));
+        stub_set(&stub, 1, 1);
+        UNTIL(seen(&a, P2P_EVENT_READY), pump(&a));
+        if (!asked_in_vain(a.net))
+            break;
+    }
     CHECK_INT(net_info(a.net).node_type, P2P_NODE_PASSIVE);
     node_stop(&a);
     CHECK_INT(atomic_load(&stub.listed), 0);

@@ -211,6 +211,30 @@ UNUSED static void stub_close(struct stub *s)
         P2P_OPT_SERVER_TIMEOUT_MS, 600000 \
     }
 
+/* What the options do not reach: the library listens 2.5 s to who looks whether its port is open, and 3 s to who tells the time. A
+ * stub that did not get the CPU for so long was asked in vain, and is asked once more. */
+
+/* The port could have been looked at, and nobody knows whether it is open. The test begins anew. */
+UNUSED static int asked_in_vain(p2p_net *net)
+{
+    return (p2p_features() & 1 << 16) && net_info(net).reachable == -1;
+}
+/* Whether the time is known; `failed` counts in vain questions, and each is repeated. */
+UNUSED static int knows_the_time(p2p_net *net, int *failed)
+{
+    if (net_info(net).clock_known)
+        return 1;
+    char *report = net_report(net);
+    int steps = 0;
+    for (const char *at = report; (at = strstr(at, "\"topic\":\"clock\"")); at++)
+        steps++;
+    free(report);
+    if (steps > *failed)
+        CHECK_OK(p2p_network_changed(net, NULL));
+    *failed = steps;
+    return 0;
+}
+
 /* Whether this build can ask if a port is open; without it no node is found out to be passive. */
 UNUSED static int can_ask(void)
 {

@@ -29,6 +29,8 @@ def run(command, status=0, cwd=None, env=None, limit=5 * HUNG):
 class Process:
     """A running program. Its output is kept, so that waiting for a line that has come already finds it."""
 
+    complaints = []  # what programs said that ended with another status than 0
+
     def __init__(self, command):
         self.command = [str(part) for part in command]
         self._lines, self._changed, self._ended = [], threading.Condition(), False
@@ -76,6 +78,7 @@ class Process:
         status = self._process.wait(HUNG)
         self._reader.join(HUNG)
         if status != 0:
+            Process.complaints.append(self.text())
             print(f"{self.command} ended with {status}; it said:\n{self.text()}")
         return status
 

@@ -4,7 +4,23 @@
 
 #include <p2pnet.hpp>
 
+#include <chrono>
 #include <cstdio>
+
+// Milliseconds that decide nothing but that something hangs.
+constexpr int patience = 120000;
+
+// How long one waits for something.
+class Watch
+{
+    std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+
+  public:
+    bool over() const
+    {
+        return std::chrono::steady_clock::now() - begun > std::chrono::milliseconds(patience);
+    }
+};
 
 static int passed = 0, failed = 0;
 

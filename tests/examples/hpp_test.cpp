@@ -38,7 +38,7 @@ static void poll_until(p2p::Net &a, p2p::Net &b, Done done)
 {
     p2p::Failure f;
     std::uint32_t count = 0;
-    for (int i = 0; i < 120000 && !done(); i++) {
+    for (const Watch watch; !watch.over() && !done();) {
         (a ? a : b).wait(1);
         for (p2p::Net *net : {&a, &b})
             if (*net && !net->poll(100, count, f))
@@ -84,7 +84,7 @@ static void lines_and_moving()
     b.on_event({});
     check(b.send_line(to, "bye") == P2P_OK, "after moving back");
     b.stop();
-    while (b.wait(10000))
+    while (b.wait(patience))
         while (p2p::OwnedEvent ev = b.next())
             check((*ev).raw().struct_size > 0, "an event of our own");
     check(!b.wait(0), "wait() ends with the net");
@@ -102,7 +102,7 @@ static void handlers_that_meddle()
     });
     poll_until(a, none, [&] { return first == 1; });
     a.stop();
-    while (a.wait(10000)) {
+    while (a.wait(patience)) {
         p2p::Failure f;
         std::uint32_t count = 0;
         a.poll(1, count, f);
@@ -253,7 +253,7 @@ static void exceptions()
         to = ev.conn();
         throw std::string("from a request's handler");
     });
-    for (int i = 0; i < 10000 && to == 0; i++) {
+    for (const Watch watch; !watch.over() && to == 0;) {
         b.wait(1);
         try {
             b.poll();
@@ -264,7 +264,7 @@ static void exceptions()
     check(rest == 1, "an exception of a request's handler comes out of poll()");
     for (int i = 0; i < 100; i++)
         check(b.send_line(to, "line") == P2P_OK, "send");
-    for (int i = 0; i < 10000 && seen < 100; i++) {
+    for (const Watch watch; !watch.over() && seen < 100;) {
         a.wait(1);
         try {
             a.poll();
@@ -281,7 +281,7 @@ static void exceptions()
     });
     b.send_line(to, "end");
     rest = 0;
-    for (int i = 0; i < 10000 && a; i++) {
+    for (const Watch watch; !watch.over() && a;) {
         a.wait(1);
         try {
             a.poll();

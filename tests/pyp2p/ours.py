@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Nobody waits longer than this for something that has to happen: then it hangs.
-WATCHDOG = 20.0
+WATCHDOG = 60.0
 
 
 def constants():

@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
 # A test that takes longer hangs.
-TEST_WATCHDOG = 120
+TEST_WATCHDOG = 400
 MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http", "test_unl",
            "test_nat", "test_mailbox"]
 WORKERS = 4

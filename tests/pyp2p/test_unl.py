@@ -111,13 +111,13 @@ def a_peer_that_waits_is_found_by_its_address(world):
 @case
 def what_cannot_be_is_said(world):
     """Refused, both active, nobody who comes: DONE says why, once, and p2p_explain tells the story."""
-    ours = our_node(world, 3, unl_connect_timeout_ms=300)
+    ours, hasty = our_node(world, 3), our_node(world, 5, unl_connect_timeout_ms=300)
     refused = ours.done(ours.unl_connect(ours.unl(listen_port=1, wan_ip=world.ip(9))))
     assert refused.result == C["P2P_ERR_REFUSED"], refused
-    request = ours.unl_connect(ours.unl(node_type="active", wan_ip=world.ip(9)))
-    waited = ours.done(request)
+    request = hasty.unl_connect(hasty.unl(node_type="active", wan_ip=world.ip(9)))
+    waited = hasty.done(request)
     assert waited.result == C["P2P_ERR_TIMEOUT"] and b"did not connect" in waited.data, waited
-    story = ours.explain(request)
+    story = hasty.explain(request)
     assert story["attempts"] and story["notes"], story
     active = our_node(world, 4, node_type=C["P2P_NODE_ACTIVE"])
     both = active.done(active.unl_connect(ours.unl(node_type="active", wan_ip=world.ip(9))))

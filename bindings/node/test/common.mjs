@@ -1,4 +1,5 @@
 // What the tests share. Everything happens on 127.0.0.0/8; a net gets an address of its own.
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -6,6 +7,9 @@ import { Net } from 'p2pnet';
 
 setFlagsFromString('--expose-gc');
 export const collect = runInNewContext('gc');
+
+/** Milliseconds that decide nothing but that something hangs. */
+export const HUNG = 60_000;
 
 let last = 10;
 /** 127.7.x.y, another one each time. */
@@ -17,10 +21,10 @@ export function address() {
 export const SECURE = { dialect: 'secure', nodeType: 'passive', netType: 'direct' };
 export const CLASSIC = { dialect: 'classic', nodeType: 'passive', netType: 'p2p' };
 
-/** A net that has been started, and is closed when the test ends. */
+/** A net that has been started, and is closed when the test ends. A server that does not get the CPU is waited for. */
 export async function started(t, options = {}) {
   const bind = address();
-  const net = new Net({ ...SECURE, passiveBind: bind, ...options });
+  const net = new Net({ ...SECURE, passiveBind: bind, serverTimeoutMs: HUNG, ...options });
   t.after(() => net.close());
   await net.start();
   net.at = `${bind}:${net.port}`;
@@ -49,7 +53,11 @@ export async function take(iterable, count) {
 
 /** Resolved when the condition holds; looks at it on each turn of the loop. */
 export async function until(condition) {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  const end = performance.now() + HUNG;
+  while (!condition()) {
+    assert.ok(performance.now() < end, `hung: ${condition}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Resident memory in bytes after everything that can be collected has been. */

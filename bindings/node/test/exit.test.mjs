@@ -3,9 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { SECURE, address, started, until } from './common.mjs';
-
-const HUNG = 60_000; // decides nothing but that a program hangs
+import { HUNG, SECURE, address, started } from './common.mjs';
 
 /** Runs a module's text, with `options` in it; { code, signal, out }. */
 async function run(t, text, ...flags) {

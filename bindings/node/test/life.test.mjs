@@ -164,8 +164,9 @@ test('a thousand nets made and closed leave nothing behind', { skip: !linux && '
     grown.push((await settledMemory()) - memory);
   }
   t.diagnostic(`${grown.map((bytes) => (bytes / 500 / 1024).toFixed(2)).join(', ')} KiB a net`);
-  assert.equal(openFiles(), files, 'descriptors were left behind');
-  assert.equal(threads(), tasks, 'threads were left behind');
+  // A thread that has ended is still listed for a moment.
+  await until(() => openFiles() <= files);
+  await until(() => threads() <= tasks);
   // A net that leaks costs more than 100 KiB: one of fifty would show.
   assert.ok(Math.min(...grown) < 500 * 2048, `${grown.join(', ')} bytes more`);
 });
@@ -175,12 +176,11 @@ test('a thousand nets made and forgotten are collected', { skip: !linux && 'need
   const registry = new FinalizationRegistry(() => (freed += 1));
   for (let i = 0; i < 1000; i += 1) registry.register(new Net(SECURE), i);
   const before = openFiles();
-  for (let turn = 0; turn < 1000 && freed < 1000; turn += 1) {
+  await until(() => {
     collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  assert.equal(freed, 1000);
-  assert.equal(openFiles(), before);
+    return freed === 1000;
+  });
+  await until(() => openFiles() <= before);
 });
 
 test('closed nets and connections are collected, in any order', async () => {
@@ -197,11 +197,10 @@ test('closed nets and connections are collected, in any order', async () => {
       await Promise.all([a.close(), b.close()]);
     }
   })();
-  for (let turn = 0; turn < 1000 && freed < 20; turn += 1) {
+  await until(() => {
     collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  assert.ok(freed >= 20, `${freed} of 40`);
+    return freed >= 20; // of 40
+  });
   for (const conn of connections) await assert.rejects(conn.send('x'), { code: 'P2P_ERR_CLOSED' });
 });
 
@@ -252,6 +251,6 @@ test('a thousand connections opened and closed leave nothing behind', { skip: !l
     grown.push((await settledMemory()) - memory);
   }
   t.diagnostic(`${grown.map((bytes) => Math.round(bytes / 1000)).join(', ')} bytes a connection`);
-  assert.equal(openFiles(), files);
+  await until(() => openFiles() <= files);
   assert.ok(Math.min(...grown) < 1000 * 2048, `${grown.join(', ')} bytes more`);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { CLASSIC, pair, started, take, until } from './common.mjs';
+import { CLASSIC, HUNG, pair, started, take, until } from './common.mjs';
 
 for (const [name, options] of Object.entries({ secure: {}, classic: CLASSIC })) {
   test(`lines go both ways (${name})`, async (t) => {
@@ -118,7 +118,7 @@ test('a line of a megabyte', async (t) => {
 
 test('nothing is missed between connect() and the first listener', async (t) => {
   const a = await started(t);
-  const b = await started(t);
+  const b = await started(t, { closeTimeoutMs: HUNG });
   b.on('connection', (conn) => {
     for (let i = 0; i < 100; i += 1) conn.send(`line ${i}`);
     conn.close();
@@ -153,7 +153,7 @@ test('listeners on the net, iterators over it, and two consumers of one connecti
 });
 
 test('iterators end with the connection', async (t) => {
-  const { atA, atB } = await pair(t);
+  const { atA, atB } = await pair(t, { closeTimeoutMs: HUNG });
   atA.send('last');
   atA.close();
   const got = [];

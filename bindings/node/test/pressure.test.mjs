@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { CLASSIC, pair, started, take, until } from './common.mjs';
+import { CLASSIC, HUNG, pair, started, take, until } from './common.mjs';
 
 const LINE = 'x'.repeat(10_000);
 const SMALL = { sendBuffer: 65536, highWaterMark: 65536, recvBuffer: 65536, resendWindow: 1 << 19 };
@@ -131,7 +131,7 @@ test('sendLines() without await is bounded', async (t) => {
 });
 
 test('what waits to be sent goes out before close()', async (t) => {
-  const { atA, atB } = await pair(t, { sendBuffer: 65536 });
+  const { atA, atB } = await pair(t, { sendBuffer: 65536, closeTimeoutMs: HUNG });
   for (let i = 0; i < 100; i += 1) atA.send(`${i} ${LINE}`);
   const closing = atA.close();
   let next = 0;

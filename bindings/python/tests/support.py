@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -26,11 +27,19 @@ def address():
     return f"127.{64 + os.getpid() % 128}.{number // 250}.{number % 250 + 1}"
 
 
+def until(case, condition):
+    """Looks until it holds."""
+    end = time.monotonic() + HUNG / 2
+    while not condition():
+        case.assertLess(time.monotonic(), end, "hung")
+        time.sleep(0.001)
+
+
 class Case(unittest.TestCase):
     """A test with a watchdog: if it hangs, all threads tell where, and the run ends."""
 
     def run(self, result=None):
-        faulthandler.dump_traceback_later(HUNG, exit=True)
+        faulthandler.dump_traceback_later(3 * HUNG, exit=True)
         try:
             return super().run(result)
         finally:
@@ -38,8 +47,10 @@ class Case(unittest.TestCase):
 
 
 def options(**more):
-    """A net that listens on an address of its own and asks nobody about its situation."""
-    return {"node_type": "passive", "passive_bind": address(), "dialect": "classic", **more}
+    """A net that listens on an address of its own and asks nobody about its situation. A server or a peer that does not get the CPU
+    for a while is waited for."""
+    patient = {"server_timeout_ms": HUNG * 500, "close_timeout_ms": HUNG * 500}
+    return {"node_type": "passive", "passive_bind": address(), "dialect": "classic", **patient, **more}
 
 
 def at(net):

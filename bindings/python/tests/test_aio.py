@@ -58,7 +58,8 @@ class Aio(Case):
                 here.close()
             async with a, b:
                 task, number = asyncio.create_task(send()), 0
-                await asyncio.sleep(0.2)  # until there is more than the program may leave unread
+                while b._watched is not None:  # until there is more than the program may leave unread
+                    await asyncio.sleep(0.01)
                 async for line in there:
                     self.assertTrue(line.startswith(f"{number} "))
                     number += 1

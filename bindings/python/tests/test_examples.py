@@ -18,6 +18,15 @@ class Examples(Case):
 
     @needs_server
     def test_alice_and_bob(self):
+        for left in (2, 1, 0):
+            try:
+                self.alice_and_bob()
+                break
+            except AssertionError as why:  # the server had two seconds, and may not have got the CPU for so long
+                if not left or "(server_timeout_ms)" not in str(why):
+                    raise
+
+    def alice_and_bob(self):
         with Rendezvous() as server:
             common = ["--port", "0", "--server", server.address, "--lines", "3"]
             with python(EXAMPLES / "alice.py", "--bind", address(), *common) as alice:

@@ -10,7 +10,7 @@ import unittest
 
 import p2pnet
 from p2pnet import Result
-from support import HUNG, Case, at, options, pair, python
+from support import HUNG, Case, at, options, pair, python, until
 
 
 class Waiting(Case):
@@ -171,7 +171,7 @@ class Ends(Case):
         self.assertEqual(list(there), [])
 
     def test_closing_while_others_wait(self):
-        a, b, here, there = pair(self)
+        a, b, here, there = pair(self, close_timeout_ms=3000)  # somebody who is silent does not close either
         ended = []
 
         def wait(function):
@@ -218,7 +218,7 @@ class Ends(Case):
         threads = [threading.Thread(target=flood) for _ in range(3)] + [threading.Thread(target=drain)]
         for thread in threads:
             thread.start()
-        time.sleep(0.1)
+        until(self, lambda: a.stats().lines_out > 100)
         a.close()
         for thread in threads:
             thread.join(HUNG)

@@ -92,7 +92,7 @@ final class NetTests: XCTestCase {
     }
 
     func testALocatorThatLeadsNowhereSaysWhy() async throws {
-        let a = try loopback("127.0.0.2", { $0.unlConnectTimeout = .seconds(3) })
+        let a = try loopback("127.0.0.2", { $0.unlConnectTimeout = hung })
         let b = try loopback("127.0.0.3")
         let locator = try b.unl()
         await b.close()
@@ -259,7 +259,7 @@ final class NetTests: XCTestCase {
         }
         weak var net = connection?.net
         connection = nil
-        XCTAssertNil(net)
+        try await until("the net to go") { net == nil } // an event that is under way may still hold it
         _ = try await other.ended()
         await keep.close()
     }

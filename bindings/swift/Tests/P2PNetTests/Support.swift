@@ -62,13 +62,15 @@ typealias Configure = (inout NetOptions) -> Void
 
 func classic(_ options: inout NetOptions) { options.dialect = .classic }
 
-/// A net at an address of this machine.
+/// A net at an address of this machine. A server or a peer that does not get the CPU for a while is waited for.
 func loopback(_ bind: String, _ configure: Configure...) throws -> Net {
     try Net {
         $0.netType = .direct
         $0.nodeType = .passive
         $0.passiveBind = bind
         $0.networkMonitor = false
+        $0.serverTimeout = hung
+        $0.closeTimeout = hung
         for each in configure { each(&$0) }
     }
 }
