@@ -298,8 +298,8 @@ def main():
         "seconds": round(time.monotonic() - began, 1),
     }
     data["goals"] = goals.judge(data)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as f:
+    for path in [os.path.join(OUT, "last.json"), *([options.json] if options.json else [])]:
+        with open(path, "w", encoding="utf-8") as f:
             json.dump(data, f, indent=1)
     text = report.markdown(data, DISTURBED)
     if options.markdown not in (None, "-"):

@@ -9,6 +9,9 @@ use server_support::*;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const HUNG: Duration = Duration::from_secs(60);
 
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
@@ -362,6 +365,14 @@ fn the_log_can_be_read_by_programs() {
     child.wait().unwrap();
 }
 
+/// Nobody listens there. Not at once: a program that another test starts has a copy of each of our sockets, until it is one.
+fn is_closed(addr: SocketAddr) {
+    let begun = Instant::now();
+    while TcpStream::connect(addr).is_ok() {
+        assert!(begun.elapsed() < HUNG, "somebody still listens at {addr}");
+    }
+}
+
 #[test]
 fn a_server_can_be_embedded_and_stopped() {
     let server = Server::spawn(ServerConfig::on("127.213.7.1".parse().unwrap())).unwrap();
@@ -371,8 +382,8 @@ fn a_server_can_be_embedded_and_stopped() {
     client.sync();
     server.stop();
     assert_eq!(client.hear(), None);
-    assert!(TcpStream::connect(addrs.rendezvous[0]).is_err());
-    // The address is free again at once. It is this test's alone, so no other has taken its port meanwhile.
+    is_closed(addrs.rendezvous[0]);
+    // The address is free again. It is this test's alone, so no other has taken its port meanwhile.
     let config =
         ServerConfig { listen: vec![addrs.rendezvous[0]], nat: NatPort::Off, ..ServerConfig::default() };
     let again = Server::spawn(config.clone()).unwrap();
@@ -390,8 +401,7 @@ fn a_server_runs_in_a_runtime_of_others() {
         let addr = server.local_addrs().rendezvous[0];
         tokio::task::spawn_blocking(move || Client::connect(addr, "127.0.0.2").sync()).await.unwrap();
         server.stop().await;
-        let refused = tokio::task::spawn_blocking(move || TcpStream::connect(addr).is_err()).await.unwrap();
-        assert!(refused);
+        tokio::task::spawn_blocking(move || is_closed(addr)).await.unwrap();
     });
 }
 
