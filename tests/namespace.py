@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from common.debug import BUILD, LIBRARY
+
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARY = ROOT / "target" / "debug" / "libp2pnet.so"
 OPT_CONNECT_TIMEOUT_MS, OPT_LOG_LEVEL, OPT_KEEPALIVE_MS, OPT_DEAD_PEER_TIMEOUT_MS, OPT_INTERFACE = 15, 16, 29, 30, 1002
 OPT_CLOSE_TIMEOUT_MS, OPT_NETWORK_MONITOR, OPT_DIALECT, OPT_RESUME_GRACE_MS, CLASSIC, SECURE = 28, 37, 38, 45, 1, 2
 INVALID, TIMEOUT = -1, -20
@@ -202,7 +203,7 @@ def main():
     if subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode != 0:
         print("skipped: this machine allows no network namespaces here\n0 passed, 0 failed, 10 skipped")
         return None
-    subprocess.run(["cargo", "build", "--quiet", "--features", "server,testing,cli,mainline"], cwd=ROOT, check=True)
+    subprocess.run(BUILD, cwd=ROOT, check=True)
     return os.execvp("unshare", ["unshare", "-rnm", sys.executable, __file__, "inside"])
 
 

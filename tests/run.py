@@ -20,12 +20,12 @@ import threading
 import time
 from pathlib import Path
 
+from common.debug import BUILD, FEATURES
+
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
-FEATURES = ["--features", "server,testing,cli,mainline"]
 # The programs p2p and p2p-rendezvous that the scripts start are those of cargo's tests: they are built once.
 TOOLS = "target/debug"
-BUILD_TOOLS = ["cargo", "build", "--bins", *FEATURES]
 # Programs the tests use, and the Debian packages that bring them.
 PACKAGES = {"valgrind": "valgrind", "clang-format": "clang-format", "nm": "binutils", "pkg-config": "pkg-config",
             "g++": "g++", "ip": "iproute2", "unshare": "util-linux", "nft": "nftables", "miniupnpd": "miniupnpd",
@@ -158,13 +158,13 @@ def script(name, path, *args, tools=False):
     """A step that is a script of its own; with tools, one that starts our programs."""
     def step():
         if tools:
-            run(name, BUILD_TOOLS)
+            run(name, BUILD)
         return counted(name, [sys.executable, path, *args])
     return step
 
 
 def step_demo():
-    return one("demo", BUILD_TOOLS, ["make", "demo"])
+    return one("demo", BUILD, ["make", "demo"])
 
 
 # What runs beside each other, about as long in each lane. Three on two cores, as much of it is waiting. Within a lane the order

@@ -26,6 +26,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE.parent))
+from common.debug import BUILD, LIBRARY, SERVER  # noqa: E402
+
 # A test that takes longer hangs.
 TEST_WATCHDOG = 400
 MODULES = ["test_servers", "test_requests", "test_lines", "test_direct", "test_dedup", "test_http", "test_unl",
@@ -102,14 +105,12 @@ def own_network():
 
 def name_files():
     """Where library and server are, unless the environment says it."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    os.environ.setdefault("P2PNET_LIB", str(target / "libp2pnet.so"))
-    os.environ.setdefault("P2PNET_SERVER", str(target / "p2p-rendezvous"))
+    os.environ.setdefault("P2PNET_LIB", str(LIBRARY))
+    os.environ.setdefault("P2PNET_SERVER", str(SERVER))
 
 
 def build():
-    command = ["cargo", "build", "-q", "--features", "server,testing,cli,mainline", "--lib", "--bin", "p2p-rendezvous"]
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    return subprocess.run(BUILD, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def install(folder):
