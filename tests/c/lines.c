@@ -157,7 +157,7 @@ static void limits_that_differ(void)
 }
 
 /* Many lines in one call, and what is said of those that are not taken. */
-static char texts[3000][16];
+static char texts[3000][24];
 static void in_order(struct node *node, const p2p_event *ev)
 {
     (void)node;
