@@ -298,7 +298,9 @@ def main():
         "seconds": round(time.monotonic() - began, 1),
     }
     data["goals"] = goals.judge(data)
-    for path in [os.path.join(OUT, "last.json"), *([options.json] if options.json else [])]:
+    # What a part of the works has come to is not the last run's.
+    part = options.only or options.contender or options.secure or options.server or options.quick
+    for path in [*([] if part else [os.path.join(OUT, "last.json")]), *([options.json] if options.json else [])]:
         with open(path, "w", encoding="utf-8") as f:
             json.dump(data, f, indent=1)
     text = report.markdown(data, DISTURBED)
