@@ -8,6 +8,7 @@ import sys
 import time
 
 HZ = os.sysconf("SC_CLK_TCK")
+DISTURBED = 0.10  # share of all CPUs that others may take before a round is repeated
 
 
 def _first_line(command):

@@ -14,9 +14,9 @@ from statistics import median
 
 from contenders import OUT, ROOT
 from figures import FIGURES
+from machine import DISTURBED
 from report import goal_table, number, markdown
 
-DISTURBED = 0.10
 COLUMNS = {"raw": "raw TCP in C", "p2pnet": "p2pnet, classic", "p2pnet_secure": "p2pnet, secure", "zeromq": "ZeroMQ", "enet": "ENet",
            "libuv": "libuv"}
 EACH, ONE = "a CPU each", "one CPU for both"
@@ -52,8 +52,7 @@ def row(data, work, figure, text, unit):
 def machine(data):
     about = data["machine"]
     virtual = {"yes": "a virtual machine", "no": "a machine"}.get(about["virtual machine"], "a machine")
-    cpu = about["cpu"].replace(" Processor", "")
-    return f"{about['date']}, {virtual} with {about['cpus']} CPUs ({cpu}), Linux {'.'.join(about['kernel'].split('.')[:2])}"
+    return f"{about['date']}, {virtual} with {about['cpus']} CPUs ({about['cpu']}), Linux {'.'.join(about['kernel'].split('.')[:2])}"
 
 
 def speed(data):

@@ -27,10 +27,8 @@ import goals
 import rendezvous
 import report
 from contenders import ASKERS, CONTENDERS, ROOT, TARGET, OUT, LIB, SERVER, SYSTEM_LIBS, build, outdated, same_cipher
-from machine import Load, Spinners, describe
+from machine import DISTURBED, Load, Spinners, describe
 from programs import Failed, finish, start
-
-DISTURBED = 0.10  # share of all CPUs that others may take before a round is repeated
 
 
 class Work:
