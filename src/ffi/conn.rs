@@ -8,6 +8,7 @@ use super::net::{inner, p2p_net};
 use super::structs::*;
 use super::types::*;
 use crate::error::Code;
+use crate::node::{QUICK, send_quickly};
 
 /// Sends one line on a connection; CR LF is added. len in bytes, or P2P_AUTO_LEN. All or nothing: P2P_ERR_WOULD_BLOCK
 /// means that nothing was taken and WRITABLE will follow. P2P_ERR_INVALID: empty, or CR LF inside (a CR or LF alone is
@@ -19,8 +20,28 @@ pub unsafe extern "C" fn p2p_send_line(
     line: *const c_char,
     len: usize,
 ) -> p2p_result {
+    // Nearly all lines go by the short way, which cannot panic; whatever may, and every check, is in the long one.
+    if !net.is_null() && !line.is_null() && QUICK.contains(&len) {
+        // SAFETY: not null, so live; and len bytes at line, by contract, no more than a slice may have.
+        let (number, line) = unsafe { ((*net).number, std::slice::from_raw_parts(line.cast(), len)) };
+        if send_quickly(number, conn, line) {
+            return p2p_result::P2P_OK;
+        }
+    }
     // SAFETY: the caller's duties, passed on.
-    guard(|| unsafe { inner(net).and_then(|i| i.net.send_line(conn, bytes(line, len)?)) }.into())
+    unsafe { send_line(net, conn, line, len) }
+}
+
+/// The long way of [`p2p_send_line`], whose duties its caller has.
+#[inline(never)]
+unsafe extern "C" fn send_line(
+    net: *const p2p_net,
+    conn: p2p_conn,
+    line: *const c_char,
+    len: usize,
+) -> p2p_result {
+    // SAFETY: the caller's duties, passed on.
+    guard(|| unsafe { inner(net).and_then(|i| i.net.send_line_by_long_way(conn, bytes(line, len)?)) }.into())
 }
 
 /// Sends count lines on a connection in their order, each as p2p_send_line() does, for less than as many calls cost. Stores in

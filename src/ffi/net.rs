@@ -18,6 +18,8 @@ use crate::node::Net;
 /// One node and its runtime thread.
 pub struct p2p_net {
     pub(crate) inner: Arc<Inner>,
+    /// The node's own, here for who sends many short lines.
+    pub(crate) number: u64,
 }
 
 /// What a call that runs callbacks holds on to, so that a callback may free the net.
@@ -81,7 +83,8 @@ pub unsafe extern "C" fn p2p_net_new(
             // SAFETY: null or live options, by contract.
             dht: unsafe { cfg.as_ref() }.and_then(|c| c.dht),
         };
-        let net = Box::new(p2p_net { inner: Arc::new(inner) });
+        let number = inner.net.shared.number;
+        let net = Box::new(p2p_net { inner: Arc::new(inner), number });
         // SAFETY: not null, and writable by contract.
         unsafe { out.write(Box::into_raw(net)) };
         Ok(())

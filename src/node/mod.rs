@@ -71,4 +71,5 @@ mod volunteer;
 
 pub(crate) use measure::PROTOCOLS;
 pub use net::Net;
+pub(crate) use outlet::{QUICK, send_quickly};
 pub use takeover::{NotTaken, Taken};

@@ -26,7 +26,7 @@ use crate::proto::handshake::{Sealer, Wire};
 use crate::proto::session::Session;
 use ways::{Kept, Plain};
 
-pub(crate) use last::{by_last, remember, send_quickly, with_whole};
+pub(crate) use last::{QUICK, by_last, remember, send_quickly, with_whole};
 
 pub(crate) struct Outlet {
     buf: Biased<SendBuf>,

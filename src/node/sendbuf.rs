@@ -25,13 +25,16 @@ use crate::proto::session::Piece;
 
 /// A connection that has not written for this long is quiet.
 const QUIET: Duration = Duration::from_micros(8);
+/// After so long without a write a burst is over. (Not after [`QUIET`]: whoever sends may have waited for the CPU that the writer
+/// had.)
+const CALM: Duration = Duration::from_millis(1);
 /// So much is worth a system call of the caller's own. (With one line more it still fits into 128 KiB.)
 const MUCH: usize = 96 << 10;
 /// So long is a line that is worth one alone, from where it lies.
 const LONG: usize = 64 << 10;
 /// A task that gets to write no more than this each time is woken too early.
 const LITTLE: usize = 4 << 10;
-/// So many small writes in a row without a pause are no chance.
+/// So many small writes in a burst are no chance.
 const EARLY: u8 = 3;
 /// Memory beyond this is given back to the system when it has not been needed for [`TIDY`]: not at once, for who sends much
 /// needs it again, and the system makes each of its pages anew then.
@@ -51,7 +54,7 @@ pub(crate) struct SendBuf {
     blocked: bool,
     /// Up to so many units pending, lines are appended without further ado ([`SendBuf::append_quickly`]); 0: not now.
     quick_until: u32,
-    /// Small writes by the task since the connection was last quiet.
+    /// Small writes by the task in this burst.
     small_writes: u8,
     /// The program was told that the buffer is full and has not been told that it is no more.
     wants_writable: bool,
@@ -142,7 +145,7 @@ impl SendBuf {
         self.pending.give_back_beyond(KEEP);
     }
 
-    /// Whether the writer had better let others run before it takes: it has got a few lines at a time for a while, so the
+    /// Whether the writer had better let others run before it takes: it has got a few lines at a time in this burst, so the
     /// one who sends them is waiting for the CPU that the writer has.
     pub(crate) fn is_early(&self) -> bool {
         self.small_writes >= EARLY && (1..LITTLE).contains(&self.pending.len()) && !self.blocked
@@ -193,7 +196,7 @@ impl SendBuf {
     pub(crate) fn take_kept(&mut self, keep: impl FnOnce(&mut Piece)) {
         let len = self.pending.len();
         keep(&mut self.pending);
-        self.small_writes = if len < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
+        self.small_writes = self.small_writes.saturating_add(u8::from(len < LITTLE));
         self.in_flight += len;
     }
 
@@ -216,7 +219,7 @@ impl SendBuf {
             return false;
         }
         self.pending.swap_lines(buffer);
-        self.small_writes = if buffer.len() < LITTLE { self.small_writes.saturating_add(1) } else { 0 };
+        self.small_writes = self.small_writes.saturating_add(u8::from(buffer.len() < LITTLE));
         // From here on it shows in what is in flight.
         self.blocked = false;
         self.in_flight = buffer.len();

@@ -112,18 +112,11 @@ impl<T> Biased<T> {
         Guard { lock: self, way: Way::Long(self.long_way(Some(me))) }
     }
 
-    /// Takes the lock for the thread that `me` is the desk of, if that is its owner, and does `f`; else nothing. As
-    /// [`Biased::lock_by`], in fewer steps.
+    /// Takes the lock for the thread that `me` is the desk of, if that is its owner; else nothing. As [`Biased::lock_by`], in
+    /// fewer steps.
     #[inline(always)]
-    pub(crate) fn with_own<R>(&self, Desk(me, _): &Desk, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        if !self.short_way(me) {
-            return None;
-        }
-        let leaves = Leaves(self, me);
-        // SAFETY: who has come in by the short way is the only one in (see the module), until `leaves` is gone.
-        let done = f(unsafe { &mut *self.value.get() });
-        drop(leaves);
-        Some(done)
+    pub(crate) fn lock_as_owner<'a>(&'a self, Desk(me, _): &'a Desk) -> Option<Own<'a, T>> {
+        if self.short_way(me) { Some(Own { lock: self, me }) } else { None }
     }
 
     #[inline(always)]
@@ -184,13 +177,34 @@ impl<T> Biased<T> {
     }
 }
 
-/// Leaves the lock that was taken by the short way, however that comes about.
-struct Leaves<'a, T>(&'a Biased<T>, &'a Place);
+/// The lock is taken by the short way as long as this lives.
+pub(crate) struct Own<'a, T> {
+    lock: &'a Biased<T>,
+    me: &'a Place,
+}
 
-impl<T> Drop for Leaves<'_, T> {
+impl<T> Deref for Own<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: who has come in by the short way is the only one in (see the module), until this is dropped.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for Own<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and this is borrowed for as long.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for Own<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.leave(self.1);
+        self.lock.leave(self.me);
     }
 }
 

@@ -20,14 +20,14 @@ fn who_takes_it_often_becomes_the_owner_until_another_comes() {
         return;
     }
     let before = *lock.lock_by(&me);
-    assert_eq!(lock.with_own(&me, |n| *n += 1), Some(()));
+    *lock.lock_as_owner(&me).unwrap() += 1;
     assert!(lock.is_owned());
     let own = lock.lock_by(&me);
-    assert_eq!(lock.with_own(&me, |n| *n += 1), None, "it is taken");
+    assert!(lock.lock_as_owner(&me).is_none(), "it is taken");
     drop(own);
     assert_eq!(*lock.lock(), before + 1);
     assert!(!lock.is_owned(), "another has taken it");
-    assert_eq!(lock.with_own(&me, |n| *n += 1), None);
+    assert!(lock.lock_as_owner(&me).is_none());
     assert!(become_owner(&lock, &me));
     let other = Desk::new();
     assert!(*lock.lock_by(&other) > before);
@@ -50,13 +50,13 @@ fn nobody_is_in_at_once_with_another() {
                         std::hint::black_box(&mut *n);
                         *n = before + 1;
                     };
-                    if i % 2 == 0 && lock.with_own(&me, add).is_some() {
+                    if i % 2 == 0
+                        && let Some(mut n) = lock.lock_as_owner(&me)
+                    {
+                        add(&mut n);
                         continue;
                     }
-                    let mut n = lock.lock_by(&me);
-                    let before = *n;
-                    std::hint::black_box(&mut n);
-                    *n = before + 1;
+                    add(&mut lock.lock_by(&me));
                 }
             })
         });

@@ -3,6 +3,12 @@
 //! By the instructions that every processor of its kind has, so that nothing need be asked at run time; elsewhere eight
 //! bytes at a time in ordinary numbers. All say the same.
 
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+use std::arch::x86_64::{
+    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    _mm_storeu_si128,
+};
+
 /// How many bytes are looked at together.
 pub(crate) const BLOCK: usize = 64;
 
@@ -10,7 +16,6 @@ pub(crate) const BLOCK: usize = 64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 #[inline(always)]
 pub(crate) fn line_feeds(block: &[u8; BLOCK]) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
     let (sixteens, _) = block.as_chunks::<16>();
     let hits = |n: usize| {
         let at = sixteens.get(n).map_or(block.as_ptr(), |sixteen| sixteen.as_ptr());
@@ -57,13 +62,16 @@ pub(crate) fn line_feeds(block: &[u8; BLOCK]) -> u64 {
 /// Whether [`push_line`] ever does something.
 pub(crate) const PUSHES: bool = cfg!(all(target_arch = "x86_64", target_feature = "sse2"));
 
+/// Shorter lines [`push_line`] leaves alone.
+pub(crate) const PUSHED_FROM: usize = 16;
+
 /// Appends `line` and CR LF to `to`, looking and copying in one go, if `line` holds no line feed and `to` has room for it. Else
-/// nothing: false. Only for lines of 16 bytes or more; elsewhere always false.
+/// nothing: false. Only for lines of [`PUSHED_FROM`] bytes or more; elsewhere always false.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 #[inline(always)]
 pub(crate) fn push_line(to: &mut Vec<u8>, line: &[u8]) -> bool {
     let (len, before) = (line.len(), to.len());
-    if len < 16 || to.capacity() - before < len + 2 {
+    if len < PUSHED_FROM || to.capacity() - before < len + 2 {
         return false;
     }
     // SAFETY: written are as many bytes as `line` has behind what `to` holds, and two more, for which it has room; that they
@@ -84,43 +92,68 @@ pub(crate) fn push_line(to: &mut Vec<u8>, line: &[u8]) -> bool {
 /// # Safety
 /// So many can be read at `from` and written at `to`.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-#[inline(never)]
+#[inline(always)]
 unsafe fn copy_without_lf(from: *const u8, to: *mut u8, len: usize) -> bool {
-    use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-        _mm_storeu_si128,
-    };
-    let copy = |at: usize| -> __m128i {
-        // SAFETY: `at + 16 <= len`; SSE2 is there, or this would not be compiled.
-        unsafe {
-            let bytes = _mm_loadu_si128(from.add(at).cast());
-            _mm_storeu_si128(to.add(at).cast(), bytes);
-            _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\n' as i8))
-        }
-    };
-    // SAFETY: as above.
-    let either = |a, b| unsafe { _mm_or_si128(a, b) };
-    let copy_64 = |at| either(either(copy(at), copy(at + 16)), either(copy(at + 32), copy(at + 48)));
-    // SAFETY: as above.
-    let is_in = |hits| unsafe { _mm_movemask_epi8(hits) } != 0;
     let mut at = 0;
     // What is left in the end is done together with some of what was done.
-    if len >= 64 {
-        while at < len - 64 {
-            if is_in(copy_64(at)) {
+    // SAFETY: `at` and what is copied from there on are within `len`; the rest is the caller's duty.
+    unsafe {
+        if len >= 64 {
+            while at < len - 64 {
+                if is_in(copy_64(from.add(at), to.add(at))) {
+                    return false;
+                }
+                at += 64;
+            }
+            return !is_in(copy_64(from.add(len - 64), to.add(len - 64)));
+        }
+        while at < len - 16 {
+            if is_in(copy_16(from.add(at), to.add(at))) {
                 return false;
             }
-            at += 64;
+            at += 16;
         }
-        return !is_in(copy_64(len - 64));
+        !is_in(copy_16(from.add(len - 16), to.add(len - 16)))
     }
-    while at < len - 16 {
-        if is_in(copy(at)) {
-            return false;
-        }
-        at += 16;
+}
+
+/// Copies 16 bytes, and tells where a line feed is.
+///
+/// # Safety
+/// So many can be read at `from` and written at `to`.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[inline(always)]
+unsafe fn copy_16(from: *const u8, to: *mut u8) -> __m128i {
+    // SAFETY: the caller's duty; SSE2 is there, or this would not be compiled.
+    unsafe {
+        let bytes = _mm_loadu_si128(from.cast());
+        _mm_storeu_si128(to.cast(), bytes);
+        _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\n' as i8))
     }
-    !is_in(copy(len - 16))
+}
+
+/// Copies 64 bytes, and tells where in any 16 of them a line feed is.
+///
+/// # Safety
+/// So many can be read at `from` and written at `to`.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[inline(always)]
+unsafe fn copy_64(from: *const u8, to: *mut u8) -> __m128i {
+    // One after the other: settings for size would make a loop of it.
+    // SAFETY: the caller's duty; SSE2 as above.
+    unsafe {
+        let (a, b) = (copy_16(from, to), copy_16(from.add(16), to.add(16)));
+        let (c, d) = (copy_16(from.add(32), to.add(32)), copy_16(from.add(48), to.add(48)));
+        _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))
+    }
+}
+
+/// Whether any byte is one that was looked for.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[inline(always)]
+fn is_in(hits: __m128i) -> bool {
+    // SAFETY: SSE2 as above.
+    unsafe { _mm_movemask_epi8(hits) != 0 }
 }
 
 /// See the other. Here the ordinary way is as good.

@@ -15,9 +15,6 @@ use crate::node::{NotTaken, Taken};
 use crate::os::simd;
 use crate::proto::line::{self, CRLF, LineError};
 
-/// Lines of up to so many bytes are looked at while they are copied.
-const QUICK: usize = 1024;
-
 type Result<T> = std::result::Result<T, Code>;
 
 impl Net {
@@ -49,15 +46,15 @@ impl Net {
     #[inline(never)]
     fn send_on_another<const N: usize>(&self, conn: u64, text: &[u8], end: &[u8; N]) -> Result<After> {
         self.with_conn(conn, |c| {
-            outlet::remember(self.shared.number, c, self.quick());
+            outlet::remember(self.shared.number, c, self.is_quick());
             c.out.send(None, text, end)
         })
     }
 
-    /// Up to which length lines may be looked at while they are copied.
-    fn quick(&self) -> usize {
+    /// Whether lines of a length in [`outlet::QUICK`] may be looked at while they are copied.
+    fn is_quick(&self) -> bool {
         let config = &self.shared.config;
-        if simd::PUSHES && config.framing == Framing::Lines { config.max_line.min(QUICK) } else { 0 }
+        simd::PUSHES && config.framing == Framing::Lines && config.max_line >= *outlet::QUICK.end()
     }
 
     #[inline]
@@ -76,14 +73,15 @@ impl Net {
     /// [`Code::Closed`], [`Code::NotFound`], [`Code::Unsupported`] with raw framing.
     #[inline]
     pub fn send_line(&self, conn: u64, text: &[u8]) -> Result<()> {
-        if outlet::send_quickly(self.shared.number, conn, text) {
+        if outlet::QUICK.contains(&text.len()) && outlet::send_quickly(self.shared.number, conn, text) {
             return Ok(());
         }
-        self.send_thoroughly(conn, text)
+        self.send_line_by_long_way(conn, text)
     }
 
+    /// The same, where it is known that [`outlet::send_quickly`] does not send it.
     #[inline(never)]
-    fn send_thoroughly(&self, conn: u64, text: &[u8]) -> Result<()> {
+    pub(crate) fn send_line_by_long_way(&self, conn: u64, text: &[u8]) -> Result<()> {
         if self.shared.config.framing != Framing::Lines {
             return Err(Code::Unsupported);
         }
@@ -115,7 +113,7 @@ impl Net {
                 Some(sent) if sent.2 != Err(Code::Closed) => sent,
                 _ => self
                     .with_conn(conn, |c| {
-                        outlet::remember(net, c, self.quick());
+                        outlet::remember(net, c, self.is_quick());
                         Ok(c.out.send_lines(None, checked()))
                     })
                     .unwrap_or_else(|code| (0, After::Nothing, Err(code))),

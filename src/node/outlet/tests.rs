@@ -52,7 +52,24 @@ fn client_of(server: &Net) -> (Net, u64, u64) {
 
 /// What this thread remembers.
 fn remembered() -> Arc<Conn> {
-    super::last::LAST.with_borrow(|last| last.as_ref().map(|last| Arc::clone(&last.conn))).unwrap()
+    super::last::LAST.with_borrow(|last| (**last).as_ref().map(|last| Arc::clone(&last.conn))).unwrap()
+}
+
+#[test]
+fn a_thread_that_ends_forgets() {
+    let server = net();
+    let (client, here, _) = client_of(&server);
+    client.send_line(here, b"by this thread").unwrap();
+    let conn = remembered();
+    let before = Arc::strong_count(&conn);
+    std::thread::scope(|s| {
+        let during = s.spawn(|| {
+            client.send_line(here, b"by another").unwrap();
+            Arc::strong_count(&conn)
+        });
+        assert_eq!(during.join().unwrap(), before + 1);
+    });
+    assert_eq!(Arc::strong_count(&conn), before);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The callers' side of the send buffer: what is accepted, and whether the caller's thread writes it or leaves it to the task.
 
-use super::{After, LONG, MUCH, QUIET, SendBuf, Way};
+use std::time::Duration;
+
+use super::{After, CALM, LONG, MUCH, QUIET, SendBuf, Way};
 use crate::error::Code;
 use crate::node::moment::Moment;
 use crate::proto::line::CRLF;
@@ -46,10 +48,12 @@ impl SendBuf {
     /// was done.
     #[inline(always)]
     pub(crate) fn append_quickly(&mut self, line: &[u8]) -> bool {
-        let done = self.pending.len() + line.len() + CRLF.len() <= self.quick_until as usize
-            && self.pending.push_checked(line);
-        self.lines += u64::from(done);
-        done
+        let fits = self.pending.len() + line.len() + CRLF.len() <= self.quick_until as usize;
+        if !fits || !self.pending.push_checked(line) {
+            return false;
+        }
+        self.lines += 1;
+        true
     }
 
     /// After an append: up to where the next ones are quick.
@@ -131,12 +135,12 @@ impl SendBuf {
     /// Whether the caller writes the first piece after everything was written: the connection has been quiet.
     fn is_turn_of_caller(&mut self) -> bool {
         let now = Moment::now();
-        let quiet = self.last_write.is_none_or(|t| now.since(t) > QUIET);
+        let since = self.last_write.map_or(Duration::MAX, |last| now.since(last));
         self.last_write = Some(now);
-        if quiet {
+        if since > CALM {
             self.small_writes = 0;
         }
-        quiet && !self.writer_awake
+        since > QUIET && !self.writer_awake
     }
 
     /// Something has come to what was pending.
@@ -149,10 +153,7 @@ impl SendBuf {
     #[inline(never)]
     fn much<W: Way>(&mut self, way: &mut W) -> After {
         if self.may_write() {
-            let after = self.write_pending(way);
-            // That took longer than what counts as quiet, and the next line is not to take it for that.
-            self.last_write = Some(Moment::now());
-            return after;
+            return self.write_pending(way);
         }
         if W::STOWS {
             self.in_flight += way.stow(&mut self.pending);
@@ -177,6 +178,8 @@ impl SendBuf {
 
     /// A caller has written.
     fn by_caller(&mut self) -> After {
+        // That may have taken longer than what counts as quiet, and the next line is not to take it for that.
+        self.last_write = Some(Moment::now());
         if self.queued() == 0 {
             let tidy = self.is_large() && !std::mem::replace(&mut self.tidying, true);
             return if tidy { self.leave_to_task() } else { After::Nothing };

@@ -165,6 +165,40 @@ fn a_writer_that_always_finds_little_is_early() {
 }
 
 #[test]
+fn a_burst_is_over_when_nothing_was_written_for_a_while() {
+    let (mut b, mut out) = (SendBuf::new(1 << 20), Vec::new());
+    b.small_writes = EARLY;
+    b.last_write = busy();
+    append(&mut b, &[b'x'; LITTLE], b"\r\n", nothing).unwrap();
+    assert!(b.take(&mut out));
+    b.written(out.len());
+    assert!(!b.take(&mut out));
+    b.last_write = busy();
+    append(&mut b, b"x", b"\r\n", nothing).unwrap();
+    assert!(b.is_early(), "much in between does not end it");
+    assert!(b.take(&mut out));
+    b.written(out.len());
+    assert!(!b.take(&mut out));
+    let calm = Instant::now().checked_sub(CALM * 2).map(Moment::at);
+    b.last_write = calm;
+    append(&mut b, b"x", b"\r\n", nothing).unwrap();
+    assert!(!b.is_early());
+}
+
+#[test]
+fn the_time_that_a_callers_write_takes_is_no_pause() {
+    for text in [&b"short"[..], &[b'x'; LONG]] {
+        let (mut b, mut during) = (SendBuf::new(1 << 20), None);
+        let socket = |parts: [&[u8]; 2]| {
+            during = Some(Moment::now());
+            everything(parts)
+        };
+        append(&mut b, text, b"\r\n", socket).unwrap();
+        assert!(during.is_some() && b.last_write >= during);
+    }
+}
+
+#[test]
 fn full_is_all_or_nothing_and_room_is_told_once() {
     let mut b = SendBuf::new(10);
     assert_eq!(
