@@ -153,7 +153,11 @@ impl SendBuf {
     #[inline(never)]
     fn much<W: Way>(&mut self, way: &mut W) -> After {
         if self.may_write() {
-            return self.write_pending(way);
+            let after = self.write_pending(way);
+            // That took longer than what counts as quiet, and the next line is not to take it for that. (Only here: while a short line
+            // is written, the peer may have the CPU, and the next line be the answer to its answer.)
+            self.last_write = Some(Moment::now());
+            return after;
         }
         if W::STOWS {
             self.in_flight += way.stow(&mut self.pending);
@@ -178,8 +182,6 @@ impl SendBuf {
 
     /// A caller has written.
     fn by_caller(&mut self) -> After {
-        // That may have taken longer than what counts as quiet, and the next line is not to take it for that.
-        self.last_write = Some(Moment::now());
         if self.queued() == 0 {
             let tidy = self.is_large() && !std::mem::replace(&mut self.tidying, true);
             return if tidy { self.leave_to_task() } else { After::Nothing };
