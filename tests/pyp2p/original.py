@@ -179,9 +179,12 @@ class Driver:
         return None if con is None else self.number(con)
 
     def do_cross(self, ip, port):
-        """Connects to a node whose own connection to us has arrived and is not accepted yet."""
+        """Connects to a node whose own connection to us has arrived and is not accepted yet; ends once it has refused ours."""
         select.select([self.net.passive], [], [], 10)
-        return self.do_add(ip, port)
+        added = self.do_add(ip, port)
+        # Before that we accept nothing: refused by us, its own would be gone, and ours no second one any more.
+        select.select([self.cons[added].s], [], [], 10)
+        return added
 
     def do_unl_connect(self, unl, nonce="0" * 64, force_master=1):
         """unl.connect(); "connected" or "failed" follows."""
